@@ -1,0 +1,1 @@
+//! Institutions, devices, patients, orders, studies, objects, work, outbox and audit.

@@ -1,0 +1,1 @@
+//! Hostile bytes to typed DICOM attributes.

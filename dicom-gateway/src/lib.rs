@@ -1,0 +1,1 @@
+//! DICOM on the wire: associations, services and the receive path.

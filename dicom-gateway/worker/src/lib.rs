@@ -1,0 +1,1 @@
+//! Takes jobs from the archive, runs the engine, stores what was derived.

@@ -1,0 +1,1 @@
+//! Pure compute: ECG, codecs, pixels, volumes; no files, no network, no clock.

@@ -1,0 +1,2 @@
+//! The executable: command line, roles and the demonstration county.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Structure rules of the house, as tests.

@@ -1,0 +1,1 @@
+//! Reading and reporting: who may do what, worklist, report, signature, recognition.

@@ -1,0 +1,1 @@
+//! The web face: application, API and DICOMweb on one origin.

@@ -1,1 +1,6 @@
 //! Pure compute: ECG, codecs, pixels, volumes; no files, no network, no clock.
+//!
+//! The engine knows DICOM attributes only through [`dicom::Lookup`], a closure that the caller writes over
+//! whatever data set it holds, and pixel data only as byte slices of single frames.
+
+pub mod dicom;

@@ -1,0 +1,7 @@
+//! What every answer shares: negotiation, conditions, ranges, safety headers, limits.
+
+pub(crate) mod accept;
+pub(crate) mod client;
+pub(crate) mod conditional;
+pub(crate) mod guard;
+pub(crate) mod range;

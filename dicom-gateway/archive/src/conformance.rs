@@ -1,0 +1,64 @@
+//! Every SQL constant prepares on both databases, and no hot one reads a whole table.
+
+use crate::db::Dialect;
+use crate::testing::{Postgres, is_full_scan, plan, prepare_all, temporary};
+use crate::{Archive, audit, institution};
+
+pub(crate) type Statements = &'static [(&'static str, &'static str)];
+
+const BOTH: &[Statements] = &[crate::db::migrate_sql::ALL, institution::sql::ALL];
+const SQLITE: &[Statements] = &[];
+const POSTGRES: &[Statements] = &[audit::STATEMENTS.1];
+
+/// Statements that read a whole table on purpose: lists of few rows.
+const MAY_SCAN: &[&str] = &[
+    "institution::sql::LIST",
+    "verify::sql::HEADS",
+    "chain::sql_postgres::FREE_HEAD",
+];
+
+fn all(own: &[Statements]) -> Vec<(&'static str, &'static str)> {
+    let both = BOTH.iter().chain(audit::STATEMENTS.0);
+    both.chain(own).flat_map(|list| list.iter().copied()).collect()
+}
+
+/// Highest `$n` of a statement.
+fn parameter_count(sql: &str) -> usize {
+    let digits = |rest: &str| rest.chars().take_while(char::is_ascii_digit).collect::<String>();
+    let numbers = sql
+        .split('$')
+        .skip(1)
+        .filter_map(|rest| digits(rest).parse().ok());
+    numbers.max().unwrap_or(0)
+}
+
+async fn conforms(archive: &Archive, own: &[Statements], dialect: Dialect) {
+    let statements = all(own);
+    prepare_all(archive, &statements).await.unwrap();
+    for (name, sql) in statements {
+        let may = MAY_SCAN.iter().any(|known| name.ends_with(known));
+        let plan = plan(archive, sql, parameter_count(sql))
+            .await
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert!(
+            may || !is_full_scan(dialect, &plan),
+            "{name} reads a whole table: {sql}\n{plan}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_statement_fits_sqlite() {
+    let (archive, _folder) = temporary(&[]).await.unwrap();
+    conforms(&archive, SQLITE, Dialect::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_statement_fits_postgres() {
+    let Some(server) = Postgres::start().unwrap() else {
+        println!("skipped: PostgreSQL is not installed");
+        return;
+    };
+    let (archive, _folder) = server.archive(&[]).await.unwrap();
+    conforms(&archive, POSTGRES, Dialect::Postgres).await;
+}

@@ -1,0 +1,371 @@
+//! The index database: one SQL text for SQLite (embedded) and PostgreSQL (several machines).
+//!
+//! **Invariant:** a write answers only after its COMMIT is on stable storage (SQLite: WAL with
+//! `synchronous=FULL`; PostgreSQL: its default).
+
+#[cfg(any(test, feature = "testing"))]
+mod inspect;
+mod migrate;
+#[cfg(test)]
+mod tests;
+mod tx;
+mod value;
+mod writer;
+
+#[cfg(test)]
+pub(crate) use migrate::sql as migrate_sql;
+pub use migrate::{Migration, Migrations};
+pub use tx::Tx;
+pub use value::{Row, Value};
+
+use crate::audit::AuditSigner;
+use crate::error::{ArchiveError, Result};
+use futures_util::future::BoxFuture;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, ConnectOptions};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tx::{TxConn, bind_all};
+use value::AnyRow;
+
+/// Declares SQL constants and a list of all of them, so that a test can prepare each on both
+/// databases: `statements! { mod sql { BY_ID = "SELECT ..."; } }` gives `sql::BY_ID` and `sql::ALL`.
+#[macro_export]
+macro_rules! statements {
+    (mod $module:ident { $($name:ident = $text:expr;)+ }) => {
+        pub(crate) mod $module {
+            $(pub(crate) const $name: &str = $text;)+
+            #[allow(dead_code, reason = "read by the conformance test")]
+            pub(crate) const ALL: &[(&str, &str)] = &[$((concat!(module_path!(), "::", stringify!($name)), $name)),+];
+        }
+    };
+}
+
+/// Readers of the SQLite file at once.
+const SQLITE_READERS_MAX: u32 = 8;
+/// Connections to PostgreSQL of one process.
+const POSTGRES_CONNECTIONS_MAX: u32 = 24;
+/// Longest wait for a connection or for another process's write lock.
+const WAIT_MAX: Duration = Duration::from_secs(15);
+/// Page size of the SQLite file.
+const SQLITE_PAGE_BYTES: u32 = 8192;
+/// Prepared statements kept per connection.
+const STATEMENTS_KEPT: usize = 512;
+
+/// Which database the SQL runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// Embedded.
+    Sqlite,
+    /// Server.
+    Postgres,
+}
+
+/// Where the index is: `sqlite:PATH` or `postgres://USER@HOST/DATABASE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IndexUrl {
+    /// A file.
+    Sqlite(PathBuf),
+    /// A server's URL.
+    Postgres(String),
+}
+
+impl FromStr for IndexUrl {
+    type Err = ArchiveError;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            if path.is_empty() {
+                return Err(ArchiveError::invalid("index", "write sqlite:PATH"));
+            }
+            return Ok(Self::Sqlite(PathBuf::from(path)));
+        }
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Postgres(text.to_owned()));
+        }
+        Err(ArchiveError::invalid(
+            "index",
+            "write sqlite:PATH or postgres://USER@HOST/DATABASE",
+        ))
+    }
+}
+
+/// A handle to the index; clones share it.
+#[derive(Clone)]
+pub struct Db {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    readers: Readers,
+    /// SQLite only: the queue of the writer task.
+    writer: Option<mpsc::Sender<Box<dyn writer::Work>>>,
+    signer: Arc<AuditSigner>,
+}
+
+enum Readers {
+    Sqlite(sqlx::SqlitePool),
+    Postgres(sqlx::PgPool),
+}
+
+impl Db {
+    /// Opens the index and brings its schema up to date.
+    ///
+    /// # Errors
+    /// When the database cannot be reached, or was written by a newer program.
+    pub async fn open(
+        url: &IndexUrl,
+        signer: Arc<AuditSigner>,
+        sets: &[&'static Migrations],
+    ) -> Result<Self> {
+        let db = match url {
+            IndexUrl::Sqlite(path) => Self::open_sqlite(path, signer).await?,
+            IndexUrl::Postgres(url) => Self::open_postgres(url, signer).await?,
+        };
+        migrate::run(&db, sets).await?;
+        Ok(db)
+    }
+
+    async fn open_sqlite(path: &std::path::Path, signer: Arc<AuditSigner>) -> Result<Self> {
+        if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| ArchiveError::io("create folder", folder, error))?;
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .page_size(SQLITE_PAGE_BYTES)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(WAIT_MAX)
+            .statement_cache_capacity(STATEMENTS_KEPT)
+            .pragma("temp_store", "MEMORY")
+            .disable_statement_logging();
+        let conn = options.clone().pragma("cache_size", "-65536").connect().await?;
+        let (send, queue) = mpsc::channel(writer::QUEUE_WRITERS_MAX);
+        tokio::spawn(writer::serve(conn, queue, signer.clone()));
+        let readers = SqlitePoolOptions::new()
+            .max_connections(SQLITE_READERS_MAX)
+            .acquire_timeout(WAIT_MAX)
+            .connect_lazy_with(options.pragma("query_only", "ON").pragma("cache_size", "-16384"));
+        Ok(Self {
+            inner: Arc::new(Inner {
+                readers: Readers::Sqlite(readers),
+                writer: Some(send),
+                signer,
+            }),
+        })
+    }
+
+    async fn open_postgres(url: &str, signer: Arc<AuditSigner>) -> Result<Self> {
+        let options = PgConnectOptions::from_str(url)
+            .map_err(|error| ArchiveError::invalid("index", error.to_string()))?
+            .application_name("gongying")
+            .statement_cache_capacity(STATEMENTS_KEPT)
+            .disable_statement_logging();
+        let pool = PgPoolOptions::new()
+            .max_connections(POSTGRES_CONNECTIONS_MAX)
+            .acquire_timeout(WAIT_MAX)
+            .connect_with(options)
+            .await?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                readers: Readers::Postgres(pool),
+                writer: None,
+                signer,
+            }),
+        })
+    }
+
+    /// Which database this is.
+    pub fn dialect(&self) -> Dialect {
+        match self.inner.readers {
+            Readers::Sqlite(_) => Dialect::Sqlite,
+            Readers::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// The PostgreSQL pool, for listening to notifications.
+    pub(crate) fn postgres(&self) -> Option<&sqlx::PgPool> {
+        match &self.inner.readers {
+            Readers::Sqlite(_) => None,
+            Readers::Postgres(pool) => Some(pool),
+        }
+    }
+
+    /// All rows of an answer. Statements that write go through [`Db::write`].
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn fetch_all(&self, sql: &'static str, params: Vec<Value>) -> Result<Vec<Row>> {
+        match &self.inner.readers {
+            Readers::Sqlite(pool) => {
+                let rows = bind_all!(sqlx::query(sql), params).fetch_all(pool).await?;
+                Ok(rows.into_iter().map(|r| Row(AnyRow::Sqlite(r))).collect())
+            }
+            Readers::Postgres(pool) => {
+                let rows = bind_all!(sqlx::query(sql), params).fetch_all(pool).await?;
+                Ok(rows.into_iter().map(|r| Row(AnyRow::Postgres(r))).collect())
+            }
+        }
+    }
+
+    /// Rows of a statement assembled from fixed pieces of SQL; values travel as parameters only.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn fetch_dynamic(&self, sql: String, params: Vec<Value>) -> Result<Vec<Row>> {
+        match &self.inner.readers {
+            Readers::Sqlite(pool) => {
+                let query = bind_all!(sqlx::query(AssertSqlSafe(sql)), params);
+                let rows = query.fetch_all(pool).await?;
+                Ok(rows.into_iter().map(|r| Row(AnyRow::Sqlite(r))).collect())
+            }
+            Readers::Postgres(pool) => {
+                let query = bind_all!(sqlx::query(AssertSqlSafe(sql)), params);
+                let rows = query.fetch_all(pool).await?;
+                Ok(rows.into_iter().map(|r| Row(AnyRow::Postgres(r))).collect())
+            }
+        }
+    }
+
+    /// The first row of an answer, if any.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn fetch_optional(&self, sql: &'static str, params: Vec<Value>) -> Result<Option<Row>> {
+        match &self.inner.readers {
+            Readers::Sqlite(pool) => {
+                let row = bind_all!(sqlx::query(sql), params).fetch_optional(pool).await?;
+                Ok(row.map(|r| Row(AnyRow::Sqlite(r))))
+            }
+            Readers::Postgres(pool) => {
+                let row = bind_all!(sqlx::query(sql), params).fetch_optional(pool).await?;
+                Ok(row.map(|r| Row(AnyRow::Postgres(r))))
+            }
+        }
+    }
+
+    /// The first row of an answer.
+    ///
+    /// # Errors
+    /// [`ArchiveError::NotFound`] when there is none.
+    pub async fn fetch_one(&self, sql: &'static str, params: Vec<Value>) -> Result<Row> {
+        self.fetch_optional(sql, params)
+            .await?
+            .ok_or_else(|| ArchiveError::NotFound("row".to_owned()))
+    }
+
+    /// Runs `closure` in a transaction and answers after it is durable:
+    /// `db.write(move |tx| Box::pin(async move { tx.execute(..).await?; Ok(()) })).await`.
+    ///
+    /// An error from the closure undoes what it did. Once begun, the closure runs to its end even
+    /// when the caller stops waiting. On PostgreSQL a clash with another writer is
+    /// [`ArchiveError::Busy`]; call again.
+    ///
+    /// # Errors
+    /// The closure's own error, or what the database says at COMMIT.
+    pub async fn write<T, E, F>(&self, closure: F) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<ArchiveError> + Send + 'static,
+    {
+        match (&self.inner.writer, &self.inner.readers) {
+            (Some(queue), _) => {
+                let (answer, result) = oneshot::channel();
+                let work = Box::new(writer::ClosureWork::new(closure, answer));
+                if queue.send(work).await.is_err() {
+                    return Err(E::from(ArchiveError::Closed));
+                }
+                result
+                    .await
+                    .unwrap_or_else(|_| Err(E::from(ArchiveError::Closed)))
+            }
+            (None, Readers::Postgres(pool)) => {
+                let (pool, signer) = (pool.clone(), self.inner.signer.clone());
+                // A task of its own, so that a caller who stops waiting leaves no open transaction.
+                let done = tokio::spawn(write_postgres(pool, signer, closure)).await;
+                done.unwrap_or_else(|_| Err(E::from(ArchiveError::Closed)))
+            }
+            (None, Readers::Sqlite(_)) => Err(E::from(ArchiveError::Closed)),
+        }
+    }
+
+    /// Runs read statements that all see the same state of the index.
+    ///
+    /// # Errors
+    /// The closure's own error, or what the database says.
+    pub async fn snapshot<T, E, F>(&self, closure: F) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send,
+        E: From<ArchiveError>,
+    {
+        let mut tx = match &self.inner.readers {
+            Readers::Sqlite(pool) => {
+                // Detached: when the caller stops waiting the connection is closed, not reused.
+                let conn = pool.acquire().await.map_err(ArchiveError::from)?.detach();
+                let mut tx = Tx::new(TxConn::Sqlite(Box::new(conn)));
+                tx.execute("BEGIN", Vec::new()).await?;
+                tx
+            }
+            Readers::Postgres(pool) => {
+                let begun = pool.begin().await.map_err(ArchiveError::from)?;
+                let mut tx = Tx::new(TxConn::Postgres(begun));
+                tx.raw("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned())
+                    .await?;
+                tx
+            }
+        };
+        let value = closure(&mut tx).await;
+        if let TxConn::Sqlite(conn) = tx.conn {
+            let _ = sqlx::Connection::close(*conn).await;
+        }
+        value
+    }
+
+    /// A copy of the whole SQLite index in one consistent state; `false` on PostgreSQL, whose own
+    /// tools do this.
+    ///
+    /// # Errors
+    /// When the target exists or cannot be written.
+    pub async fn copy_into(&self, target: &std::path::Path) -> Result<bool> {
+        let Readers::Sqlite(pool) = &self.inner.readers else {
+            return Ok(false);
+        };
+        // VACUUM INTO only reads this index but counts as a write; the connection is not reused.
+        let mut conn = pool.acquire().await?.detach();
+        sqlx::query("PRAGMA query_only = OFF").execute(&mut conn).await?;
+        sqlx::query("VACUUM INTO $1")
+            .bind(target.to_string_lossy().into_owned())
+            .execute(&mut conn)
+            .await?;
+        sqlx::Connection::close(conn).await?;
+        Ok(true)
+    }
+}
+
+async fn write_postgres<T, E, F>(pool: sqlx::PgPool, signer: Arc<AuditSigner>, closure: F) -> Result<T, E>
+where
+    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+    E: From<ArchiveError>,
+{
+    let begun = pool.begin().await.map_err(ArchiveError::from)?;
+    let mut tx = Tx::new(TxConn::Postgres(begun));
+    let value = closure(&mut tx).await?;
+    let entries = std::mem::take(&mut tx.audit);
+    if !entries.is_empty() {
+        crate::audit::append(&mut tx, entries, &signer).await?;
+    }
+    if let TxConn::Postgres(open) = tx.conn {
+        open.commit().await.map_err(ArchiveError::from)?;
+    }
+    tx.on_commit.into_iter().for_each(|then| then());
+    Ok(value)
+}

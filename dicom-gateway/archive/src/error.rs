@@ -1,0 +1,119 @@
+//! The one error type of the archive. Each message says what failed, where, and how to mend it.
+
+use std::path::{Path, PathBuf};
+
+/// Everything that can go wrong in the archive.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// A row that must be unique exists already, or a row that is needed by others would vanish.
+    #[error("conflict: {0}")]
+    Conflict(String),
+    /// The named thing is not in the index.
+    #[error("not found: {0}")]
+    NotFound(String),
+    /// The caller's value cannot be used.
+    #[error("{what} cannot be used: {why}")]
+    Invalid {
+        /// Name of the value.
+        what: &'static str,
+        /// Why it cannot be used.
+        why: String,
+    },
+    /// A file or folder could not be read or written.
+    #[error("could not {doing} {path}: {source}; check permissions and free space")]
+    Io {
+        /// What was being done, as a verb.
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The index database refused or could not be reached.
+    #[error("the index database failed: {0}; check that it runs and has free space")]
+    Database(#[source] sqlx::Error),
+    /// The index database is busy with other writers; the same call may be tried again.
+    #[error("the index database is busy ({0}); try again")]
+    Busy(String),
+    /// The storage has no room left.
+    #[error("no space left on the storage ({0}); free or add space")]
+    OutOfSpace(String),
+    /// Stored data does not agree with itself (digest, chain, index against store).
+    #[error("stored data is damaged: {0}; restore it from a backup")]
+    Corrupt(String),
+    /// The schema of the database does not fit this program.
+    #[error("the index schema does not fit this program: {0}; run the version that made it, or a newer one")]
+    Schema(String),
+    /// The archive is being closed.
+    #[error("the archive is closed")]
+    Closed,
+}
+
+/// Shorthand for results of this crate.
+pub type Result<T, E = ArchiveError> = std::result::Result<T, E>;
+
+impl ArchiveError {
+    /// Wraps an IO error with what was done to which path; a full disk gets its own kind.
+    pub fn io(doing: &'static str, path: &Path, source: std::io::Error) -> Self {
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        match source.kind() {
+            StorageFull | QuotaExceeded | FileTooLarge => {
+                Self::OutOfSpace(format!("could not {doing} {}: {source}", path.display()))
+            }
+            _ => Self::Io {
+                doing,
+                path: path.to_path_buf(),
+                source,
+            },
+        }
+    }
+
+    /// A value the caller gave cannot be used.
+    pub fn invalid(what: &'static str, why: impl Into<String>) -> Self {
+        Self::Invalid {
+            what,
+            why: why.into(),
+        }
+    }
+
+    /// Whether the same call may succeed when tried again a moment later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Busy(_) => true,
+            Self::Database(error) => matches!(
+                error,
+                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed
+            ),
+            _ => false,
+        }
+    }
+}
+
+impl From<sqlx::Error> for ArchiveError {
+    fn from(error: sqlx::Error) -> Self {
+        let Some(database) = error.as_database_error() else {
+            return match error {
+                sqlx::Error::RowNotFound => Self::NotFound("row".to_owned()),
+                other => Self::Database(other),
+            };
+        };
+        let code = database.code().unwrap_or_default().into_owned();
+        if database.is_unique_violation()
+            || database.is_foreign_key_violation()
+            || database.is_check_violation()
+        {
+            return Self::Conflict(database.message().to_owned());
+        }
+        match code.as_str() {
+            // PostgreSQL: serialization failure, deadlock, lock not available, shutting down.
+            "40001" | "40P01" | "55P03" | "57P01" | "57P03" => Self::Busy(database.message().to_owned()),
+            // PostgreSQL: disk full. SQLite: SQLITE_FULL.
+            "53100" | "13" => Self::OutOfSpace(database.message().to_owned()),
+            // SQLite: BUSY, LOCKED and their extended forms.
+            "5" | "6" | "261" | "517" | "262" => Self::Busy(database.message().to_owned()),
+            // SQLite: CORRUPT, NOTADB.
+            "11" | "26" | "267" | "779" => Self::Corrupt(database.message().to_owned()),
+            _ => Self::Database(error),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Attribute matching (PS3.4 C.2.2.2).

@@ -30,7 +30,9 @@ pub struct Attributes<'l, 'a> {
 
 impl std::fmt::Debug for Attributes<'_, '_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Attributes").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Attributes")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -38,7 +40,10 @@ impl<'l, 'a> Attributes<'l, 'a> {
     /// The root level.
     #[must_use]
     pub fn root(lookup: &'l Lookup<'a>) -> Self {
-        Self { lookup, path: Vec::new() }
+        Self {
+            lookup,
+            path: Vec::new(),
+        }
     }
 
     /// The item `index` (from 0) of the sequence `tag` at this level; `None` when there is no such item.
@@ -49,7 +54,10 @@ impl<'l, 'a> Attributes<'l, 'a> {
         }
         let mut path = self.path.clone();
         path.push((tag, index));
-        Some(Self { lookup: self.lookup, path })
+        Some(Self {
+            lookup: self.lookup,
+            path,
+        })
     }
 
     /// Number of items of the sequence `tag`; 0 when missing.
@@ -88,7 +96,9 @@ impl<'l, 'a> Attributes<'l, 'a> {
     /// All values of a text attribute, split at the backslash, without padding.
     #[must_use]
     pub fn texts(&self, tag: u32) -> Vec<String> {
-        let Some(bytes) = self.bytes(tag) else { return Vec::new() };
+        let Some(bytes) = self.bytes(tag) else {
+            return Vec::new();
+        };
         if bytes.is_empty() {
             return Vec::new();
         }
@@ -180,13 +190,23 @@ impl<'l, 'a> Attributes<'l, 'a> {
     }
 
     fn words<T, const N: usize>(&self, tag: u32, read: impl Fn([u8; N]) -> T) -> Vec<T> {
-        let Some(bytes) = self.bytes(tag) else { return Vec::new() };
-        bytes.as_chunks::<N>().0.iter().take(VALUES_MAX).map(|c| read(*c)).collect()
+        let Some(bytes) = self.bytes(tag) else {
+            return Vec::new();
+        };
+        bytes
+            .as_chunks::<N>()
+            .0
+            .iter()
+            .take(VALUES_MAX)
+            .map(|c| read(*c))
+            .collect()
     }
 }
 
 fn clean(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).trim_matches([' ', '\0', '\t', '\r', '\n']).to_owned()
+    String::from_utf8_lossy(bytes)
+        .trim_matches([' ', '\0', '\t', '\r', '\n'])
+        .to_owned()
 }
 
 fn decimal(text: &str) -> Option<f64> {
@@ -194,7 +214,9 @@ fn decimal(text: &str) -> Option<f64> {
 }
 
 fn integer(text: &str) -> Option<i64> {
-    text.parse::<i64>().ok().or_else(|| decimal(text).filter(|v| v.abs() < 9e15).map(|v| v as i64))
+    text.parse::<i64>()
+        .ok()
+        .or_else(|| decimal(text).filter(|v| v.abs() < 9e15).map(|v| v as i64))
 }
 
 #[cfg(test)]

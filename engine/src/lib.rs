@@ -3,4 +3,9 @@
 //! The engine knows DICOM attributes only through [`dicom::Lookup`], a closure that the caller writes over
 //! whatever data set it holds, and pixel data only as byte slices of single frames.
 
+pub mod codec;
 pub mod dicom;
+pub mod error;
+pub mod pixel;
+
+pub use error::ImagingError;

@@ -1,0 +1,127 @@
+//! From the bytes of a frame to stored values, and back: one file per compression.
+//!
+//! Every decoder gets the shape that the header promises, checks the stream against it before it takes memory, and
+//! answers with an error instead of a partial picture. Colour stays in the space it was coded in, except where the
+//! codec itself defines the inverse (JPEG 2000, JPEG XL).
+
+mod deflated;
+pub mod frame;
+pub mod frames;
+mod native;
+pub mod npy;
+pub mod rle;
+mod stored;
+pub mod syntax;
+
+pub use frame::{FrameDescription, Photometric, PixelElement};
+pub use frames::{Fragments, FrameBytes, FrameLocation, FrameMap};
+pub use stored::{DecodedColour, Samples, StoredPixels};
+pub use syntax::{Compression, TransferSyntax};
+
+use crate::error::{ImagingError, Result};
+
+/// Shape that a compressed stream declares about itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamHeader {
+    /// Height.
+    pub rows: u32,
+    /// Width.
+    pub columns: u32,
+    /// Components of a pixel.
+    pub components: u16,
+    /// Bits of a sample.
+    pub bits: u8,
+    /// Samples are signed.
+    pub signed: bool,
+}
+
+impl StreamHeader {
+    /// Checks that the stream is the picture that the DICOM header promises.
+    pub(crate) fn check(&self, codec: &'static str, frame: &FrameDescription) -> Result<()> {
+        if self.rows != u32::from(frame.rows) || self.columns != u32::from(frame.columns) {
+            let why = format!(
+                "it is {} x {} where the header says {} x {}",
+                self.rows, self.columns, frame.rows, frame.columns
+            );
+            return Err(ImagingError::damaged(codec, why));
+        }
+        if self.components != frame.samples_per_pixel {
+            let why = format!(
+                "{} components where the header says {}",
+                self.components, frame.samples_per_pixel
+            );
+            return Err(ImagingError::damaged(codec, why));
+        }
+        if usize::from(self.bits) > frame.sample_bytes() * 8 {
+            let why = format!(
+                "{} bits a sample where the header allocates {}",
+                self.bits, frame.bits_allocated
+            );
+            return Err(ImagingError::damaged(codec, why));
+        }
+        Ok(())
+    }
+}
+
+/// A decoder of one compression.
+pub trait FrameDecoder: Sync {
+    /// What the stream says about itself; reads only its first markers.
+    ///
+    /// # Errors
+    /// A stream without a sound header.
+    fn header(&self, bytes: &[u8]) -> Result<StreamHeader>;
+
+    /// The frame, or where the compression has resolutions the frame with both sides divided by `2^reduce` (rounded
+    /// up). Compressions without resolutions ignore `reduce`.
+    ///
+    /// # Errors
+    /// Damaged or unsupported streams, or ones that contradict `frame`.
+    fn decode(&self, frame: &FrameDescription, bytes: &[u8], reduce: u8) -> Result<StoredPixels>;
+}
+
+/// The decoder of a compression that has a stream header; `None` for uncompressed, RLE and deflated frames.
+#[must_use]
+pub fn decoder(compression: Compression) -> Option<&'static dyn FrameDecoder> {
+    match compression {
+        Compression::None | Compression::Rle | Compression::Deflated => None,
+        _ => None,
+    }
+}
+
+/// Decodes one frame.
+///
+/// # Errors
+/// Data that is damaged, too short, unsupported or contradicts `frame`.
+pub fn decode(
+    frame: &FrameDescription,
+    syntax: TransferSyntax,
+    input: FrameBytes<'_>,
+) -> Result<StoredPixels> {
+    decode_reduced(frame, syntax, input, 0)
+}
+
+/// Decodes one frame at a fraction of its size where the compression can (see [`FrameDecoder::decode`]), else whole.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_reduced(
+    frame: &FrameDescription,
+    syntax: TransferSyntax,
+    input: FrameBytes<'_>,
+    reduce: u8,
+) -> Result<StoredPixels> {
+    let compression = syntax
+        .compression()
+        .ok_or_else(|| ImagingError::TransferSyntax(syntax.uid().to_owned()))?;
+    let samples = match compression {
+        Compression::None => native::decode(frame, input, syntax.is_big_endian())?,
+        Compression::Rle => rle::decode(frame, input.bytes)?,
+        Compression::Deflated => deflated::decode(frame, input.bytes)?,
+        other => {
+            let decoder =
+                decoder(other).ok_or_else(|| ImagingError::TransferSyntax(syntax.uid().to_owned()))?;
+            return decoder.decode(frame, input.bytes, reduce);
+        }
+    };
+    StoredPixels::new(frame, samples, DecodedColour::AsDeclared)
+}

@@ -1,0 +1,23 @@
+//! From stored values to the display: modality, VOI, palette, colour, overlay, size, picture formats (PS3.3 C.7.6.3,
+//! C.11; PS3.4 N.2).
+
+mod colour;
+mod description;
+mod encode;
+mod lut;
+mod overlay;
+mod palette;
+mod render;
+mod resize;
+mod thumbnail;
+mod window;
+
+pub use description::{FrameAttributes, Geometry, ImageDescription, Modality, Voi};
+pub use encode::{Format, encode};
+pub use lut::Lut;
+pub use overlay::Overlay;
+pub use palette::Palette;
+pub use render::{Picture, RenderOptions, render};
+pub use resize::{area_average, bilinear};
+pub use thumbnail::{reduction, thumbnail};
+pub use window::{VoiFunction, Window};

@@ -5,6 +5,7 @@
 
 pub mod codec;
 pub mod dicom;
+pub mod ecg;
 pub mod error;
 pub mod pixel;
 

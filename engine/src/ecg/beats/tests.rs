@@ -1,0 +1,154 @@
+use super::*;
+use crate::ecg::formats::{self, ReadOptions, wfdb::annotation};
+use crate::ecg::synth::{Noise, Synth, Truth};
+
+/// Beats must match one to one within 10 ms, and ventricular beats be told from conducted ones.
+fn check(truth: &Truth, leads: Leads) {
+    let found = detect(&truth.record, leads);
+    let samples: Vec<usize> = found.iter().map(|b| b.sample).collect();
+    assert_eq!(
+        samples.len(),
+        truth.peaks.len(),
+        "{samples:?} for {:?}",
+        truth.peaks
+    );
+    for ((beat, peak), kind) in found.iter().zip(&truth.peaks).zip(&truth.kinds) {
+        let apart_s = beat.sample.abs_diff(*peak) as f64 / truth.record.sampling_rate_hz;
+        assert!(
+            apart_s <= 0.010 || *kind == 'V' && apart_s < 0.05,
+            "{} for {peak}",
+            beat.sample
+        );
+        assert_eq!(
+            beat.class == BeatClass::Ventricular,
+            *kind == 'V',
+            "beat at {peak}"
+        );
+    }
+}
+
+#[test]
+fn every_rate_and_lead() {
+    for rate_hz in [125.0, 250.0, 360.0, 500.0, 1000.0] {
+        let truth = Synth {
+            rate_hz,
+            seconds: 20.0,
+            ..Synth::default()
+        }
+        .make();
+        check(&truth, Leads::Fused);
+        check(&truth, Leads::One(1));
+    }
+}
+
+#[test]
+fn slow_fast_and_ectopic() {
+    check(
+        &Synth {
+            intervals_s: vec![2.0],
+            seconds: 16.0,
+            ..Synth::default()
+        }
+        .make(),
+        Leads::Fused,
+    );
+    check(
+        &Synth {
+            intervals_s: vec![0.36],
+            qt_s: 0.26,
+            pr_s: None,
+            ..Synth::default()
+        }
+        .make(),
+        Leads::Fused,
+    );
+    let ectopic = Synth {
+        intervals_s: vec![0.8, 0.8, 0.5, 1.1, 0.8],
+        kinds: vec!['N', 'N', 'N', 'V', 'N'],
+        seconds: 20.0,
+        ..Synth::default()
+    };
+    check(&ectopic.make(), Leads::Fused);
+}
+
+#[test]
+fn stimulated_beats_are_q() {
+    let truth = Synth {
+        pr_s: None,
+        qrs_s: 0.16,
+        qt_s: 0.44,
+        stimulus_uv: 2500.0,
+        ..Synth::default()
+    }
+    .make();
+    let found = detect(&truth.record, Leads::Fused);
+    assert_eq!(found.len(), truth.peaks.len());
+    assert!(found.iter().all(|b| b.class == BeatClass::Unclassifiable));
+}
+
+#[test]
+fn gain_and_polarity_do_not_matter() {
+    let truth = Synth {
+        seconds: 20.0,
+        ..Synth::default()
+    }
+    .make();
+    let lead = &truth.record.leads[1].samples_uv;
+    let plain = detect_in(&[lead], 500.0);
+    for gain in [0.01_f32, 0.3, 20.0] {
+        let scaled: Vec<f32> = lead.iter().map(|v| v * gain).collect();
+        assert_eq!(detect_in(&[&scaled], 500.0), plain, "gain {gain}");
+    }
+    let turned: Vec<f32> = lead.iter().map(|v| -v).collect();
+    assert_eq!(detect_in(&[&turned], 500.0).len(), plain.len());
+}
+
+#[test]
+fn odd_input_is_survived() {
+    let mut noise = Noise(7);
+    for n in [0, 1, 2, 3, 40, 500] {
+        let lead: Vec<f32> = (0..n).map(|_| noise.next() as f32).collect();
+        assert!(
+            detect_in(&[&lead], 500.0)
+                .windows(2)
+                .all(|w| w[0].sample < w[1].sample)
+        );
+    }
+    assert_eq!(detect_in(&[&[0.0; 5000]], 500.0), vec![]);
+    assert_eq!(detect_in(&[&[f32::NAN; 5000]], 500.0), vec![]);
+    assert_eq!(detect_in(&[], 500.0), vec![]);
+    assert!(detect_in(&[&[f32::MAX; 5000]], 500.0).len() < 30);
+}
+
+/// The half hour of record 800 of the MIT-BIH Supraventricular Arrhythmia Database, scored as in EC57 (150 ms).
+#[test]
+fn a_real_half_hour_is_found() {
+    let Some(folder) = crate::ecg::test_data("ecg/svdb") else {
+        return;
+    };
+    let side = |name: &str| std::fs::read(folder.join(name)).ok();
+    let header = side("800.hea").unwrap();
+    let record = formats::read(&header, "800.hea", &side, &ReadOptions::default()).unwrap();
+    let truth = annotation::read(&side("800.atr").unwrap()).unwrap();
+    let truth: Vec<i64> = truth
+        .iter()
+        .filter(|a| a.beat_class().is_some())
+        .map(|a| a.sample as i64)
+        .collect();
+    let found: Vec<i64> = detect(&record, Leads::One(0))
+        .iter()
+        .map(|b| b.sample as i64)
+        .collect();
+    let window = (0.150 * record.sampling_rate_hz) as i64;
+    let hit = |a: &[i64], b: &[i64]| {
+        a.iter()
+            .filter(|x| b.iter().any(|y| (*x - y).abs() <= window))
+            .count()
+    };
+    let sensitivity = hit(&truth, &found) as f64 / truth.len() as f64;
+    let predictivity = hit(&found, &truth) as f64 / found.len() as f64;
+    assert!(
+        sensitivity > 0.995 && predictivity > 0.995,
+        "{sensitivity} {predictivity}"
+    );
+}

@@ -1,6 +1,11 @@
 //! Every file of the test data: read or refused in words, in any chunks the same, and written back
 //! the same.
-#![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests"
+)]
 
 use std::path::{Path, PathBuf};
 

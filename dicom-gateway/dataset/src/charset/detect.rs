@@ -171,7 +171,7 @@ fn plausible_gb(bytes: &[u8]) -> Plausible {
     let Some(text) = GB18030.decode_without_bom_handling_and_without_replacement(bytes) else {
         return Plausible::No;
     };
-    let (mut hanzi, mut common, mut all) = (0_usize, 0_usize, 0_usize);
+    let (mut hanzi, mut common, mut high, mut all) = (0_usize, 0_usize, 0_usize, 0_usize);
     for c in text.chars().filter(|c| !c.is_ascii()) {
         all += 1;
         let is_hanzi = ('\u{4e00}'..='\u{9fff}').contains(&c) || ('\u{20000}'..='\u{3ffff}').contains(&c);
@@ -180,10 +180,12 @@ fn plausible_gb(bytes: &[u8]) -> Plausible {
         let (pair, _, _) = encoding_rs::GBK.encode(c.encode_utf8(&mut utf8));
         let everyday = matches!(pair.as_ref(), [0xb0..=0xd7 | 0xa1 | 0xa3, 0xa1..=0xfe]);
         common += usize::from(everyday);
+        // an accented Latin letter before a plain one also makes a pair
+        high += usize::from(pair.iter().skip(1).all(|&b| b >= 0x80));
     }
     if all > 0 && common * 5 >= all * 4 {
         Plausible::Likely
-    } else if all > 0 && hanzi * 2 >= all {
+    } else if all > 0 && hanzi * 2 >= all && high * 2 >= all {
         Plausible::Maybe
     } else {
         Plausible::No

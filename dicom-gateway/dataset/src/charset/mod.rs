@@ -233,3 +233,6 @@ fn normal_term(term: &str) -> String {
         _ => term,
     }
 }
+
+#[cfg(test)]
+mod tests;

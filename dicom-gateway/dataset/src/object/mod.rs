@@ -2,7 +2,8 @@
 
 mod access;
 mod build;
-mod numbers;
+pub(crate) use build::padded;
+pub(crate) mod numbers;
 
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::core::{Core, Open};
 use super::header::Coding;
 use crate::charset::CharacterSets;
-use crate::dictionary::{Tag, Vr, vr_of};
+use crate::dictionary::{Tag, Vr, tags, unit_bytes, vr_of};
 use crate::object::{DataSet, Element, Sequence, Value};
 use crate::{DatasetError, Warning};
 
@@ -35,11 +35,11 @@ impl Core {
             _ => Coding::IMPLICIT,
         };
         if coding.big_endian
-            && let Some(unit) = Self::unit_of(vr)
+            && let Some(unit) = unit_bytes(vr)
         {
             bytes.chunks_exact_mut(unit).for_each(<[u8]>::reverse);
         }
-        if Self::is_charset(tag)
+        if tag == tags::SPECIFIC_CHARACTER_SET
             && let Some(Open::Item(item)) = self.stack.last_mut()
         {
             item.set

@@ -6,13 +6,10 @@ use super::PixelDataInfo;
 use super::header::{self, Coding, HEADER_BYTES_MAX, Header, Read};
 use super::pixel::{self, Fragments};
 use crate::charset::CharacterSets;
-use crate::dictionary::{self, ITEM, ITEM_DELIMITER, SEQUENCE_DELIMITER, Tag, Vr, tags};
-use crate::object::{DataSet, Element, Value};
+use crate::dictionary::{ITEM, ITEM_DELIMITER, SEQUENCE_DELIMITER, Tag, Vr};
+use crate::object::{DataSet, Element};
 use crate::uid::Encoding;
 use crate::{DatasetError, Limits, Warning};
-
-/// Memory first asked for a value, whatever its length field claims.
-const VALUE_CAPACITY_MAX: usize = 64 << 10;
 
 /// A level of nesting.
 pub(super) enum Open {
@@ -45,7 +42,7 @@ pub(super) struct OpenSequence {
 }
 
 /// What is done with the bytes of a value.
-enum Target {
+pub(super) enum Target {
     /// Kept as an element.
     Keep { tag: Tag, vr: Vr, bytes: Vec<u8> },
     /// Passed over.
@@ -54,7 +51,7 @@ enum Target {
     Table(Vec<u8>),
 }
 
-enum State {
+pub(super) enum State {
     Header,
     Value {
         remaining: u64,
@@ -66,23 +63,23 @@ enum State {
 
 /// What has been kept, of the root or of everything nested.
 #[derive(Default)]
-struct Kept {
-    bytes: u64,
-    elements: usize,
-    dropped: u64,
+pub(super) struct Kept {
+    pub(super) bytes: u64,
+    pub(super) elements: usize,
+    pub(super) dropped: u64,
 }
 
 pub(super) struct Core {
     pub(super) limits: Limits,
     pub(super) stack: Vec<Open>,
     pub(super) pixel_data: Option<PixelDataInfo>,
-    position: u64,
-    buffer: [u8; HEADER_BYTES_MAX],
-    buffered: usize,
-    state: State,
-    kept: [Kept; 2],
-    warnings: Vec<Warning>,
-    sequences: usize,
+    pub(super) position: u64,
+    pub(super) buffer: [u8; HEADER_BYTES_MAX],
+    pub(super) buffered: usize,
+    pub(super) state: State,
+    pub(super) kept: [Kept; 2],
+    pub(super) warnings: Vec<Warning>,
+    pub(super) sequences: usize,
 }
 
 impl Core {
@@ -479,219 +476,5 @@ impl Core {
 
     pub(super) fn depth_left(&self) -> usize {
         self.limits.depth_max.saturating_sub(self.sequences)
-    }
-
-    fn open_value(&mut self, header: Header, length: u64, is_root: bool) -> Result<(), DatasetError> {
-        let (tag, vr) = (header.tag, header.vr);
-        if length % 2 == 1 {
-            self.warn(Warning::OddLength { tag, length });
-        }
-        let pixels = is_root && pixel::is_pixel_data(tag);
-        if pixels {
-            self.pixel_data
-                .get_or_insert_with(|| pixel::native(tag, self.position, length));
-        }
-        let value_max = if is_root && pixel::is_offset_table(tag) {
-            self.limits.offset_table_bytes_max
-        } else {
-            self.limits.retain_value_bytes
-        };
-        let level = usize::from(!is_root);
-        let used = self.kept.get(level).map_or(0, |kept| kept.bytes);
-        let fits = length <= value_max && used + length <= self.limits.retain_total_bytes;
-        if pixels || !fits {
-            let value = Value::External {
-                offset: self.position,
-                length,
-                encapsulated: false,
-            };
-            self.store(Element { tag, vr, value });
-            return self.begin_value(length, Target::Skip);
-        }
-        if !self.budget(length) {
-            return self.begin_value(length, Target::Skip);
-        }
-        let capacity = usize::try_from(length)
-            .unwrap_or(VALUE_CAPACITY_MAX)
-            .min(VALUE_CAPACITY_MAX);
-        self.begin_value(
-            length,
-            Target::Keep {
-                tag,
-                vr,
-                bytes: Vec::with_capacity(capacity),
-            },
-        )
-    }
-
-    /// Counts an element or item against the limits; false when it is one too many.
-    pub(super) fn budget(&mut self, bytes: u64) -> bool {
-        let level = usize::from(self.stack.len() > 1);
-        let max = self.limits.retain_elements;
-        let Some(kept) = self.kept.get_mut(level) else {
-            return false;
-        };
-        if kept.elements >= max {
-            kept.dropped += 1;
-            return false;
-        }
-        kept.elements += 1;
-        kept.bytes += bytes;
-        true
-    }
-
-    fn begin_value(&mut self, remaining: u64, target: Target) -> Result<(), DatasetError> {
-        if remaining == 0 {
-            return self.end_value(target);
-        }
-        self.state = State::Value { remaining, target };
-        Ok(())
-    }
-
-    fn take_value<'a>(&mut self, input: &'a [u8]) -> Result<&'a [u8], DatasetError> {
-        let State::Value { remaining, target } = &mut self.state else {
-            return Ok(input);
-        };
-        let count = usize::try_from(*remaining).unwrap_or(usize::MAX).min(input.len());
-        let (now, rest) = input.split_at(count);
-        match target {
-            Target::Keep { bytes, .. } | Target::Table(bytes) => bytes.extend_from_slice(now),
-            Target::Skip => {}
-        }
-        *remaining -= count as u64;
-        self.position += count as u64;
-        if *remaining == 0
-            && let State::Value { target, .. } = std::mem::replace(&mut self.state, State::Header)
-        {
-            self.end_value(target)?;
-            self.close_ended()?;
-        }
-        Ok(rest)
-    }
-
-    fn end_value(&mut self, target: Target) -> Result<(), DatasetError> {
-        match target {
-            Target::Skip => {}
-            Target::Table(bytes) => {
-                if let Some(Open::Fragments(fragments)) = self.stack.last_mut() {
-                    fragments.set_table(&bytes);
-                }
-            }
-            Target::Keep { tag, vr, bytes } => self.keep(tag, vr, bytes),
-        }
-        Ok(())
-    }
-
-    /// Inside a value or a header.
-    fn inside(&self) -> Option<String> {
-        match &self.state {
-            State::Value {
-                target: Target::Keep { tag, .. },
-                ..
-            } => Some(format!("the value of {tag}")),
-            State::Value { .. } => Some("a long value".into()),
-            State::Header if self.buffered > 0 => Some("an element header".into()),
-            _ => None,
-        }
-    }
-
-    pub(super) fn end(&mut self) -> Result<(), DatasetError> {
-        // up to seven zero bytes after an even end are padding, not a header
-        if matches!(self.state, State::Header)
-            && self.stack.len() == 1
-            && self.buffered > 0
-            && self
-                .buffer
-                .get(..self.buffered)
-                .is_some_and(|rest| rest.iter().all(|&b| b == 0))
-        {
-            self.buffered = 0;
-            self.warn(Warning::TrailingZeros {
-                offset: self.position,
-            });
-        }
-        if let Some(inside) = self.inside() {
-            return Err(DatasetError::Truncated {
-                offset: self.position,
-                inside,
-            });
-        }
-        // encapsulated pixel data without the last delimiter are common and unambiguous
-        if self.stack.len() == 2 && matches!(self.stack.last(), Some(Open::Fragments(f)) if f.items > 1) {
-            self.warn(Warning::MissingDelimiter {
-                offset: self.position,
-            });
-            self.close_fragments()?;
-        }
-        match self.stack.last() {
-            Some(Open::Item(_)) if self.stack.len() == 1 => {}
-            Some(Open::Fragments(fragments)) => {
-                let inside = format!("the fragments of {}", fragments.tag);
-                return Err(DatasetError::Truncated {
-                    offset: self.position,
-                    inside,
-                });
-            }
-            Some(Open::Sequence(sequence)) => {
-                let inside = format!("sequence {}", sequence.tag);
-                return Err(DatasetError::Truncated {
-                    offset: self.position,
-                    inside,
-                });
-            }
-            _ => {
-                return Err(DatasetError::Truncated {
-                    offset: self.position,
-                    inside: "an item".into(),
-                });
-            }
-        }
-        self.note_dropped();
-        Ok(())
-    }
-
-    fn note_dropped(&mut self) {
-        let elements = self.kept.iter().map(|kept| kept.dropped).sum();
-        if elements > 0 {
-            self.warnings.truncate(self.limits.warnings_max.saturating_sub(1));
-            self.warn(Warning::NotRetained { elements });
-        }
-    }
-
-    /// Drops the unfinished value and closes all levels.
-    pub(super) fn abandon(&mut self) {
-        self.state = State::Header;
-        self.buffered = 0;
-        while self.stack.len() > 1 {
-            let closed = match self.stack.last() {
-                Some(Open::Sequence(_)) => self.close_sequence(),
-                Some(Open::Fragments(_)) => self.close_fragments(),
-                _ => self.close_item(),
-            };
-            if closed.is_err() {
-                self.stack.truncate(1);
-            }
-        }
-        self.note_dropped();
-    }
-
-    pub(super) fn into_parts(mut self) -> (DataSet, Option<PixelDataInfo>, Vec<Warning>) {
-        self.sort_top();
-        let root = match self.stack.pop() {
-            Some(Open::Item(item)) => item.set,
-            _ => DataSet::new(),
-        };
-        if let Some(info) = &mut self.pixel_data {
-            info.extended_offset_table = pixel::extended_offset_table(&root);
-        }
-        (root, self.pixel_data, self.warnings)
-    }
-
-    pub(super) fn is_charset(tag: Tag) -> bool {
-        tag == tags::SPECIFIC_CHARACTER_SET
-    }
-
-    pub(super) fn unit_of(vr: Vr) -> Option<usize> {
-        dictionary::unit_bytes(vr)
     }
 }

@@ -6,9 +6,11 @@
 
 mod close;
 mod core;
+mod end;
 mod header;
 mod inflate;
 mod pixel;
+mod value;
 
 use serde::{Deserialize, Serialize};
 

@@ -8,6 +8,7 @@
 
 pub mod beats;
 pub mod error;
+pub mod filter;
 pub mod formats;
 pub mod record;
 #[cfg(test)]

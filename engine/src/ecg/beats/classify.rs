@@ -15,6 +15,11 @@ const GROUPS_MAX: usize = 24;
 /// Likeness from which a beat joins a group.
 const JOIN_LIKENESS: f32 = 0.86;
 
+/// Beats from which the mean of a group is worth more than the single beat.
+const GROUP_BEATS_MIN: usize = 4;
+/// Score of strangeness, width and prematurity from which a beat is ventricular.
+const VENTRICULAR_SCORE: f64 = 1.0;
+
 /// What is known of one beat.
 struct Shape {
     /// Samples of all lanes, each freed of its mean and in units of its level.
@@ -68,23 +73,37 @@ fn classify(shape: &Shape, groups: &[Group], normal: Option<usize>, unsteady: f6
     };
     let own = groups.get(shape.group);
     let like = likeness(&shape.values, &usual.mean);
-    let own_like = own.map_or(like, |g| likeness(&g.mean, &usual.mean));
-    let both = like.max(own_like);
-    let width = own.map_or(shape.width_s, |g| 0.5 * (g.width_s + shape.width_s));
-    let wide = width > 1.20 * usual.width_s + 0.008;
-    let early = shape.early < 0.86 && unsteady < 0.25;
-    let frequent_early = own.is_some_and(|g| g.count > 2 && g.early < 0.86);
-    if both < 0.72 && (wide || (both < 0.45 && (early || frequent_early))) {
-        let in_time = shape.early > 0.90 && shape.late > 0.90;
-        let between =
-            both > 0.45 && in_time && !frequent_early && own.is_none_or(|g| g.count < usual.count / 20 + 2);
+    let like = own.map_or(like, |g| like.max(likeness(&g.mean, &usual.mean)));
+    // Each of strangeness, width and prematurity counts; none alone but a very strange shape is enough. In an
+    // irregular rhythm one early beat says little, but a whole group of early ones does.
+    let strange = 1.0 - f64::from(like);
+    let own_early = (0.95 - shape.early).clamp(0.0, 0.5) * (1.0 - 2.0 * unsteady).max(0.2);
+    let (width_s, early, settled) = match own {
+        Some(g) if g.count >= GROUP_BEATS_MIN => {
+            let group_early = (0.95 - g.early).clamp(0.0, 0.5);
+            // A frequent shape that comes in time and is no wider is a conducted beat of another look.
+            let settled = g.count >= 8 && (g.early - 1.0).abs() < 0.08 && g.width_s < 1.25 * usual.width_s;
+            (
+                g.width_s,
+                group_early.max(0.5 * (group_early + own_early)),
+                settled,
+            )
+        }
+        _ => (shape.width_s, own_early, false),
+    };
+    let wider = (width_s / usual.width_s.max(0.02) - 1.0).clamp(-0.3, 1.0);
+    let score = 2.2 * strange + 1.4 * wider + 1.8 * early - if settled { 1.2 } else { 0.0 };
+    if score >= VENTRICULAR_SCORE && like < 0.92 {
+        let rare = own.is_none_or(|g| g.count < usual.count / 20 + 2);
+        let in_time = shape.early > 0.92 && shape.late > 0.92;
+        let between = like > 0.55 && in_time && rare;
         return if between {
             BeatClass::Fusion
         } else {
             BeatClass::Ventricular
         };
     }
-    if both >= 0.72 && shape.early < 0.80 && shape.early + shape.late < 2.3 && unsteady < 0.12 {
+    if shape.early < 0.80 && shape.early + shape.late < 2.3 && unsteady < 0.12 {
         return BeatClass::Supraventricular;
     }
     BeatClass::Normal

@@ -1,0 +1,130 @@
+//! Stretches without signal: no sample, or an electrode off and the amplifier at a rail.
+
+use std::ops::Range;
+
+/// A lead without holes, and where the holes were.
+pub(super) struct Bridged {
+    pub(super) values: Vec<f32>,
+    /// Holes in time order.
+    pub(super) gaps: Vec<Range<usize>>,
+}
+
+impl Bridged {
+    /// Whether the lead has no signal at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.gaps.iter().map(ExactSizeIterator::len).sum::<usize>() >= self.values.len()
+    }
+
+    pub(super) fn put_gaps_back(&self, signal: &mut [f64]) {
+        for gap in &self.gaps {
+            for value in signal.get_mut(gap.clone()).unwrap_or_default() {
+                *value = f64::NAN;
+            }
+        }
+    }
+}
+
+/// Bridges holes by straight lines between the usual levels beside them.
+pub(super) fn bridge(samples: &[f32], rate_hz: f64) -> Bridged {
+    let mut gaps = missing(samples);
+    gaps.extend(rails(samples, rate_hz));
+    gaps.sort_by_key(|gap| gap.start);
+    let gaps = merge(gaps);
+    let mut values = samples.to_vec();
+    let reach = (0.4 * rate_hz).max(1.0) as usize;
+    for (index, gap) in gaps.iter().enumerate() {
+        let floor = index
+            .checked_sub(1)
+            .and_then(|i| gaps.get(i))
+            .map_or(0, |g| g.end);
+        let ceiling = gaps.get(index + 1).map_or(samples.len(), |g| g.start);
+        let left = median(samples.get(floor.max(gap.start.saturating_sub(reach))..gap.start));
+        let right = median(samples.get(gap.end..ceiling.min(gap.end + reach)));
+        let (from, to) = match (left, right) {
+            (Some(a), Some(b)) => (a, b),
+            (Some(a), None) => (a, a),
+            (None, Some(b)) => (b, b),
+            (None, None) => (0.0, 0.0),
+        };
+        let step = (to - from) / (gap.len() + 1) as f32;
+        for (offset, value) in values[gap.clone()].iter_mut().enumerate() {
+            *value = from + step * (offset + 1) as f32;
+        }
+    }
+    Bridged { values, gaps }
+}
+
+fn missing(samples: &[f32]) -> Vec<Range<usize>> {
+    let mut out: Vec<Range<usize>> = Vec::new();
+    for (index, value) in samples.iter().enumerate() {
+        if !value.is_finite() {
+            match out.last_mut() {
+                Some(last) if last.end == index => last.end = index + 1,
+                _ => out.push(index..index + 1),
+            }
+        }
+    }
+    out
+}
+
+/// Runs of one and the same value which are entered or left by a jump: an amplifier at its rail. A flat line without a
+/// jump is a signal (an artificial one, or no heart beat) and stays.
+fn rails(samples: &[f32], rate_hz: f64) -> Vec<Range<usize>> {
+    const LENGTH_S_MIN: f64 = 0.25;
+    const JUMP_UV_MIN: f32 = 1_000.0;
+    let least = (LENGTH_S_MIN * rate_hz).max(3.0) as usize;
+    let Some(usual) = usual_level(samples) else {
+        return Vec::new();
+    };
+    let mut out = Vec::new();
+    let mut start = 0;
+    for index in 1..=samples.len() {
+        if index < samples.len() && samples[index] == samples[start] {
+            continue;
+        }
+        if index - start >= least && samples[start].is_finite() {
+            let level = samples[start];
+            let jump = |neighbour: Option<&f32>| neighbour.is_some_and(|v| (v - level).abs() > JUMP_UV_MIN);
+            let before = start.checked_sub(1).and_then(|i| samples.get(i));
+            let after = samples.get(index);
+            let enters = before.is_none_or(|v| !v.is_finite()) || jump(before);
+            let leaves = after.is_none_or(|v| !v.is_finite()) || jump(after);
+            if enters && leaves && (level - usual).abs() > JUMP_UV_MIN && (jump(before) || jump(after)) {
+                out.push(start..index);
+            }
+        }
+        start = index;
+    }
+    out
+}
+
+/// Median over a regular choice of the lead's samples.
+fn usual_level(samples: &[f32]) -> Option<f32> {
+    const SEEN_MAX: usize = 4_096;
+    let seen: Vec<f32> = samples
+        .iter()
+        .step_by((samples.len() / SEEN_MAX).max(1))
+        .copied()
+        .collect();
+    median(Some(&seen))
+}
+
+fn merge(gaps: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    let mut out: Vec<Range<usize>> = Vec::with_capacity(gaps.len());
+    for gap in gaps {
+        match out.last_mut() {
+            Some(last) if gap.start <= last.end => last.end = last.end.max(gap.end),
+            _ => out.push(gap),
+        }
+    }
+    out
+}
+
+fn median(samples: Option<&[f32]>) -> Option<f32> {
+    let mut values: Vec<f32> = samples?.iter().copied().filter(|v| v.is_finite()).collect();
+    let middle = values.len() / 2;
+    if values.is_empty() {
+        return None;
+    }
+    Some(*values.select_nth_unstable_by(middle, f32::total_cmp).1)
+}

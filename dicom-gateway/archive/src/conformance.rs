@@ -2,23 +2,37 @@
 
 use crate::db::Dialect;
 use crate::testing::{Postgres, is_full_scan, plan, prepare_all, temporary};
-use crate::{Archive, audit, institution};
+use crate::work::claim_sql;
+use crate::{Archive, audit, device, institution, order, outbox, patient, work};
 
 pub(crate) type Statements = &'static [(&'static str, &'static str)];
 
-const BOTH: &[Statements] = &[crate::db::migrate_sql::ALL, institution::sql::ALL];
-const SQLITE: &[Statements] = &[];
-const POSTGRES: &[Statements] = &[audit::STATEMENTS.1];
+const BOTH: &[Statements] = &[
+    crate::db::migrate_sql::ALL,
+    institution::sql::ALL,
+    device::sql::ALL,
+    patient::sql::ALL,
+    order::sql::ALL,
+    outbox::sql::ALL,
+    work::sql::ALL,
+];
+const SQLITE: &[Statements] = &[work::claim_sqlite::ALL];
+const POSTGRES: &[Statements] = &[
+    audit::STATEMENTS.1,
+    work::sql_postgres::ALL,
+    work::claim_postgres::ALL,
+];
 
 /// Statements that read a whole table on purpose: lists of few rows.
 const MAY_SCAN: &[&str] = &[
     "institution::sql::LIST",
     "verify::sql::HEADS",
     "chain::sql_postgres::FREE_HEAD",
+    "device::sql::LIST",
 ];
 
 fn all(own: &[Statements]) -> Vec<(&'static str, &'static str)> {
-    let both = BOTH.iter().chain(audit::STATEMENTS.0);
+    let both = BOTH.iter().chain(audit::STATEMENTS.0).chain(work::STATEMENTS);
     both.chain(own).flat_map(|list| list.iter().copied()).collect()
 }
 
@@ -44,6 +58,11 @@ async fn conforms(archive: &Archive, own: &[Statements], dialect: Dialect) {
             may || !is_full_scan(dialect, &plan),
             "{name} reads a whole table: {sql}\n{plan}"
         );
+    }
+    for suspects in [false, true] {
+        let sql = claim_sql(dialect, 3, suspects);
+        let plan = plan(archive, &sql, 8).await.unwrap();
+        assert!(!is_full_scan(dialect, &plan), "{sql}\n{plan}");
     }
 }
 

@@ -8,11 +8,19 @@ pub mod audit;
 #[cfg(test)]
 mod conformance;
 pub mod db;
+pub mod device;
 pub mod error;
+pub mod events;
 pub mod ids;
 pub mod institution;
+pub mod name;
+pub mod order;
+pub mod outbox;
+pub mod patient;
+pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod work;
 
 pub use error::{ArchiveError, Result};
 pub use ids::*;
@@ -21,16 +29,22 @@ use audit::{Audit, AuditSigner};
 use db::{Db, IndexUrl, Migration, Migrations};
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// The archive's own schema.
 pub const MIGRATIONS: Migrations = Migrations {
     set: "archive",
-    steps: &[Migration {
-        version: 1,
-        name: "core",
-        sql: include_str!("../migrations/0001_core.sql"),
-    }],
+    steps: &[
+        step(1, "core", include_str!("../migrations/0001_core.sql")),
+        step(2, "people", include_str!("../migrations/0002_people.sql")),
+        step(3, "studies", include_str!("../migrations/0003_studies.sql")),
+        step(4, "work", include_str!("../migrations/0004_work.sql")),
+    ],
 };
+
+const fn step(version: i64, name: &'static str, sql: &'static str) -> Migration {
+    Migration { version, name, sql }
+}
 
 /// Where an archive lives.
 #[derive(Debug, Clone)]
@@ -53,6 +67,11 @@ struct Shared {
     db: Db,
     config: Config,
     signer: Arc<AuditSigner>,
+    store: store::ObjectStore,
+    devices: Arc<device::DeviceCache>,
+    events: events::Events,
+    job_wake: Arc<Notify>,
+    outbox_wake: Arc<Notify>,
 }
 
 impl Archive {
@@ -66,12 +85,77 @@ impl Archive {
                 .map_err(|error| ArchiveError::io("create folder", folder, error))?;
         }
         let signer = Arc::new(AuditSigner::open(&config.data_dir)?);
+        let store = store::ObjectStore::open(&config.objects)?;
         let mut sets = vec![&MIGRATIONS];
         sets.extend_from_slice(extra_migrations);
         let db = Db::open(&config.index, signer.clone(), &sets).await?;
-        Ok(Self {
-            shared: Arc::new(Shared { db, config, signer }),
-        })
+        let archive = Self {
+            shared: Arc::new(Shared {
+                db,
+                config,
+                signer,
+                store,
+                devices: Arc::default(),
+                events: events::Events::default(),
+                job_wake: Arc::default(),
+                outbox_wake: Arc::default(),
+            }),
+        };
+        work::listen(&archive.work());
+        Ok(archive)
+    }
+
+    /// Where this archive lives.
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// The objects. Its functions wait for the disk: call them on a blocking thread.
+    pub fn store(&self) -> &store::ObjectStore {
+        &self.shared.store
+    }
+
+    /// News for open pages.
+    pub fn events(&self) -> &events::Events {
+        &self.shared.events
+    }
+
+    /// The devices.
+    pub fn devices(&self) -> device::Devices {
+        device::Devices {
+            db: self.shared.db.clone(),
+            cache: self.shared.devices.clone(),
+        }
+    }
+
+    /// The patients.
+    pub fn patients(&self) -> patient::Patients {
+        patient::Patients {
+            db: self.shared.db.clone(),
+        }
+    }
+
+    /// The exam requests.
+    pub fn orders(&self) -> order::Orders {
+        order::Orders {
+            db: self.shared.db.clone(),
+        }
+    }
+
+    /// The work queue.
+    pub fn work(&self) -> work::Work {
+        work::Work {
+            db: self.shared.db.clone(),
+            wake: self.shared.job_wake.clone(),
+        }
+    }
+
+    /// What is to be sent elsewhere.
+    pub fn outbox(&self) -> outbox::Outbox {
+        outbox::Outbox {
+            db: self.shared.db.clone(),
+            wake: self.shared.outbox_wake.clone(),
+        }
     }
 
     /// The index.

@@ -103,6 +103,25 @@ impl Tx {
         }
     }
 
+    /// Rows of a statement assembled from fixed pieces of SQL; values travel as parameters only.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn fetch_dynamic(&mut self, sql: String, params: Vec<Value>) -> Result<Vec<Row>> {
+        match &mut self.conn {
+            TxConn::Sqlite(c) => {
+                let query = bind_all!(sqlx::query(AssertSqlSafe(sql)), params);
+                let rows = query.fetch_all(&mut **c).await?;
+                Ok(rows.into_iter().map(|r| Row(AnyRow::Sqlite(r))).collect())
+            }
+            TxConn::Postgres(c) => {
+                let query = bind_all!(sqlx::query(AssertSqlSafe(sql)), params);
+                let rows = query.fetch_all(&mut **c).await?;
+                Ok(rows.into_iter().map(|r| Row(AnyRow::Postgres(r))).collect())
+            }
+        }
+    }
+
     /// The first row of an answer, if any.
     ///
     /// # Errors

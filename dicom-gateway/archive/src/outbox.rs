@@ -1,0 +1,160 @@
+//! What is to be sent elsewhere, kept until it is delivered.
+
+use crate::db::{Db, Row, Tx};
+use crate::error::{ArchiveError, Result};
+use crate::ids::{OutboxId, UnixMicros};
+use crate::params;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Largest payload; larger things are objects, and the payload names them.
+const PAYLOAD_BYTES_MAX: usize = 1 << 20;
+/// Letters of one answer at most.
+const LETTERS_MAX: u32 = 1000;
+
+crate::statements! {
+    mod sql {
+        PUT = "INSERT INTO outbox (destination, kind, subject, payload, priority, next_at, attempts, created_at) VALUES ($1, $2, $3, $4, $5, $6, 0, $6) RETURNING id";
+        DUE = "SELECT id, destination, kind, subject, payload, priority, attempts, created_at FROM outbox WHERE destination = $1 AND delivered_at IS NULL AND next_at <= $2 ORDER BY priority DESC, next_at, id LIMIT $3";
+        DELIVERED = "UPDATE outbox SET delivered_at = $2, error = NULL WHERE id = $1 AND delivered_at IS NULL";
+        POSTPONE = "UPDATE outbox SET attempts = attempts + 1, next_at = $2, error = $3 WHERE id = $1 AND delivered_at IS NULL";
+        WAITING = "SELECT COUNT(*) AS n FROM outbox WHERE destination = $1 AND delivered_at IS NULL";
+        PURGE = "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE delivered_at IS NOT NULL AND delivered_at < $1 LIMIT 5000)";
+    }
+}
+
+/// Something to be delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewLetter {
+    /// Where to: a name that the sender of this kind understands.
+    pub destination: String,
+    /// What it is.
+    pub kind: String,
+    /// Identifier it is about.
+    pub subject: String,
+    /// Content or reference, up to 1 MiB.
+    pub payload: Vec<u8>,
+    /// Greater is sooner.
+    pub priority: i64,
+}
+
+/// Something that waits for delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// Row.
+    pub id: OutboxId,
+    /// The content.
+    pub letter: NewLetter,
+    /// Attempts so far.
+    pub attempts: i64,
+    /// When it was put in.
+    pub created_at: UnixMicros,
+}
+
+fn read(row: &Row) -> Result<Letter> {
+    Ok(Letter {
+        id: OutboxId(row.int("id")?),
+        letter: NewLetter {
+            destination: row.text("destination")?,
+            kind: row.text("kind")?,
+            subject: row.text("subject")?,
+            payload: row.bytes("payload")?,
+            priority: row.int("priority")?,
+        },
+        attempts: row.int("attempts")?,
+        created_at: row.micros("created_at")?,
+    })
+}
+
+/// The outbox of an archive.
+#[derive(Clone)]
+pub struct Outbox {
+    pub(crate) db: Db,
+    pub(crate) wake: Arc<Notify>,
+}
+
+impl Outbox {
+    /// Puts a letter in, inside the caller's transaction.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Invalid`] for a payload above 1 MiB.
+    pub async fn put(&self, tx: &mut Tx, letter: NewLetter) -> Result<OutboxId> {
+        if letter.payload.len() > PAYLOAD_BYTES_MAX {
+            return Err(ArchiveError::invalid("outbox payload", "use at most 1 MiB"));
+        }
+        let values = params![
+            letter.destination,
+            letter.kind,
+            letter.subject,
+            letter.payload,
+            letter.priority,
+            UnixMicros::now()
+        ];
+        let id = tx.fetch_one(sql::PUT, values).await?.int("id")?;
+        let wake = self.wake.clone();
+        tx.on_commit(move || wake.notify_waiters());
+        Ok(OutboxId(id))
+    }
+
+    /// Letters to a destination that are due, most urgent first.
+    ///
+    /// # Errors
+    /// What the index says.
+    pub async fn due(&self, destination: &str, limit: u32) -> Result<Vec<Letter>> {
+        let values = params![destination, UnixMicros::now(), limit.min(LETTERS_MAX)];
+        let rows = self.db.fetch_all(sql::DUE, values).await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// Notes that a letter arrived; `false` when that was known.
+    ///
+    /// # Errors
+    /// What the index says.
+    pub async fn delivered(&self, id: OutboxId) -> Result<bool> {
+        let values = params![id, UnixMicros::now()];
+        let done = self
+            .db
+            .write(move |tx| Box::pin(async move { tx.execute(sql::DELIVERED, values).await }))
+            .await?;
+        Ok(done == 1)
+    }
+
+    /// Notes a failed delivery; tried again after `wait`.
+    ///
+    /// # Errors
+    /// What the index says.
+    pub async fn postpone(&self, id: OutboxId, wait: Duration, error: &str) -> Result<()> {
+        let error: String = error.chars().take(1000).collect();
+        let values = params![id, UnixMicros::now().plus(wait), error];
+        self.db
+            .write(move |tx| Box::pin(async move { tx.execute(sql::POSTPONE, values).await }))
+            .await?;
+        Ok(())
+    }
+
+    /// Letters that wait for a destination.
+    ///
+    /// # Errors
+    /// What the index says.
+    pub async fn waiting(&self, destination: &str) -> Result<i64> {
+        let row = self.db.fetch_one(sql::WAITING, params![destination]).await?;
+        row.int("n")
+    }
+
+    /// Waits for a new letter of this process.
+    pub async fn changed(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Removes letters delivered longer ago than this.
+    ///
+    /// # Errors
+    /// What the index says.
+    pub async fn purge_delivered(&self, older_than: Duration) -> Result<u64> {
+        let values = params![UnixMicros::now().minus(older_than)];
+        self.db
+            .write(move |tx| Box::pin(async move { tx.execute(sql::PURGE, values).await }))
+            .await
+    }
+}

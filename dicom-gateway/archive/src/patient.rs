@@ -1,0 +1,367 @@
+//! Patients, scoped to institutions, and persons across them.
+//!
+//! **Invariant:** patients of different institutions are never the same row; they meet only in a
+//! person, by the same national number or by a link made by hand with its reason.
+
+use crate::db::{Db, Row, Tx};
+use crate::error::{ArchiveError, Result};
+use crate::ids::{InstitutionId, PatientId, PersonId, UnixMicros};
+use crate::name::{NameParts, search_key};
+use crate::params;
+use serde::Serialize;
+
+/// Patients of a search at most.
+const SEARCH_ROWS_MAX: u32 = 500;
+/// Longest identifier.
+const IDENTIFIER_CHARACTERS_MAX: usize = 64;
+/// Greater than every character that a name holds: the end of a range of prefixes.
+const AFTER_ALL: char = '\u{10FFFF}';
+
+crate::statements! {
+    mod sql {
+        FIND = "SELECT id, person_id, name_key, alphabetic_key, sex, birth_date, national_id FROM patient WHERE institution_id = $1 AND issuer = $2 AND identifier = $3";
+        INSERT = "INSERT INTO patient (institution_id, issuer, identifier, person_id, name, name_alphabetic, name_ideographic, name_phonetic, name_key, alphabetic_key, pinyin, pinyin_key, pinyin_initials, sex, birth_date, national_id, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17) ON CONFLICT (institution_id, issuer, identifier) DO NOTHING RETURNING id";
+        UPDATE = "UPDATE patient SET name = $2, name_alphabetic = $3, name_ideographic = $4, name_phonetic = $5, name_key = $6, alphabetic_key = $7, pinyin = $8, pinyin_key = $9, pinyin_initials = $10, updated_at = $11 WHERE id = $1";
+        UPDATE_FACTS = "UPDATE patient SET sex = $2, birth_date = $3, national_id = $4, person_id = $5, updated_at = $6 WHERE id = $1";
+        PERSON_OF = "SELECT id FROM person WHERE national_id = $1";
+        PERSON_INSERT = "INSERT INTO person (national_id, created_at) VALUES ($1, $2) ON CONFLICT (national_id) DO UPDATE SET national_id = excluded.national_id RETURNING id";
+        PERSON_NAME = "UPDATE person SET national_id = $2 WHERE id = $1 AND national_id IS NULL AND (SELECT COUNT(*) FROM patient WHERE person_id = $1) <= 1";
+        MOVE = "UPDATE patient SET person_id = $2, updated_at = $3 WHERE id = $1";
+        LINK = "INSERT INTO person_link (patient_id, from_person_id, to_person_id, reason, linked_by, linked_at) VALUES ($1, $2, $3, $4, $5, $6)";
+        BY_ID = "SELECT p.id, p.institution_id, p.issuer, p.identifier, p.person_id, p.name, p.name_alphabetic, p.name_ideographic, p.name_phonetic, p.pinyin, p.sex, p.birth_date, p.national_id FROM patient p WHERE p.id = $1";
+        BY_PERSON = "SELECT p.id, p.institution_id, p.issuer, p.identifier, p.person_id, p.name, p.name_alphabetic, p.name_ideographic, p.name_phonetic, p.pinyin, p.sex, p.birth_date, p.national_id FROM patient p WHERE p.person_id = $1 ORDER BY p.id";
+        BY_IDENTIFIER = "SELECT p.id, p.institution_id, p.issuer, p.identifier, p.person_id, p.name, p.name_alphabetic, p.name_ideographic, p.name_phonetic, p.pinyin, p.sex, p.birth_date, p.national_id FROM patient p WHERE p.identifier = $1 ORDER BY p.id LIMIT $2";
+        SEARCH = "SELECT p.id, p.institution_id, p.issuer, p.identifier, p.person_id, p.name, p.name_alphabetic, p.name_ideographic, p.name_phonetic, p.pinyin, p.sex, p.birth_date, p.national_id FROM patient p WHERE p.id IN (SELECT id FROM patient WHERE identifier >= $1 AND identifier < $2 UNION SELECT id FROM patient WHERE name_key >= $3 AND name_key < $4 UNION SELECT id FROM patient WHERE alphabetic_key >= $3 AND alphabetic_key < $4 UNION SELECT id FROM patient WHERE pinyin_key >= $5 AND pinyin_key < $6 UNION SELECT id FROM patient WHERE pinyin_initials >= $5 AND pinyin_initials < $6) AND p.id > $7 ORDER BY p.id LIMIT $8";
+    }
+}
+
+/// A patient as one institution knows them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Patient {
+    /// Row.
+    pub id: PatientId,
+    /// Whose patient.
+    pub institution_id: InstitutionId,
+    /// Issuer of Patient ID (0010,0021); empty when none is told.
+    pub issuer: String,
+    /// Patient ID (0010,0020).
+    pub identifier: String,
+    /// The person across institutions.
+    pub person_id: PersonId,
+    /// Name for people to read.
+    pub name: String,
+    /// Latin form.
+    pub name_alphabetic: String,
+    /// Form in characters.
+    pub name_ideographic: String,
+    /// Phonetic form.
+    pub name_phonetic: String,
+    /// Pinyin in capitals.
+    pub pinyin: String,
+    /// M, F or O.
+    pub sex: Option<String>,
+    /// DICOM DA.
+    pub birth_date: Option<String>,
+    /// National number.
+    pub national_id: Option<String>,
+}
+
+/// What a sender or an order says about a patient.
+#[derive(Debug, Clone, Default)]
+pub struct PatientFacts {
+    /// Issuer of Patient ID.
+    pub issuer: String,
+    /// Patient ID.
+    pub identifier: String,
+    /// Name.
+    pub name: NameParts,
+    /// M, F or O.
+    pub sex: Option<String>,
+    /// DICOM DA (YYYYMMDD).
+    pub birth_date: Option<String>,
+    /// National number.
+    pub national_id: Option<String>,
+}
+
+/// How far new facts may change what is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FactSource {
+    /// A person at the desk: replaces what is known.
+    Order,
+    /// A device: only fills what is empty.
+    Device,
+}
+
+pub(crate) fn read(row: &Row) -> Result<Patient> {
+    Ok(Patient {
+        id: PatientId(row.int("id")?),
+        institution_id: InstitutionId(row.int("institution_id")?),
+        issuer: row.text("issuer")?,
+        identifier: row.text("identifier")?,
+        person_id: PersonId(row.int("person_id")?),
+        name: row.text("name")?,
+        name_alphabetic: row.text("name_alphabetic")?,
+        name_ideographic: row.text("name_ideographic")?,
+        name_phonetic: row.text("name_phonetic")?,
+        pinyin: row.text("pinyin")?,
+        sex: row.opt_text("sex")?,
+        birth_date: row.opt_text("birth_date")?,
+        national_id: row.opt_text("national_id")?,
+    })
+}
+
+fn cut(text: &str) -> String {
+    let clean = text.trim().chars().filter(|c| !c.is_control());
+    clean.take(IDENTIFIER_CHARACTERS_MAX).collect()
+}
+
+fn filled(text: Option<String>) -> Option<String> {
+    text.map(|t| cut(&t)).filter(|t| !t.is_empty())
+}
+
+/// Finds or makes the patient of an institution, inside the caller's transaction.
+///
+/// # Errors
+/// What the index says.
+pub async fn upsert_in(
+    tx: &mut Tx,
+    institution: InstitutionId,
+    facts: PatientFacts,
+    source: FactSource,
+) -> Result<PatientId> {
+    let facts = PatientFacts {
+        issuer: cut(&facts.issuer),
+        identifier: cut(&facts.identifier),
+        sex: filled(facts.sex),
+        birth_date: filled(facts.birth_date),
+        national_id: filled(facts.national_id),
+        name: facts.name,
+    };
+    let key = || params![institution, &facts.issuer, &facts.identifier];
+    if let Some(row) = tx.fetch_optional(sql::FIND, key()).await? {
+        return update(tx, &row, facts, source).await;
+    }
+    let now = UnixMicros::now();
+    let person = person_in(tx, facts.national_id.as_deref(), now).await?;
+    let keys = facts.name.keys();
+    let values = params![
+        institution,
+        &facts.issuer,
+        &facts.identifier,
+        person,
+        keys.display,
+        &facts.name.alphabetic,
+        &facts.name.ideographic,
+        &facts.name.phonetic,
+        keys.name_key,
+        keys.alphabetic_key,
+        keys.pinyin,
+        keys.pinyin_key,
+        keys.initials,
+        &facts.sex,
+        &facts.birth_date,
+        &facts.national_id,
+        now,
+    ];
+    match tx.fetch_optional(sql::INSERT, values).await? {
+        Some(row) => Ok(PatientId(row.int("id")?)),
+        // Another writer made the same patient a moment ago.
+        None => {
+            let row = tx.fetch_one(sql::FIND, key()).await?;
+            update(tx, &row, facts, source).await
+        }
+    }
+}
+
+async fn person_in(tx: &mut Tx, national_id: Option<&str>, now: UnixMicros) -> Result<PersonId> {
+    if let Some(number) = national_id
+        && let Some(row) = tx.fetch_optional(sql::PERSON_OF, params![number]).await?
+    {
+        return Ok(PersonId(row.int("id")?));
+    }
+    let row = tx
+        .fetch_one(sql::PERSON_INSERT, params![national_id, now])
+        .await?;
+    Ok(PersonId(row.int("id")?))
+}
+
+async fn update(tx: &mut Tx, known: &Row, facts: PatientFacts, source: FactSource) -> Result<PatientId> {
+    let id = PatientId(known.int("id")?);
+    let now = UnixMicros::now();
+    let keys = facts.name.keys();
+    let (name_key, alphabetic_key) = (known.text("name_key")?, known.text("alphabetic_key")?);
+    let has_name = !keys.name_key.is_empty();
+    let is_other = name_key != keys.name_key || alphabetic_key != keys.alphabetic_key;
+    let may = source == FactSource::Order || name_key.is_empty();
+    if has_name && is_other && may {
+        let values = params![
+            id,
+            keys.display,
+            &facts.name.alphabetic,
+            &facts.name.ideographic,
+            &facts.name.phonetic,
+            keys.name_key,
+            keys.alphabetic_key,
+            keys.pinyin,
+            keys.pinyin_key,
+            keys.initials,
+            now
+        ];
+        tx.execute(sql::UPDATE, values).await?;
+    }
+    let merge = |new: Option<String>, old: Option<String>| match source {
+        FactSource::Order => new.or(old),
+        FactSource::Device => old.or(new),
+    };
+    let old = (
+        known.opt_text("sex")?,
+        known.opt_text("birth_date")?,
+        known.opt_text("national_id")?,
+    );
+    let new = (
+        merge(facts.sex, old.0.clone()),
+        merge(facts.birth_date, old.1.clone()),
+        merge(facts.national_id, old.2.clone()),
+    );
+    if new != old {
+        let mut person = PersonId(known.int("person_id")?);
+        if new.2 != old.2
+            && let Some(number) = &new.2
+        {
+            person = named_person(tx, person, number, now).await?;
+        }
+        tx.execute(sql::UPDATE_FACTS, params![id, new.0, new.1, new.2, person, now])
+            .await?;
+    }
+    Ok(id)
+}
+
+/// The person of a national number that became known: the one who has it, else the patient's own
+/// person when nobody else belongs to it, else a new one.
+async fn named_person(tx: &mut Tx, own: PersonId, number: &str, now: UnixMicros) -> Result<PersonId> {
+    if let Some(row) = tx.fetch_optional(sql::PERSON_OF, params![number]).await? {
+        return Ok(PersonId(row.int("id")?));
+    }
+    if tx.execute(sql::PERSON_NAME, params![own, number]).await? == 1 {
+        return Ok(own);
+    }
+    person_in(tx, Some(number), now).await
+}
+
+/// The patients of an archive.
+#[derive(Clone)]
+pub struct Patients {
+    pub(crate) db: Db,
+}
+
+impl Patients {
+    /// By row.
+    ///
+    /// # Errors
+    /// [`ArchiveError::NotFound`].
+    pub async fn by_id(&self, id: PatientId) -> Result<Patient> {
+        let row = self.db.fetch_optional(sql::BY_ID, params![id]).await?;
+        read(&row.ok_or_else(|| ArchiveError::NotFound(format!("patient {id}")))?)
+    }
+
+    /// All patients of a person, oldest first.
+    ///
+    /// # Errors
+    /// What the index says.
+    pub async fn by_person(&self, id: PersonId) -> Result<Vec<Patient>> {
+        let rows = self.db.fetch_all(sql::BY_PERSON, params![id]).await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// Patients of any institution with this Patient ID.
+    ///
+    /// # Errors
+    /// What the index says.
+    pub async fn by_identifier(&self, identifier: &str) -> Result<Vec<Patient>> {
+        let values = params![cut(identifier), SEARCH_ROWS_MAX];
+        let rows = self.db.fetch_all(sql::BY_IDENTIFIER, values).await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// Patients whose number, name, pinyin or pinyin initials begin with `text`, after row `after`.
+    ///
+    /// # Errors
+    /// What the index says.
+    pub async fn search(&self, text: &str, after: PatientId, limit: u32) -> Result<Vec<Patient>> {
+        let (number, name) = (cut(text), search_key(text));
+        if number.is_empty() || name.is_empty() {
+            return Ok(Vec::new());
+        }
+        let pinyin = name.replace(' ', "");
+        let end = |text: &str| format!("{text}{AFTER_ALL}");
+        let values = params![
+            &number,
+            end(&number),
+            &name,
+            end(&name),
+            &pinyin,
+            end(&pinyin),
+            after,
+            limit.clamp(1, SEARCH_ROWS_MAX)
+        ];
+        let rows = self.db.fetch_all(sql::SEARCH, values).await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// Makes two patients one person (or, given a patient's own new person, parts them), by hand.
+    ///
+    /// # Errors
+    /// [`ArchiveError::NotFound`]; [`ArchiveError::Invalid`] without a reason.
+    pub async fn link(
+        &self,
+        patient: PatientId,
+        with: PatientId,
+        reason: &str,
+        by: &str,
+    ) -> Result<PersonId> {
+        let target = self.by_id(with).await?.person_id;
+        self.move_to(patient, Some(target), reason, by).await
+    }
+
+    /// Makes a patient a person of their own again, by hand.
+    ///
+    /// # Errors
+    /// As [`Patients::link`].
+    pub async fn unlink(&self, patient: PatientId, reason: &str, by: &str) -> Result<PersonId> {
+        self.move_to(patient, None, reason, by).await
+    }
+
+    async fn move_to(
+        &self,
+        patient: PatientId,
+        target: Option<PersonId>,
+        reason: &str,
+        by: &str,
+    ) -> Result<PersonId> {
+        if reason.trim().is_empty() {
+            return Err(ArchiveError::invalid(
+                "reason",
+                "say why the patients are linked or parted",
+            ));
+        }
+        let (reason, by) = (reason.to_owned(), by.to_owned());
+        self.db
+            .write(move |tx| {
+                Box::pin(async move {
+                    let row = tx.fetch_optional(sql::BY_ID, params![patient]).await?;
+                    let row = row.ok_or_else(|| ArchiveError::NotFound(format!("patient {patient}")))?;
+                    let now = UnixMicros::now();
+                    let target = match target {
+                        Some(person) => person,
+                        None => person_in(tx, None, now).await?,
+                    };
+                    let from = row.int("person_id")?;
+                    tx.execute(sql::MOVE, params![patient, target, now]).await?;
+                    tx.execute(sql::LINK, params![patient, from, target, reason, by, now])
+                        .await?;
+                    Ok(target)
+                })
+            })
+            .await
+    }
+}

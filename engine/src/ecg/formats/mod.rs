@@ -1,5 +1,6 @@
 //! Bytes of a file to a [`Record`]: one module a format, and the detection of which one it is.
 
+pub mod dicom;
 pub mod npy;
 pub mod wfdb;
 

@@ -1,0 +1,192 @@
+//! Channel definitions: lead names from source codes, units, and samples to microvolts.
+
+use super::FORMAT;
+use crate::dicom::Attributes;
+use crate::ecg::error::EcgError;
+use crate::ecg::record::LeadName;
+
+/// How the samples of a group are stored.
+pub(super) struct Encoding {
+    pub(super) bytes: usize,
+    signed: bool,
+    padding: Option<i64>,
+}
+
+impl Encoding {
+    pub(super) fn of(group: &Attributes<'_, '_>) -> Result<Self, EcgError> {
+        let bits = group.us(0x5400_1004).unwrap_or(16);
+        let interpretation = group.text(0x5400_1006).unwrap_or_else(|| "SS".to_owned());
+        let (bytes, signed) = match (bits, interpretation.as_str()) {
+            (8, "SB") => (1, true),
+            (8, "UB") => (1, false),
+            (16, "SS") => (2, true),
+            (16, "US") => (2, false),
+            (32, "SL") => (4, true),
+            (32, "UL") => (4, false),
+            _ => {
+                let what = format!("waveform samples of {bits} bits as {interpretation:.8}");
+                return Err(EcgError::Unsupported { format: FORMAT, what });
+            }
+        };
+        let mut encoding = Self {
+            bytes,
+            signed,
+            padding: None,
+        };
+        encoding.padding = group
+            .bytes(0x5400_100A)
+            .and_then(|value| encoding.value(&value, 0));
+        Ok(encoding)
+    }
+
+    /// The sample at byte `at`.
+    fn value(&self, data: &[u8], at: usize) -> Option<i64> {
+        let item = data.get(at..at + self.bytes)?;
+        Some(match (item, self.signed) {
+            ([a], true) => i64::from(*a as i8),
+            ([a], false) => i64::from(*a),
+            ([a, b], true) => i64::from(i16::from_le_bytes([*a, *b])),
+            ([a, b], false) => i64::from(u16::from_le_bytes([*a, *b])),
+            ([a, b, c, d], true) => i64::from(i32::from_le_bytes([*a, *b, *c, *d])),
+            ([a, b, c, d], false) => i64::from(u32::from_le_bytes([*a, *b, *c, *d])),
+            _ => return None,
+        })
+    }
+}
+
+/// One channel.
+pub(super) struct Channel {
+    pub(super) name: LeadName,
+    pub(super) sensitivity: f64,
+    pub(super) correction: f64,
+    baseline: f64,
+    /// Microvolts in one unit; `None` where the unit is no voltage.
+    pub(super) unit_uv: Option<f64>,
+    skew_samples: f64,
+    skew_s: f64,
+}
+
+impl Channel {
+    pub(super) fn of(
+        definition: Option<&Attributes<'_, '_>>,
+        index: usize,
+        warnings: &mut Vec<String>,
+    ) -> Self {
+        let number = |tag: u32| definition.and_then(|d| d.ds(tag));
+        let name = definition
+            .and_then(lead_name)
+            .unwrap_or_else(|| LeadName::new(&format!("channel {}", index + 1)));
+        let units = definition
+            .and_then(|d| d.item(0x003A_0211, 0))
+            .and_then(|unit| unit.text(0x0008_0100));
+        let unit_uv = match units.as_deref() {
+            Some("uV") => Some(1.0),
+            Some("mV") => Some(1e3),
+            Some("nV") => Some(1e-3),
+            Some("V") => Some(1e6),
+            Some(_) => None,
+            None => {
+                warnings.push(format!(
+                    "dicom: channel {name} names no unit; microvolts were taken"
+                ));
+                Some(1.0)
+            }
+        };
+        Self {
+            name,
+            sensitivity: number(0x003A_0210).filter(|v| *v != 0.0).unwrap_or(1.0),
+            correction: number(0x003A_0212).filter(|v| *v != 0.0).unwrap_or(1.0),
+            baseline: number(0x003A_0213).unwrap_or(0.0),
+            unit_uv,
+            skew_samples: number(0x003A_0215).unwrap_or(0.0),
+            skew_s: number(0x003A_0214).unwrap_or(0.0),
+        }
+    }
+
+    /// Samples of channel `index` out of `stride` interleaved ones, in microvolts.
+    pub(super) fn decode(
+        &self,
+        data: &[u8],
+        encoding: &Encoding,
+        index: usize,
+        stride: usize,
+        samples: usize,
+        rate_hz: f64,
+    ) -> Vec<f32> {
+        let unit = self.unit_uv.unwrap_or(1.0);
+        let (step, base) = (self.sensitivity * self.correction * unit, self.baseline * unit);
+        let mut out = Vec::with_capacity(samples);
+        for frame in 0..samples {
+            let raw = encoding.value(data, (frame * stride + index) * encoding.bytes);
+            let raw = raw.filter(|value| Some(*value) != encoding.padding);
+            out.push(raw.map_or(f32::NAN, |value| (value as f64 * step + base) as f32));
+        }
+        // A channel that starts later has its first sample so much after the reference.
+        let shift = (self.skew_samples + self.skew_s * rate_hz).round();
+        let places = (shift.abs() as usize).min(samples);
+        if shift >= 1.0 {
+            out.splice(0..0, std::iter::repeat_n(f32::NAN, places));
+            out.truncate(samples);
+        } else if shift <= -1.0 {
+            out.drain(..places);
+            out.resize(samples, f32::NAN);
+        }
+        out
+    }
+}
+
+/// Name from the source code (CID 3001: MDC `2:1`, SCPECG `5.6.3-9-1`), else from its meaning, else from the label.
+fn lead_name(definition: &Attributes<'_, '_>) -> Option<LeadName> {
+    let source = definition.item(0x003A_0208, 0);
+    if let Some(source) = &source {
+        let code = source.text(0x0008_0100).unwrap_or_default();
+        let scheme = source.text(0x0008_0102).unwrap_or_default();
+        let known = match scheme.as_str() {
+            "MDC" => code.strip_prefix("2:"),
+            "SCPECG" => code.strip_prefix("5.6.3-9-"),
+            _ => None,
+        };
+        if let Some(name) = known.and_then(|n| n.parse().ok()).and_then(name_of_code) {
+            return Some(LeadName::new(name));
+        }
+        if let Some(name) = code.strip_prefix("MDC_ECG_LEAD_") {
+            return Some(LeadName::new(name));
+        }
+    }
+    let text = source
+        .and_then(|s| s.text(0x0008_0104))
+        .or_else(|| definition.text(0x003A_0203))?;
+    let name = LeadName::new(&text);
+    (!name.as_str().is_empty()).then_some(name)
+}
+
+/// Lead numbers shared by ISO/IEEE 11073-10102 (MDC partition 2) and EN 1064 (SCP-ECG), section 5.6.3.
+fn name_of_code(code: u16) -> Option<&'static str> {
+    Some(match code {
+        1 => "I",
+        2 => "II",
+        3 => "V1",
+        4 => "V2",
+        5 => "V3",
+        6 => "V4",
+        7 => "V5",
+        8 => "V6",
+        9 => "V7",
+        10 => "V2R",
+        11 => "V3R",
+        12 => "V4R",
+        13 => "V5R",
+        14 => "V6R",
+        15 => "V7R",
+        16 => "X",
+        17 => "Y",
+        18 => "Z",
+        61 => "III",
+        62 => "aVR",
+        63 => "aVL",
+        64 => "aVF",
+        66 => "V8",
+        67 => "V9",
+        _ => return None,
+    })
+}

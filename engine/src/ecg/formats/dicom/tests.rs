@@ -1,0 +1,161 @@
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::*;
+use proptest::prelude::*;
+
+/// A data set small enough to write by hand: tags, and items of sequences.
+#[derive(Default, Clone)]
+struct Set {
+    values: BTreeMap<u32, Vec<u8>>,
+    items: BTreeMap<u32, Vec<Set>>,
+}
+
+impl Set {
+    fn with(mut self, tag: u32, value: &[u8]) -> Self {
+        self.values.insert(tag, value.to_vec());
+        self
+    }
+
+    fn item(mut self, tag: u32, item: Set) -> Self {
+        self.items.entry(tag).or_default().push(item);
+        self
+    }
+
+    fn at(&self, path: &[(u32, usize)], tag: u32) -> Option<Cow<'_, [u8]>> {
+        match path.split_first() {
+            Some(((sequence, index), rest)) => self.items.get(sequence)?.get(*index)?.at(rest, tag),
+            None => match self.items.get(&tag) {
+                Some(items) => Some(crate::dicom::item_count_bytes(items.len())),
+                None => self.values.get(&tag).map(|v| Cow::Borrowed(v.as_slice())),
+            },
+        }
+    }
+}
+
+fn channel(code: &str, scheme: &str, unit: &str) -> Set {
+    let source = Set::default()
+        .with(0x0008_0100, code.as_bytes())
+        .with(0x0008_0102, scheme.as_bytes());
+    let units = Set::default().with(0x0008_0100, unit.as_bytes());
+    Set::default()
+        .item(0x003A_0208, source)
+        .with(0x003A_0210, b"2.5 ")
+        .item(0x003A_0211, units)
+}
+
+fn group(channels: &[Set], samples: u32, bits: u16, interpretation: &str, data: &[u8]) -> Set {
+    let mut group = Set::default()
+        .with(0x003A_0005, &(channels.len() as u16).to_le_bytes())
+        .with(0x003A_0010, &samples.to_le_bytes())
+        .with(0x003A_001A, b"500")
+        .with(0x5400_1004, &bits.to_le_bytes())
+        .with(0x5400_1006, interpretation.as_bytes())
+        .with(0x5400_1010, data);
+    for channel in channels {
+        group = group.item(0x003A_0200, channel.clone());
+    }
+    group
+}
+
+fn open(set: &Set) -> Result<Record, EcgError> {
+    read(&|path, tag| set.at(path, tag))
+}
+
+#[test]
+fn samples_become_microvolts() {
+    let check = |bits: u16, interpretation: &str, data: &[u8], expect: &[f32]| {
+        let channels = [channel("2:1", "MDC", "uV")];
+        let set = Set::default().item(
+            WAVEFORM_SEQUENCE,
+            group(&channels, expect.len() as u32, bits, interpretation, data),
+        );
+        assert_eq!(
+            open(&set).unwrap().leads[0].samples_uv,
+            expect,
+            "{interpretation}"
+        );
+    };
+    check(16, "SS", &[4, 0, 254, 255], &[10.0, -5.0]);
+    check(16, "US", &[4, 0, 255, 255], &[10.0, 163_837.5]);
+    check(8, "SB", &[4, 255], &[10.0, -2.5]);
+    check(8, "UB", &[4, 255], &[10.0, 637.5]);
+    check(32, "SL", &[2, 0, 0, 0, 255, 255, 255, 255], &[5.0, -2.5]);
+}
+
+#[test]
+fn correction_baseline_padding_skew_and_units() {
+    let second = channel("5.6.3-9-3", "SCPECG", "mV")
+        .with(0x003A_0212, b"2")
+        .with(0x003A_0213, b"1")
+        .with(0x003A_0215, b"1");
+    let channels = [
+        channel("2:2", "MDC", "uV"),
+        second,
+        channel("X", "99LOCAL", "mm[Hg]"),
+    ];
+    let data: Vec<u8> = [1_i16, 1, 9, -7, 2, 9, 3, 3, 9]
+        .iter()
+        .flat_map(|v| v.to_le_bytes())
+        .collect();
+    let part = group(&channels, 3, 16, "SS", &data).with(0x5400_100A, &(-7_i16).to_le_bytes());
+    let record = open(&Set::default().item(WAVEFORM_SEQUENCE, part)).unwrap();
+    let names: Vec<_> = record.leads.iter().map(|l| l.name.as_str()).collect();
+    assert_eq!(names, ["II", "V1"]);
+    let first = &record.leads[0].samples_uv;
+    assert!(first[0] == 2.5 && first[1].is_nan() && first[2] == 7.5);
+    let second = &record.leads[1].samples_uv;
+    assert!(
+        second[0].is_nan() && second[1] == 6_000.0 && second[2] == 11_000.0,
+        "{second:?}"
+    );
+    assert_eq!(record.leads[1].resolution_uv, 5_000.0);
+    assert!(record.warnings.iter().any(|w| w.contains("not a voltage")));
+}
+
+#[test]
+fn the_rhythm_group_is_taken_and_joined() {
+    let rhythm = group(&[channel("2:1", "MDC", "uV")], 4, 16, "SS", &[0; 8]);
+    let beside = group(&[channel("2:2", "MDC", "uV")], 4, 16, "SS", &[0; 8]);
+    let median = group(&[channel("2:1", "MDC", "uV")], 40, 16, "SS", &[0; 80]).with(0x003A_0004, b"DERIVED ");
+    let set = Set::default()
+        .item(WAVEFORM_SEQUENCE, median)
+        .item(WAVEFORM_SEQUENCE, rhythm)
+        .item(WAVEFORM_SEQUENCE, beside);
+    let record = open(&set).unwrap();
+    assert_eq!((record.len(), record.leads.len()), (4, 2));
+}
+
+#[test]
+fn cut_and_impossible_objects_are_refused_or_warned() {
+    let one = [channel("2:1", "MDC", "uV")];
+    let cut = Set::default().item(WAVEFORM_SEQUENCE, group(&one, 100, 16, "SS", &[0; 100]));
+    assert!(
+        open(&cut)
+            .unwrap()
+            .warnings
+            .iter()
+            .any(|w| w.contains("50 of 100"))
+    );
+    let bad = |set: Set| assert!(open(&Set::default().item(WAVEFORM_SEQUENCE, set)).is_err());
+    bad(group(&one, 100, 16, "SS", &[0; 2]));
+    bad(group(&one, u32::MAX, 16, "SS", &[0; 2]));
+    bad(group(&one, 100, 8, "MB", &[0; 100]));
+    bad(group(&one, 100, 16, "SS", &[0; 200]).with(0x003A_001A, b"0"));
+    bad(group(&one, 100, 16, "SS", &[0; 200]).with(0x003A_0005, &[255, 255]));
+    assert!(matches!(open(&Set::default()), Err(EcgError::NoSignal { .. })));
+}
+
+proptest! {
+    #[test]
+    fn hostile_attributes_never_panic(
+        tag in prop::sample::select(vec![0x003A_0005_u32, 0x003A_0010, 0x003A_001A, 0x5400_1004, 0x5400_1006, 0x5400_100A, 0x5400_1010]),
+        value in proptest::collection::vec(any::<u8>(), 0..24),
+        channel_tag in prop::sample::select(vec![0x003A_0210_u32, 0x003A_0212, 0x003A_0213, 0x003A_0214, 0x003A_0215]),
+        number in "[-0-9.e]{0,12}",
+    ) {
+        let one = channel("2:1", "MDC", "uV").with(channel_tag, number.as_bytes());
+        let set = group(&[one], 8, 16, "SS", &[1; 16]).with(tag, &value);
+        let _ = open(&Set::default().item(WAVEFORM_SEQUENCE, set));
+    }
+}

@@ -7,6 +7,8 @@
 mod deflated;
 pub mod frame;
 pub mod frames;
+mod jpeg;
+mod jpegls;
 mod native;
 pub mod npy;
 pub mod rle;
@@ -84,7 +86,9 @@ pub trait FrameDecoder: Sync {
 pub fn decoder(compression: Compression) -> Option<&'static dyn FrameDecoder> {
     match compression {
         Compression::None | Compression::Rle | Compression::Deflated => None,
-        _ => None,
+        Compression::Jpeg | Compression::JpegLossless => Some(&jpeg::Jpeg),
+        Compression::JpegLs => Some(&jpegls::JpegLs),
+        Compression::Jpeg2000 | Compression::JpegXl => None,
     }
 }
 

@@ -8,6 +8,7 @@ mod deflated;
 pub mod frame;
 pub mod frames;
 mod jpeg;
+mod jpeg2000;
 mod jpegls;
 mod native;
 pub mod npy;
@@ -88,7 +89,8 @@ pub fn decoder(compression: Compression) -> Option<&'static dyn FrameDecoder> {
         Compression::None | Compression::Rle | Compression::Deflated => None,
         Compression::Jpeg | Compression::JpegLossless => Some(&jpeg::Jpeg),
         Compression::JpegLs => Some(&jpegls::JpegLs),
-        Compression::Jpeg2000 | Compression::JpegXl => None,
+        Compression::Jpeg2000 => Some(&jpeg2000::Jpeg2000),
+        Compression::JpegXl => None,
     }
 }
 

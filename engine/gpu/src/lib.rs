@@ -1,0 +1,10 @@
+//! Twins of the engine's kernels on a GPU, through Vulkan. Each agrees with its CPU kernel within the limits that its
+//! documentation states; without a usable device the caller stays on the CPU.
+
+mod device;
+mod error;
+mod window;
+
+pub use device::{Choice, Gpu};
+pub use error::GpuError;
+pub use window::StoredValues;

@@ -10,6 +10,7 @@ pub mod beats;
 pub mod error;
 pub mod filter;
 pub mod formats;
+pub mod paper;
 pub mod record;
 #[cfg(test)]
 mod synth;

@@ -281,6 +281,31 @@ impl Record {
         whole
     }
 
+    /// A copy of the samples in `range` (cut to what is there) without annotations.
+    #[must_use]
+    pub fn window(&self, range: std::ops::Range<usize>) -> Self {
+        let cut = |lead: &Lead| Lead {
+            name: lead.name.clone(),
+            samples_uv: lead
+                .samples_uv
+                .get(range.start..range.end.min(lead.samples_uv.len()))
+                .unwrap_or_default()
+                .to_vec(),
+            resolution_uv: lead.resolution_uv,
+            derived: lead.derived,
+        };
+        Self {
+            format: self.format,
+            leads: self.leads.iter().map(cut).collect(),
+            sampling_rate_hz: self.sampling_rate_hz,
+            patient: self.patient.clone(),
+            acquired_at: self.acquired_at.clone(),
+            filters: self.filters.clone(),
+            annotations: Vec::new(),
+            warnings: self.warnings.clone(),
+        }
+    }
+
     /// The fact sheet of `ecg info`.
     #[must_use]
     pub fn info(&self) -> Info {

@@ -70,8 +70,8 @@ fn mains_goes_and_is_not_invented() {
         .map(|v| f64::from(*v))
         .collect();
     for path in [Path::Diagnostic, Path::Display] {
-        let clean = apply(&record_of(&[still.clone()], 500.0), path, Mains::Off);
-        let untouched = apply(&record_of(&[still.clone()], 500.0), path, Mains::Hz50);
+        let clean = apply(&record_of(std::slice::from_ref(&still), 500.0), path, Mains::Off);
+        let untouched = apply(&record_of(std::slice::from_ref(&still), 500.0), path, Mains::Hz50);
         let worst = |a: &[f64], b: &[f64]| {
             a.iter()
                 .zip(b)

@@ -1,0 +1,315 @@
+//! Places leads, grid and texts on the page.
+
+use std::ops::Range;
+
+use super::{Anchor, Drawing, Header, Layout, PAGE_HEIGHT_MM, PAGE_WIDTH_MM, PaperOptions, Shape};
+use crate::ecg::filter::{self, Mains, Path};
+use crate::ecg::record::{Record, STANDARD_LEADS};
+
+/// Left edge of the grid and of everything on it.
+const LEFT_MM: f64 = 11.0;
+/// Upper edge of the grid.
+const TOP_MM: f64 = 38.0;
+/// Size of the grid.
+const GRID_WIDTH_MM: f64 = 275.0;
+const GRID_HEIGHT_MM: f64 = 160.0;
+/// Where the traces start, right of the calibration pulse.
+const TRACE_LEFT_MM: f64 = LEFT_MM + 15.0;
+/// Room for the traces: 10 s at 25 mm/s.
+const TRACE_WIDTH_MM: f64 = 250.0;
+/// Most rows on one page.
+const ROWS_MAX: usize = 12;
+
+/// A piece of one lead in its place.
+struct Strip {
+    lead: usize,
+    row: usize,
+    /// Left edge on the page.
+    x: f64,
+    /// Samples shown, counted in the window of the page.
+    samples: Range<usize>,
+}
+
+/// Places the page. Gain and speed are taken as given where they are positive, else as 10 mm/mV and 25 mm/s.
+#[must_use]
+pub fn draw(record: &Record, options: &PaperOptions) -> Drawing {
+    let speed = if options.speed_mm_s > 0.0 {
+        options.speed_mm_s
+    } else {
+        25.0
+    };
+    let gain = if options.gain_mm_mv > 0.0 {
+        options.gain_mm_mv
+    } else {
+        10.0
+    };
+    let rate = record.sampling_rate_hz;
+    let shown = ((TRACE_WIDTH_MM / speed * rate).ceil() as usize + 1).min(record.len());
+    let start = ((options.start_s.max(0.0) * rate) as usize).min(record.len().saturating_sub(1));
+    // Some seconds beside the page let the filters settle.
+    let context = (4.0 * rate) as usize;
+    let from = start.saturating_sub(context);
+    let window = record
+        .window(from..(start + shown + context).min(record.len()))
+        .with_derived_limb_leads();
+    let offset = start - from;
+    let signals = filter::apply(&window, options.path, options.mains);
+    let (strips, rows) = strips(&window, options.layout, shown);
+    let mut shapes = vec![Shape::Grid {
+        x: LEFT_MM,
+        y: TOP_MM,
+        width: GRID_WIDTH_MM,
+        height: GRID_HEIGHT_MM,
+    }];
+    let row_mm = GRID_HEIGHT_MM / rows as f64;
+    let middle = |row: usize| TOP_MM + ((row as f64 + 0.5) * row_mm).round();
+    for row in 0..rows {
+        shapes.push(calibration(LEFT_MM + 4.0, middle(row), gain, speed));
+    }
+    let mm_per_sample = speed / rate;
+    for strip in &strips {
+        let Some(signal) = signals.get(strip.lead) else {
+            continue;
+        };
+        let part = signal.get(offset + strip.samples.start..(offset + strip.samples.end).min(signal.len()));
+        let name = window.leads.get(strip.lead).map_or("", |l| l.name.as_str());
+        for points in traces(
+            part.unwrap_or_default(),
+            strip.x,
+            middle(strip.row),
+            mm_per_sample,
+            gain,
+        ) {
+            shapes.push(Shape::Trace {
+                lead: Some(name.to_owned()),
+                points,
+            });
+        }
+        let label_y = middle(strip.row) - (row_mm * 0.28).clamp(4.0, 12.0);
+        shapes.push(Shape::Text {
+            x: strip.x + 1.0,
+            y: label_y,
+            size: 3.4,
+            bold: true,
+            anchor: Anchor::Start,
+            lead: Some(name.to_owned()),
+            text: name.to_owned(),
+        });
+    }
+    shapes.extend(header(record, &options.header));
+    shapes.extend(footer(record, options, speed, gain));
+    Drawing {
+        width_mm: PAGE_WIDTH_MM,
+        height_mm: PAGE_HEIGHT_MM,
+        shapes,
+    }
+}
+
+/// The strips of the page and its number of rows. Without all twelve leads each lead has a row of its own.
+fn strips(record: &Record, layout: Layout, shown: usize) -> (Vec<Strip>, usize) {
+    let place = |index: usize| {
+        STANDARD_LEADS
+            .get(index)
+            .and_then(|n| record.leads.iter().position(|l| l.name.as_str() == *n))
+    };
+    let standard: Option<Vec<usize>> = (0..STANDARD_LEADS.len()).map(place).collect();
+    let Some(standard) = standard else {
+        let rows = record.leads.len().clamp(1, ROWS_MAX);
+        let strip = |lead: usize| Strip {
+            lead,
+            row: lead,
+            x: TRACE_LEFT_MM,
+            samples: 0..shown,
+        };
+        return ((0..rows.min(record.leads.len())).map(strip).collect(), rows);
+    };
+    let (rows, columns) = match layout {
+        Layout::ThreeByFourPlusOne => (3, 4),
+        Layout::SixByTwo => (6, 2),
+        Layout::TwelveByOne => (12, 1),
+    };
+    let mut out = Vec::with_capacity(13);
+    let width = TRACE_WIDTH_MM / columns as f64;
+    for (index, lead) in standard.iter().enumerate() {
+        let (column, row) = (index / rows, index % rows);
+        // Columns follow each other in time, as on a paper recorder.
+        let samples = shown * column / columns..(shown * (column + 1) / columns + 1).min(shown);
+        out.push(Strip {
+            lead: *lead,
+            row,
+            x: TRACE_LEFT_MM + column as f64 * width,
+            samples,
+        });
+    }
+    if layout == Layout::ThreeByFourPlusOne {
+        out.push(Strip {
+            lead: standard[1],
+            row: 3,
+            x: TRACE_LEFT_MM,
+            samples: 0..shown,
+        });
+        return (out, 4);
+    }
+    (out, rows)
+}
+
+/// Pulse of 1 mV for 200 ms with 1 mm of line before and after it.
+fn calibration(x: f64, y: f64, gain: f64, speed: f64) -> Shape {
+    let width = (0.2 * speed).min(8.0);
+    let top = y - gain;
+    let points = vec![
+        (x - 1.0, y),
+        (x, y),
+        (x, top),
+        (x + width, top),
+        (x + width, y),
+        (x + width + 1.0, y),
+    ];
+    Shape::Trace { lead: None, points }
+}
+
+/// Points of a signal in microvolts, broken at gaps; more than twenty points a millimetre become lows and highs.
+fn traces(signal: &[f64], x: f64, y: f64, mm_per_sample: f64, gain: f64) -> Vec<Vec<(f64, f64)>> {
+    const POINTS_PER_MM_MAX: f64 = 20.0;
+    let dense = mm_per_sample * POINTS_PER_MM_MAX < 0.999;
+    let block = if dense {
+        (2.0 / (POINTS_PER_MM_MAX * mm_per_sample)).ceil() as usize
+    } else {
+        1
+    };
+    let point = |index: usize, value: f64| {
+        // Nothing leaves the page, however wild the signal is.
+        let height = (value / 1_000.0 * gain).clamp(-PAGE_HEIGHT_MM, PAGE_HEIGHT_MM);
+        (x + index as f64 * mm_per_sample, y - height)
+    };
+    let mut out: Vec<Vec<(f64, f64)>> = vec![Vec::new()];
+    for (number, part) in signal.chunks(block).enumerate() {
+        let first = number * block;
+        let finite = part.iter().enumerate().filter(|(_, v)| v.is_finite());
+        let low = finite.clone().min_by(|a, b| a.1.total_cmp(b.1));
+        let high = finite.max_by(|a, b| a.1.total_cmp(b.1));
+        let (Some(low), Some(high)) = (low, high) else {
+            if out.last().is_some_and(|points| !points.is_empty()) {
+                out.push(Vec::new());
+            }
+            continue;
+        };
+        let (early, late) = if low.0 <= high.0 { (low, high) } else { (high, low) };
+        if let Some(points) = out.last_mut() {
+            points.push(point(first + early.0, *early.1));
+            if late.0 != early.0 {
+                points.push(point(first + late.0, *late.1));
+            }
+        }
+    }
+    out.retain(|points| points.len() > 1);
+    out
+}
+
+fn text(x: f64, y: f64, size: f64, bold: bool, text: String) -> Shape {
+    Shape::Text {
+        x,
+        y,
+        size,
+        bold,
+        anchor: Anchor::Start,
+        lead: None,
+        text,
+    }
+}
+
+fn header(record: &Record, header: &Header) -> Vec<Shape> {
+    let mut out = Vec::new();
+    let title = if header.title.is_empty() {
+        "心电图"
+    } else {
+        &header.title
+    };
+    out.push(text(LEFT_MM, 10.0, 5.0, true, title.to_owned()));
+    let mut fields = header.fields.clone();
+    let patient = &record.patient;
+    let sex = patient.sex.as_deref().map(|sex| match sex {
+        "M" => "男".to_owned(),
+        "F" => "女".to_owned(),
+        other => other.to_owned(),
+    });
+    let known = [
+        ("姓名", patient.name.clone()),
+        ("性别", sex),
+        ("年龄", patient.age_years.map(|age| format!("{} 岁", age.floor()))),
+        ("编号", patient.identifier.clone()),
+        ("采集时间", record.acquired_at.clone()),
+    ];
+    for (label, value) in known {
+        if let Some(value) = value
+            && fields.iter().all(|(have, _)| have != label)
+        {
+            fields.push((label.to_owned(), value));
+        }
+    }
+    for (index, (label, value)) in fields.iter().filter(|f| !f.1.is_empty()).take(10).enumerate() {
+        let (column, row) = (index / 5, index % 5);
+        let line = format!("{label}:{value}");
+        out.push(text(
+            LEFT_MM + 60.0 * column as f64,
+            15.5 + 4.6 * row as f64,
+            3.4,
+            false,
+            line,
+        ));
+    }
+    for (index, line) in header.measurements.iter().take(10).enumerate() {
+        let (column, row) = (index / 5, index % 5);
+        out.push(text(
+            LEFT_MM + 122.0 + 36.0 * column as f64,
+            15.5 + 4.6 * row as f64,
+            3.4,
+            false,
+            line.clone(),
+        ));
+    }
+    for (index, line) in header.findings.iter().take(6).enumerate() {
+        out.push(text(
+            LEFT_MM + 198.0,
+            10.0 + 4.7 * index as f64,
+            3.6,
+            true,
+            line.clone(),
+        ));
+    }
+    out
+}
+
+fn footer(record: &Record, options: &PaperOptions, speed: f64, gain: f64) -> Vec<Shape> {
+    let band = match options.path {
+        Path::Raw => "未滤波",
+        Path::Diagnostic => "诊断 0.05-150 Hz",
+        Path::Display => "显示 0.5-40 Hz",
+    };
+    let mains = match options.mains {
+        _ if options.path == Path::Raw => "",
+        Mains::Off => "  工频关",
+        Mains::Hz50 => "  工频 50 Hz",
+        Mains::Hz60 => "  工频 60 Hz",
+    };
+    let y = TOP_MM + GRID_HEIGHT_MM + 5.0;
+    let line = format!("走纸速度 {speed} mm/s  增益 {gain} mm/mV  滤波 {band}{mains}");
+    let rate = record.sampling_rate_hz;
+    let source = format!(
+        "{} · {rate} Hz · 起始 {:.1} s",
+        record.format.to_uppercase(),
+        options.start_s.max(0.0)
+    );
+    vec![
+        text(LEFT_MM, y, 3.4, false, line),
+        Shape::Text {
+            x: LEFT_MM + GRID_WIDTH_MM,
+            y,
+            size: 3.0,
+            bold: false,
+            anchor: Anchor::End,
+            lead: None,
+            text: source,
+        },
+    ]
+}

@@ -88,6 +88,8 @@ export const common = {
   'wait.over': ['超 {t}', '{t} over'],
   'wait.minutes': ['{n} min', '{n} min'],
   'wait.hours': ['{h} h {m} min', '{h} h {m} min'],
+  'wait.hoursOnly': ['{h} h', '{h} h'],
+  'wait.daysOnly': ['{d} 天', '{d} d'],
   'wait.days': ['{d} 天 {h} h', '{d} d {h} h'],
   'wait.seconds': ['{n} s', '{n} s'],
 

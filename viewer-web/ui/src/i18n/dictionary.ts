@@ -1,5 +1,4 @@
 // All texts of the application: the areas put together.
-import { common } from './common';
-import { login } from './login';
+import { admin, common, critical, ecg, login, orders, patients, report, viewer, worklist } from './all';
 
-export const dictionary = { ...common, ...login };
+export const dictionary = { ...common, ...login, ...worklist, ...report, ...viewer, ...ecg, ...patients, ...orders, ...critical, ...admin };

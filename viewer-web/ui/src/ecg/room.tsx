@@ -1,0 +1,118 @@
+// ECG reading: paper at true scale, calipers, machine reading and report.
+import { useEffect, useMemo, useState } from 'preact/hooks';
+import { url } from '../api/paths';
+import { t } from '../i18n';
+import { useKeys, useResource } from '../lib/hooks';
+import { ReportPanel } from '../report/panel';
+import { append } from '../report/text';
+import type { RoomProps } from '../study/room';
+import { Icon } from '../ui/base';
+import { Dialog } from '../ui/dialog';
+import { ErrorNote, NetTag, Skeleton } from '../ui/states';
+import { clinicTheme, setTheme, toggleTheme } from '../ui/theme';
+import type { Calipers } from './calipers';
+import { ecgAnalysis, ecgSamples, FILTER_PATHS, type FilterPath } from './data';
+import { CSS_PX_PER_MM, GAINS_MM_MV, LAYOUT_NAMES, layOut, SPEEDS_MM_S, type LayoutName } from './geometry';
+import { MachineReading } from './machine';
+import { EcgSheet } from './paper';
+import '../styles/ecg.css';
+
+const CARD_MM = 85.6;
+const SCALE_STORE = 'gongying.px_per_mm';
+const DEFAULT_LEADS = ['I', 'II', 'III', 'aVR', 'aVL', 'aVF', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6'];
+const DEFAULT_SECONDS = 10;
+const POOR_SQI = 0.5;
+const ECTOPIC: Record<string, string[]> = { premature_ventricular_complex: ['V', 'F'], premature_atrial_complex: ['S'], premature_supraventricular_complex: ['S'] };
+const CLASSES = ['normal', 'nearNormal', 'questionable', 'abnormal'] as const;
+
+const storedScale = () => Number(localStorage.getItem(SCALE_STORE)) || null;
+
+export default function EcgRoom(p: RoomProps) {
+  const { study, store } = p;
+  const uid = study.study_uid;
+  const analysis = useResource(uid, () => ecgAnalysis(uid));
+  const [path, setPath] = useState<FilterPath>('diagnostic');
+  const wave = useResource(`${uid}#${path}`, () => ecgSamples(uid, path));
+  const [held, setHeld] = useState(wave.data ?? null);
+  useEffect(() => {
+    if (wave.data) setHeld(wave.data);
+  }, [wave.data]);
+  const [layout, setLayout] = useState<LayoutName>('3x4+1');
+  const [speed, setSpeed] = useState<number>(25);
+  const [gain, setGain] = useState<number>(10);
+  const [mode, setMode] = useState<Calipers['mode'] | null>(null);
+  const [march, setMarch] = useState(false);
+  const [scale, setScale] = useState<number | null>(storedScale);
+  const [calibrating, setCalibrating] = useState(false);
+  const [reading, setReading] = useState('');
+  const [locate, setLocate] = useState<{ from_s: number; to_s: number } | null>(null);
+  const a = analysis.data;
+  const seconds = held ? (held.mv[0]?.length ?? 0) / held.rate_hz : (a?.duration_s ?? DEFAULT_SECONDS);
+  const leads = held?.leads ?? a?.leads ?? DEFAULT_LEADS;
+  const paper = useMemo(() => layOut(leads, layout, Math.min(seconds, 30), speed, gain), [leads.join(), layout, seconds, speed, gain]);
+  const beats_s = useMemo(() => (a?.beats ?? []).map((b) => b.sample / (a?.sampling_rate_hz ?? 1)), [a]);
+  const px = scale ?? CSS_PX_PER_MM;
+  useEffect(() => setTheme(clinicTheme.value), [clinicTheme.value]);
+  const toggleMode = (next: Calipers['mode']) => setMode(mode === next ? null : next);
+  useKeys({ c: () => toggleMode('time'), a: () => toggleMode('amplitude'), Escape: () => setMode(null) });
+
+  const locatable = (code: string) => !!ECTOPIC[code] && (a?.beats ?? []).some((b) => ECTOPIC[code]?.includes(b.label));
+  const goTo = (code: string) => {
+    const beat = (a?.beats ?? []).find((b) => ECTOPIC[code]?.includes(b.label));
+    if (beat && a) setLocate({ from_s: beat.sample / a.sampling_rate_hz - 0.3, to_s: beat.sample / a.sampling_rate_hz + 0.5 });
+  };
+  const poor = Object.entries(a?.quality ?? {}).filter(([, q]) => (q.sqi ?? 1) < POOR_SQI || (q.flags?.length ?? 0) > 0).map(([lead]) => lead);
+  const chosenClass = (store.draft.value.structured ?? {}).ecg_class;
+  const chooseClass = (value: string) => store.edit({ structured: { ...(store.draft.value.structured ?? {}), ecg_class: value }, positive: value !== 'normal' });
+  const seg = <T extends string | number>(label: string, values: readonly T[], value: T, set: (v: T) => void, text: (v: T, on: boolean) => string) => (
+    <div class="seg" role="group" aria-label={label}>{values.map((v) => <button type="button" key={v} aria-pressed={v === value} onClick={() => set(v)}>{text(v, v === value)}</button>)}</div>
+  );
+  return (
+    <>
+      <nav class="tools ecgtools" aria-label={t('ecg.tools')}>
+        <button type="button" class="btn" data-testid="ecg-caliper" aria-pressed={mode === 'time'} title={`${t('ecg.caliper')} C`} onClick={() => toggleMode('time')}><Icon name="caliper" />{t('ecg.caliper')}</button>
+        <button type="button" class="btn" aria-pressed={mode === 'amplitude'} title={`${t('ecg.amplitude')} A`} onClick={() => toggleMode('amplitude')}><Icon name="amp" />{t('ecg.amplitude')}</button>
+        <button type="button" class="btn opt" aria-pressed={march} disabled={mode !== 'time'} onClick={() => setMarch(!march)}><Icon name="march" />{t('ecg.march')}</button>
+        {seg(t('ecg.speed'), SPEEDS_MM_S, speed as 25, setSpeed, (v, on) => (on ? `${v} mm/s` : String(v)))}
+        {seg(t('ecg.gain'), GAINS_MM_MV, gain as 10, setGain, (v, on) => (on ? `${v} mm/mV` : String(v)))}
+        {seg(t('ecg.layout'), LAYOUT_NAMES, layout, setLayout, (v) => v.replace('x', '×'))}
+        <label class="chip opt2"><Icon name="filter" size="s" /><span class="sr">{t('ecg.filter')}</span><select value={path} onChange={(e) => setPath(e.currentTarget.value as FilterPath)}>{FILTER_PATHS.map((f) => <option key={f} value={f}>{t(`ecg.path.${f}`)}</option>)}</select></label>
+        <span class="end" />
+        <button type="button" class="btn quiet icon" aria-label={t('nav.theme')} title={t('nav.theme')} onClick={toggleTheme}><Icon name={clinicTheme.value === 'clinic' ? 'moon' : 'sun'} /></button>
+        <a class="btn quiet" href={url('ecgPdf', { uid }, { layout, speed, gain })} target="_blank" rel="noopener"><Icon name="print" />{t('ecg.pdf')}</a>
+      </nav>
+      <main class="room ecgroom">
+        <section class="desk" tabindex={-1} aria-label={t('ecg.paper')}>
+          {wave.error && <ErrorNote error={wave.error} onRetry={() => void wave.reload()} />}
+          <div class="sheetbox2" tabindex={-1}>
+            <EcgSheet paper={paper} samples={held} px_mm={px} mode={mode} march={march} beats_s={beats_s} themeKey={clinicTheme.value} locate={locate} onReading={setReading} />
+          </div>
+          <div class="ftr">
+            <span>{speed} mm/s {gain} mm/mV {t(`ecg.path.${path}`)} <b>{t(path === 'raw' ? 'ecg.unfiltered' : 'ecg.filtered')}</b></span>
+            {reading && <span class="strong"><span class="faint">{t('ecg.reading')}</span> {reading}</span>}
+            <span>{held && `${Math.round(held.rate_hz)} Hz ${seconds.toFixed(1)} s`} {a && (poor.length ? t('ecg.quality.poor', { leads: poor.join(' ') }) : t('ecg.quality.good'))}</span>
+            <span>{t(scale ? 'ecg.scale.true' : 'ecg.scale.nominal')} <button type="button" class="lk" onClick={() => setCalibrating(true)}>{t('ecg.calibrate')}</button></span>
+          </div>
+        </section>
+        <ReportPanel study={study} store={store} kind="ecg" dialog={p.dialog} onDialog={p.onDialog} onChanged={p.onChanged} onNext={p.onNext}
+          after={<div class="seg" role="group" aria-label={t('ecg.class')}>{CLASSES.map((c) => <button type="button" key={c} aria-pressed={chosenClass === c} disabled={!store.editable.value} onClick={() => chooseClass(c)}>{t(`ecg.class.${c}`)}</button>)}</div>}>
+          {analysis.error && <ErrorNote error={analysis.error} onRetry={() => void analysis.reload()} />}
+          {!a && !analysis.error && <Skeleton rows={5} />}
+          {a && <MachineReading analysis={a} impression={store.draft.value.impression} editable={store.editable.value} onAdd={(text) => store.edit({ impression: append(store.draft.value.impression, text) })} onLocate={goTo} locatable={locatable} />}
+        </ReportPanel>
+      </main>
+      <footer class="stat"><NetTag /><span><kbd>C</kbd> {t('ecg.caliper')} <kbd>A</kbd> {t('ecg.amplitude')}</span><span class="opt">{t('ecg.keys')}</span></footer>
+      {calibrating && <Calibrate start={px} onClose={() => setCalibrating(false)} onDone={(v) => { localStorage.setItem(SCALE_STORE, String(v)); setScale(v); setCalibrating(false); }} />}
+    </>
+  );
+}
+
+function Calibrate({ start, onClose, onDone }: { start: number; onClose: () => void; onDone: (px_mm: number) => void }) {
+  const [px, setPx] = useState(start);
+  return (
+    <Dialog title={t('ecg.calibrate')} lead={t('ecg.calibrate.lead')} go={t('ecg.calibrate.go')} onClose={onClose} onGo={() => onDone(px)} wide>
+      <div class="cardbar" style={{ width: `${px * CARD_MM}px` }} />
+      <label class="field"><span class="lab">{t('ecg.calibrate.width')} {(px * 25.4).toFixed(0)} dpi</span><input type="range" min={CSS_PX_PER_MM * 0.6} max={CSS_PX_PER_MM * 1.8} step="0.005" value={px} onInput={(e) => setPx(Number(e.currentTarget.value))} /></label>
+    </Dialog>
+  );
+}

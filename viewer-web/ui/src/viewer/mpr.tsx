@@ -1,0 +1,140 @@
+// Three planes made by the server: the same on every computer, also without WebGL.
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { ApiError, get } from '../api/client';
+import { url } from '../api/paths';
+import type { SeriesItem, Study } from '../api/types';
+import { t } from '../i18n';
+import { PLANES, center, extent, fromPicture, scrolled, sliceCount, throughAxis, toPicture, type Plane, type Volume, type Voxel } from './mpr-geometry';
+
+export const loadVolume = (seriesUid: string): Promise<Volume> => get<Volume>(url('mpr', { uid: seriesUid }));
+
+const LETTERS: Record<Plane, [string, string, string, string]> = { axial: ['A', 'L', 'P', 'R'], coronal: ['H', 'L', 'F', 'R'], sagittal: ['H', 'P', 'F', 'A'] };
+const WINDOW_PER_PIXEL = 2;
+
+interface Props { study: Study; series: SeriesItem; window_: { center: number; width: number }; onWindow: (center: number, width: number) => void; onFail: (reason: string) => void }
+
+export function MprRoom({ study, series, window_, onWindow, onFail }: Props) {
+  const [volume, setVolume] = useState<Volume | null>(null);
+  const [at, setAt] = useState<Voxel>([0, 0, 0]);
+  const [active, setActive] = useState<Plane>('axial');
+  useEffect(() => {
+    let current = true;
+    loadVolume(series.series_uid).then(
+      (found) => {
+        if (!current) return;
+        setVolume(found);
+        setAt(center(found));
+      },
+      (cause: unknown) => current && onFail(cause instanceof ApiError ? cause.message : String(cause)),
+    );
+    return () => (current = false) as unknown as void;
+  }, [series.series_uid]);
+  return (
+    <div class="vps mprs">
+      {PLANES.map((plane) => (
+        <MprPane key={plane} {...{ plane, study, series, volume, at, setAt, window_, onWindow }} active={plane === active} onActivate={() => setActive(plane)} />
+      ))}
+      <div class="vp mprinfo">
+        <dl class="kv">
+          <dt>{t('mpr.source')}</dt><dd>Se {series.number} {series.description}</dd>
+          {volume && <><dt>{t('mpr.grid')}</dt><dd>{[...volume.dimensions].reverse().join(' × ')}</dd><dt>{t('mpr.spacing')}</dt><dd>{[...volume.spacing_mm].reverse().map((v) => v.toFixed(2)).join(' × ')} mm</dd></>}
+          <dt>{t('mpr.madeBy')}</dt><dd>{t('mpr.server')}</dd>
+        </dl>
+        {volume?.warnings?.map((w) => <p class="note warn" key={w}>{w}</p>)}
+        <p class="muted">{t('mpr.hint')}</p>
+      </div>
+    </div>
+  );
+}
+
+interface PaneProps extends Omit<Props, 'onFail'> { plane: Plane; volume: Volume | null; at: Voxel; setAt: (at: Voxel) => void; active: boolean; onActivate: () => void }
+
+/** Shows the newest picture that has arrived; while the hand moves, pictures in between are left out. */
+function usePicture(address: string | null): { shown: string | null; failed: boolean } {
+  const [shown, setShown] = useState<string | null>(null);
+  const [failed, setFailed] = useState(false);
+  const wanted = useRef<string | null>(null);
+  const busy = useRef(false);
+  useEffect(() => {
+    wanted.current = address;
+    const next = () => {
+      const target = wanted.current;
+      if (!target || busy.current) return;
+      busy.current = true;
+      const image = new Image();
+      const done = (ok: boolean) => {
+        busy.current = false;
+        if (ok) setShown(target);
+        setFailed(!ok);
+        if (wanted.current !== target) next();
+      };
+      image.onload = () => done(true);
+      image.onerror = () => done(false);
+      image.src = target;
+    };
+    next();
+  }, [address]);
+  return { shown, failed };
+}
+
+function MprPane({ plane, study, series, volume, at, setAt, window_, onWindow, active, onActivate }: PaneProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const [size, setSize] = useState({ w: 0, h: 0 });
+  useEffect(() => {
+    const watch = new ResizeObserver(([entry]) => entry && setSize({ w: entry.contentRect.width, h: entry.contentRect.height }));
+    if (box.current) watch.observe(box.current);
+    return () => watch.disconnect();
+  }, []);
+  const index = at[throughAxis(plane)];
+  const address = volume ? url('mpr', { uid: series.series_uid }, { plane, index, window: `${Math.round(window_.center)},${Math.round(window_.width)}` }) : null;
+  const { shown, failed } = usePicture(address);
+  const frame = useMemo(() => {
+    if (!volume || !size.w) return null;
+    const e = extent(volume, plane);
+    const scale = Math.min(size.w / e.width_mm, size.h / e.height_mm);
+    const w = e.width_mm * scale;
+    const h = e.height_mm * scale;
+    return { w, h, left: (size.w - w) / 2, top: (size.h - h) / 2 };
+  }, [volume, plane, size]);
+  const drag = useRef<{ x: number; y: number; center: number; width: number } | null>(null);
+  const pointAt = (event: PointerEvent) => {
+    const r = box.current?.getBoundingClientRect();
+    if (!volume || !frame || !r) return;
+    setAt(fromPicture(volume, plane, (event.clientX - r.left - frame.left) / frame.w, (event.clientY - r.top - frame.top) / frame.h, at));
+  };
+  const down = (event: PointerEvent) => {
+    onActivate();
+    box.current?.setPointerCapture(event.pointerId);
+    if (event.button === 2) drag.current = { x: event.clientX, y: event.clientY, ...window_ };
+    else if (event.button === 0) pointAt(event);
+  };
+  const moved = (event: PointerEvent) => {
+    const d = drag.current;
+    if (d) onWindow(d.center + (event.clientY - d.y) * WINDOW_PER_PIXEL, Math.max(1, d.width + (event.clientX - d.x) * WINDOW_PER_PIXEL));
+    else if (event.buttons === 1) pointAt(event);
+  };
+  const cross = volume && frame ? toPicture(volume, plane, at) : null;
+  const letters = LETTERS[plane];
+  return (
+    <div class={`vp ${active ? 'act' : ''}`} data-testid="viewport" data-plane={plane} data-ready={shown ? 'true' : undefined} data-quality={shown ? 'final' : undefined} role="group" aria-label={t(`mpr.${plane}`)}
+      ref={box} onPointerDown={down} onPointerMove={moved} onPointerUp={() => (drag.current = null)} onContextMenu={(e) => e.preventDefault()}
+      onWheel={(e) => { e.preventDefault(); if (volume) setAt(scrolled(volume, plane, at, e.deltaY > 0 ? 1 : -1)); }}>
+      {shown && frame && <img class="plane" alt="" src={shown} draggable={false} style={{ left: `${frame.left}px`, top: `${frame.top}px`, width: `${frame.w}px`, height: `${frame.h}px` }} />}
+      {cross && frame && <svg class="ov" aria-hidden="true"><CrossLines plane={plane} x={frame.left + cross.x * frame.w} y={frame.top + cross.y * frame.h} w={size.w} h={size.h} /></svg>}
+      <p class="c tl"><b>{t(`mpr.${plane}`)}</b><br />{study.patient.name}</p>
+      <p class="c bl">W {Math.round(window_.width)} L {Math.round(window_.center)}</p>
+      <p class="c br">{volume ? `${index + 1}/${sliceCount(volume, plane)}` : ''}</p>
+      <b class="o t">{letters[0]}</b><b class="o r">{letters[1]}</b><b class="o b">{letters[2]}</b><b class="o l">{letters[3]}</b>
+      <span class={`q ${failed ? 'pre' : 'fin'}`}>{failed ? t('viewer.imageFailed') : shown ? t('mpr.badge') : t('state.loading')}</span>
+    </div>
+  );
+}
+
+const COLOURS: Record<Plane, [string, string]> = { axial: ['--ref-sagittal', '--ref-coronal'], coronal: ['--ref-sagittal', '--ref-axial'], sagittal: ['--ref-coronal', '--ref-axial'] };
+const GAP_PX = 16;
+
+function CrossLines({ plane, x, y, w, h }: { plane: Plane; x: number; y: number; w: number; h: number }) {
+  const [vertical, horizontal] = COLOURS[plane];
+  const line = (x1: number, y1: number, x2: number, y2: number, name: string) => <line x1={x1} y1={y1} x2={x2} y2={y2} style={{ stroke: `var(${name})` }} stroke-width="1.1" opacity=".75" />;
+  return <>{line(x, 0, x, y - GAP_PX, vertical)}{line(x, y + GAP_PX, x, h, vertical)}{line(0, y, x - GAP_PX, y, horizontal)}{line(x + GAP_PX, y, w, y, horizontal)}</>;
+}

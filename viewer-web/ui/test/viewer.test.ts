@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest';
+import { isMeasurement, measurementText } from '../src/viewer/measurements';
+import { framesOf, startIndex, type Instance } from '../src/viewer/metadata';
+import { center, extent, fromPicture, scrolled, toPicture, type Volume, type Voxel } from '../src/viewer/mpr-geometry';
+import { directionLetters, edgeLetters } from '../src/viewer/orientation';
+import { presetsFor } from '../src/viewer/presets';
+
+const v = (...Value: unknown[]) => ({ vr: 'UN', Value });
+const instance = (sop: string, number: number, z: number | null, more: Instance = {}): Instance => ({
+  '00080018': v(sop), '00200013': v(number), '00280010': v(4), '00280011': v(4), ...(z === null ? {} : { '00200032': v(0, 0, z), '00200037': v(1, 0, 0, 0, 1, 0) }), ...more,
+});
+
+describe('image order', () => {
+  it('goes from head to feet by position, not by number', () => {
+    const { frames } = framesOf([instance('a', 1, -10), instance('b', 2, 30), instance('c', 3, 5)], '/s');
+    expect(frames.map((f) => f.sop)).toEqual(['b', 'c', 'a']);
+    expect(frames[0]!.imageId).toBe('wadors:/s/instances/b/frames/1');
+  });
+  it('falls back to instance numbers without geometry', () => expect(framesOf([instance('a', 7, null), instance('b', 2, null)], '/s').frames.map((f) => f.sop)).toEqual(['b', 'a']));
+  it('falls back when two images lie at one place', () => expect(framesOf([instance('a', 2, 5), instance('b', 1, 5)], '/s').frames.map((f) => f.sop)).toEqual(['b', 'a']));
+  it('lists all frames of a multi-frame object in order', () => expect(framesOf([instance('m', 1, null, { '00280008': v(3), '00181063': v(50) })], '/s').frames.map((f) => [f.frame, f.seconds])).toEqual([[1, 0.05], [2, 0.05], [3, 0.05]]));
+  it('reads positions of enhanced objects from the frame groups', () => {
+    const group = (z: number) => ({ '00209113': v({ '00200032': v(0, 0, z) }) });
+    const { frames } = framesOf([instance('e', 1, null, { '00280008': v(2), '52009230': v(group(1), group(2)), '52009229': v({ '00209116': v({ '00200037': v(1, 0, 0, 0, 1, 0) }) }) })], '/s');
+    expect(frames.map((f) => f.position)).toEqual([[0, 0, 1], [0, 0, 2]]);
+  });
+  it('leaves out objects without pixels', () => expect(framesOf([{ '00080018': v('sr') }], '/s').frames).toEqual([]));
+  it.each([[1, false, 0], [60, false, 30], [60, true, 0], [5, false, 0]])('%i images, cine %s, open at %i', (n, cine, at) => expect(startIndex(n, cine)).toBe(at));
+});
+
+describe('orientation letters', () => {
+  it.each([[[1, 0, 0], 'L'], [[0, -1, 0], 'A'], [[0, 0, 1], 'H'], [[-0.8, 0.6, 0], 'RP'], [[0.1, 0.1, -0.98], 'F']])('%j is %s', (d, letters) => expect(directionLetters(d)).toBe(letters));
+  const axial = [1, 0, 0, 0, 1, 0];
+  it.each([[0, false, 'ALPR'], [90, false, 'RALP'], [180, false, 'PRAL'], [-90, false, 'LPRA'], [0, true, 'ARPL'], [90, true, 'LARP']])('axial turned %i, flipped %s: %s', (turn, flip, letters) => {
+    const e = edgeLetters(axial, turn, flip)!;
+    expect(e.top + e.right + e.bottom + e.left).toBe(letters);
+  });
+  it('says nothing without an orientation', () => expect(edgeLetters(null, 0)).toBeNull());
+});
+
+describe('reformatted planes', () => {
+  const volume: Volume = { dimensions: [60, 256, 200], spacing_mm: [4, 1.5, 1] };
+  it('have true proportions', () => {
+    expect(extent(volume, 'axial')).toEqual({ width_mm: 200, height_mm: 384 });
+    expect(extent(volume, 'coronal')).toEqual({ width_mm: 200, height_mm: 240 });
+    expect(extent(volume, 'sagittal')).toEqual({ width_mm: 384, height_mm: 240 });
+  });
+  it('show the head above', () => {
+    expect(toPicture(volume, 'coronal', [59, 0, 0]).y).toBeLessThan(0.02);
+    expect(toPicture(volume, 'axial', [0, 0, 0]).y).toBeLessThan(0.01);
+  });
+  it('find the voxel that they draw', () => {
+    for (const plane of ['axial', 'coronal', 'sagittal'] as const) {
+      const at: Voxel = [17, 120, 33];
+      const p = toPicture(volume, plane, at);
+      expect(fromPicture(volume, plane, p.x, p.y, at)).toEqual(at);
+    }
+  });
+  it('stay inside', () => {
+    expect(scrolled(volume, 'axial', center(volume), 999)).toEqual([59, 128, 100]);
+    expect(fromPicture(volume, 'sagittal', 2, -1, [0, 0, 7])).toEqual([59, 255, 7]);
+  });
+});
+
+describe('measurements', () => {
+  it.each([
+    ['Length', { length: 21.04, unit: 'mm' }, '21.0 mm'], ['Length', { length: 12, unit: 'px' }, '12.0 px'], ['Length', { length: NaN }, ''], ['Bidirectional', { length: 10, width: 12.34, unit: 'mm' }, '12.3 × 10.0 mm'], ['Angle', { angle: 33.333 }, '33.3°'],
+    ['EllipticalROI', { mean: 38.2, stdDev: 5.5, area: 120.4, areaUnit: 'mm²', modalityUnit: 'HU' }, '38 HU  SD 6  120 mm²'], ['Probe', { value: -601, modalityUnit: 'HU' }, '-601 HU'], ['Length', undefined, ''],
+  ])('%s %j', (tool, stats, text) => expect(measurementText(tool, stats)).toBe(text));
+  it('accepts only sound records', () => {
+    const good = { id: 'a', tool: 'Length', text: '1 mm', points: [[0, 0, 0], [1, 0, 0]] };
+    expect(isMeasurement(good)).toBe(true);
+    for (const bad of [null, {}, { ...good, points: [[0, 0]] }, { ...good, points: [[0, 0, 'x']] }, { ...good, id: 3 }]) expect(isMeasurement(bad)).toBe(false);
+  });
+  it('offers five windows for the number keys', () => {
+    expect(presetsFor('CT', null).length).toBeGreaterThanOrEqual(5);
+    expect(presetsFor('DX', { center: 2000, width: 1000 })).toHaveLength(5);
+    expect(presetsFor('MR', { center: 500, width: 1000 })[0]).toMatchObject({ center: 500, width: 1000 });
+  });
+});

@@ -46,7 +46,8 @@ fn action_of(letter: char) -> AuditAction {
     }
 }
 
-fn entry(actor: &Actor, action: Action) -> AuditEntry {
+/// The audit row of an action, as a success.
+pub(crate) fn entry_of(actor: &Actor, action: Action) -> AuditEntry {
     let (event, letter) = action.audit();
     let mut entry = AuditEntry::new(event, action_of(letter), &actor.user)
         .role(actor.roles.to_words())
@@ -57,7 +58,7 @@ fn entry(actor: &Actor, action: Action) -> AuditEntry {
 }
 
 /// Writes the row; when that fails the access is refused.
-async fn write(reading: &Reading, entry: AuditEntry) -> Result<()> {
+pub(crate) async fn write_entry(reading: &Reading, entry: AuditEntry) -> Result<()> {
     reading.archive().audit().record(entry).await.map_err(|e| ReadingError::AuditUnavailable(e.to_string()))
 }
 
@@ -71,16 +72,16 @@ async fn authorise(reading: &Reading, actor: &Actor, action: Action, study_uid: 
     if !plausible {
         return Err(no_study());
     }
-    let entry = entry(actor, action).study(study_uid);
+    let entry = entry_of(actor, action).study(study_uid);
     let Some(facts) = reading.facts(actor.institution_id(), study_uid).await? else {
-        write(reading, entry.outcome(AuditOutcome::MinorFailure)).await?;
+        write_entry(reading, entry.outcome(AuditOutcome::MinorFailure)).await?;
         return Err(no_study());
     };
     let entry = entry.patient(facts.study.patient_id.to_string());
     match decide(actor.roles, action, &facts.subject) {
         Decision::Allow(_) => Ok(Access { study: facts.study, subject: facts.subject, entry }),
         Decision::Deny(words) => {
-            write(reading, entry.outcome(AuditOutcome::SeriousFailure)).await?;
+            write_entry(reading, entry.outcome(AuditOutcome::SeriousFailure)).await?;
             let s = facts.subject;
             // To somebody whom nothing binds to the study, it is not there.
             Err(if s.own || s.reading || s.treating { ReadingError::Forbidden(words) } else { no_study() })
@@ -94,7 +95,7 @@ async fn authorise(reading: &Reading, actor: &Actor, action: Action, study_uid: 
 /// `NotFound`, `Forbidden` (both audited), `AuditUnavailable`.
 pub async fn guard(reading: &Reading, actor: &Actor, action: Action, study_uid: &str) -> Result<Access> {
     let access = authorise(reading, actor, action, study_uid).await?;
-    write(reading, access.entry.clone()).await?;
+    write_entry(reading, access.entry.clone()).await?;
     Ok(access)
 }
 
@@ -119,12 +120,12 @@ pub async fn guard_global(reading: &Reading, actor: &Actor, action: Action) -> R
 /// # Errors
 /// As [`guard_global`].
 pub async fn guard_query(reading: &Reading, actor: &Actor, action: Action, study_uid: Option<&str>) -> Result<()> {
-    let mut entry = entry(actor, action);
+    let mut entry = entry_of(actor, action);
     entry.study_uid = study_uid.filter(|uid| uid.len() <= UID_CHARS_MAX).map(str::to_owned);
     match decide_global(actor.roles, action) {
-        Decision::Allow(_) => write(reading, entry).await,
+        Decision::Allow(_) => write_entry(reading, entry).await,
         Decision::Deny(words) => {
-            write(reading, entry.outcome(AuditOutcome::SeriousFailure)).await?;
+            write_entry(reading, entry.outcome(AuditOutcome::SeriousFailure)).await?;
             Err(ReadingError::Forbidden(words))
         }
     }
@@ -135,11 +136,11 @@ pub async fn guard_query(reading: &Reading, actor: &Actor, action: Action, study
 /// # Errors
 /// `NotFound`, `Forbidden` (both audited), `AuditUnavailable`.
 pub async fn guard_patient(reading: &Reading, actor: &Actor, action: Action, patient: i64) -> Result<Option<i64>> {
-    let entry = entry(actor, action).patient(patient.to_string());
+    let entry = entry_of(actor, action).patient(patient.to_string());
     let no_patient = || ReadingError::not_found("没有找到这位患者，或无权查看", "There is no such patient, or none that you may see");
     let params = params![patient, actor.institution_id(), archive::UnixMicros::now()];
     let Some(row) = reading.archive().db().fetch_optional(sql::PATIENT, params).await? else {
-        write(reading, entry.outcome(AuditOutcome::MinorFailure)).await?;
+        write_entry(reading, entry.outcome(AuditOutcome::MinorFailure)).await?;
         return Err(no_patient());
     };
     let subject = Subject {
@@ -149,10 +150,10 @@ pub async fn guard_patient(reading: &Reading, actor: &Actor, action: Action, pat
         ..Subject::STRANGE
     };
     if !decide(actor.roles, action, &subject).allowed() {
-        write(reading, entry.outcome(AuditOutcome::SeriousFailure)).await?;
+        write_entry(reading, entry.outcome(AuditOutcome::SeriousFailure)).await?;
         return Err(no_patient());
     }
-    write(reading, entry).await?;
+    write_entry(reading, entry).await?;
     row.opt_int("person_id").map_err(ReadingError::from)
 }
 
@@ -192,7 +193,7 @@ where
     reading.subjects().clear();
     if let Err(error) = &result {
         if !matches!(error, ReadingError::Archive(ArchiveError::Closed)) {
-            write(reading, failed).await?;
+            write_entry(reading, failed).await?;
         }
     }
     result

@@ -1,0 +1,221 @@
+//! One line of the worklist.
+
+use archive::db::Row;
+use archive::{UnixMicros, params};
+use serde::Serialize;
+
+use crate::account::InstitutionView;
+use crate::actor::{Actor, Person};
+use crate::context::{PatientView, StudyContext, context_sql};
+use crate::error::Result;
+use crate::goals::Priority;
+use crate::service::Reading;
+
+/// Who holds a study, in a list.
+#[derive(Debug, Clone, Serialize)]
+pub struct ClaimView {
+    /// Account.
+    pub user: String,
+    /// Name shown.
+    pub display_name: String,
+    /// Since when, ISO 8601.
+    pub since: String,
+    /// Until when unless renewed, ISO 8601.
+    pub until: String,
+    /// Whether the asker holds it.
+    pub mine: bool,
+}
+
+/// Something the machine found, unconfirmed.
+#[derive(Debug, Clone, Serialize)]
+pub struct MachineFlag {
+    /// Stable word.
+    pub code: String,
+    /// In Chinese.
+    pub text_zh: String,
+    /// In English.
+    pub text_en: String,
+    /// A critical value by its rule set.
+    pub critical: bool,
+}
+
+/// Number of open critical values.
+#[derive(Debug, Clone, Serialize)]
+pub struct CriticalCount {
+    /// Not closed yet.
+    pub open: i64,
+}
+
+/// One line of the worklist.
+#[derive(Debug, Clone, Serialize)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own on the page")]
+pub struct WorklistItem {
+    /// Study Instance UID.
+    pub study_uid: String,
+    /// Accession number.
+    pub accession_number: Option<String>,
+    /// received, to_write, writing, submitted, returned, signed, amended, revoked, rejected.
+    pub status: String,
+    /// Urgency.
+    pub priority: Priority,
+    /// Modality that is read.
+    pub modality: String,
+    /// All modalities.
+    pub modalities: Vec<String>,
+    /// Body part examined.
+    pub body_part: Option<String>,
+    /// Code of the exam item.
+    pub item_code: Option<String>,
+    /// Name of the exam item.
+    pub item_name: String,
+    /// Description by the device.
+    pub study_description: Option<String>,
+    /// The patient.
+    pub patient: PatientView,
+    /// Where it was taken.
+    pub institution: InstitutionView,
+    /// When it was ordered, ISO 8601.
+    pub requested_at: Option<String>,
+    /// When it was taken, ISO 8601.
+    pub study_at: String,
+    /// When it arrived, ISO 8601.
+    pub received_at: String,
+    /// Seconds since it arrived, until its report was signed.
+    pub waiting_s: i64,
+    /// When its report is due, ISO 8601.
+    pub due_at: String,
+    /// Whether that is over.
+    pub overdue: bool,
+    /// Number of objects.
+    pub images: i64,
+    /// Number of series.
+    pub series: i64,
+    /// Other studies of the person.
+    pub priors: i64,
+    /// Whether it holds an ECG.
+    pub has_waveform: bool,
+    /// Whether it belongs to an order.
+    pub matched: bool,
+    /// Critical values, when there are any.
+    pub critical: Option<CriticalCount>,
+    /// What the machine found.
+    pub machine_flags: Vec<MachineFlag>,
+    /// Who holds it.
+    pub claimed_by: Option<ClaimView>,
+    /// Who wrote the report.
+    pub author: Option<Person>,
+    /// Who signed it.
+    pub signer: Option<Person>,
+    /// State of the report.
+    pub report_status: String,
+    /// 临床病史.
+    pub clinical_history: Option<String>,
+    /// Whether something abnormal was found, once signed.
+    pub positive: Option<bool>,
+}
+
+archive::statements! {
+    mod sql {
+        ITEMS = context_sql!(", i.kind AS i_kind, i.priority_class AS i_class, i.due_at AS i_due, i.status AS i_status, i.author AS i_author, i.signer AS i_signer, i.positive AS i_positive, i.critical_open AS i_critical, i.signed_at AS i_signed, s.has_waveform AS s_waveform, \
+            c.user_name AS c_user, c.since_at AS c_since, c.until_at AS c_until, \
+            (SELECT COUNT(*) FROM patient q JOIN study t ON t.patient_id = q.id WHERE q.person_id = p.person_id AND t.id <> s.id) AS priors \
+            FROM reading_item i JOIN study s ON s.study_uid = i.study_uid JOIN patient p ON p.id = s.patient_id \
+            LEFT JOIN exam_order o ON o.id = s.order_id LEFT JOIN reading_claim c ON c.study_uid = i.study_uid");
+        FLAGS = "SELECT content FROM derived WHERE subject = $1 AND kind = 'ecg_analysis'";
+    }
+}
+
+/// Columns and joins of a line; conditions follow.
+pub(crate) const fn item_sql() -> &'static str {
+    sql::ITEMS
+}
+
+/// Reads a line.
+pub(super) async fn read(reading: &Reading, actor: &Actor, row: &Row, now: i64) -> Result<WorklistItem> {
+    enrich(reading, actor, row, now).await
+}
+
+/// Reads a line of [`item_sql`] with the names of people and institutions.
+pub(crate) async fn enrich(reading: &Reading, actor: &Actor, row: &Row, now: i64) -> Result<WorklistItem> {
+    let study = StudyContext::read(row)?;
+    let institution = InstitutionView::from(&reading.institution(study.institution_id).await?);
+    let signed_at = row.opt_int("i_signed")?;
+    let due_at = row.int("i_due")?;
+    let claimed_by = match (row.opt_text("c_user")?, row.opt_int("c_until")?) {
+        (Some(user), Some(until)) if until > now => Some(ClaimView {
+            display_name: reading.person(&user).await?.display_name,
+            since: UnixMicros(row.opt_int("c_since")?.unwrap_or(0)).to_iso8601(),
+            until: UnixMicros(until).to_iso8601(),
+            mine: user == actor.user,
+            user,
+        }),
+        _ => None,
+    };
+    let status = row.text("i_status")?;
+    let critical = row.int("i_critical")?;
+    let reader = actor.is_reader();
+    let author = row.opt_text("i_author")?.filter(|_| reader || signed_at.is_some());
+    let signer = row.opt_text("i_signer")?;
+    let machine_flags = if row.text("i_kind")? == "ecg" { flags(reading, &study.study_uid).await? } else { Vec::new() };
+    Ok(WorklistItem {
+        accession_number: study.accession_number.clone(),
+        report_status: report_status(&status).to_owned(),
+        status: if study.receiving && status == "to_write" { "received".to_owned() } else { status },
+        priority: Priority::from_class(row.int("i_class")?),
+        modality: study.modality.clone(),
+        modalities: study.modalities.clone(),
+        body_part: study.body_part.clone(),
+        item_code: study.item_code(),
+        item_name: study.item_name(),
+        study_description: study.description.clone(),
+        patient: study.patient_view(),
+        institution,
+        requested_at: study.order.as_ref().map(|o| UnixMicros(o.ordered_at).to_iso8601()),
+        study_at: UnixMicros(study.study_at).to_iso8601(),
+        received_at: UnixMicros(study.received_at).to_iso8601(),
+        waiting_s: (signed_at.unwrap_or(now) - study.received_at).max(0) / 1_000_000,
+        due_at: UnixMicros(due_at).to_iso8601(),
+        overdue: signed_at.unwrap_or(now) > due_at,
+        images: study.instances,
+        series: study.series,
+        priors: row.int("priors")?,
+        has_waveform: row.bool("s_waveform")?,
+        matched: study.order.is_some(),
+        critical: (critical > 0).then_some(CriticalCount { open: critical }),
+        machine_flags,
+        claimed_by,
+        author: reading.person_opt(author.as_deref()).await?,
+        signer: reading.person_opt(signer.as_deref()).await?,
+        clinical_history: study.order.as_ref().and_then(|o| o.clinical_history.clone()),
+        positive: row.opt_int("i_positive")?.map(|v| v != 0).filter(|_| signed_at.is_some()),
+        study_uid: study.study_uid,
+    })
+}
+
+fn report_status(status: &str) -> &str {
+    match status {
+        "to_write" | "rejected" => "none",
+        "writing" => "draft",
+        other => other,
+    }
+}
+
+/// Critical rules and findings of the machine's ECG reading, if it has one.
+async fn flags(reading: &Reading, study_uid: &str) -> Result<Vec<MachineFlag>> {
+    let row = reading.archive().db().fetch_optional(sql::FLAGS, params![study_uid]).await?;
+    let content = row.map(|r| r.opt_bytes("content")).transpose()?.flatten().unwrap_or_default();
+    let analysis: serde_json::Value = serde_json::from_slice(&content).unwrap_or_default();
+    let list = |name: &str, code: &str, critical: bool| {
+        let items = analysis.get(name).and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
+        let text = |v: &serde_json::Value, key: &str| v.get(key).and_then(|t| t.as_str()).unwrap_or_default().to_owned();
+        items.into_iter().map(move |v| MachineFlag {
+            code: text(&v, code),
+            text_zh: text(&v, "text_zh"),
+            text_en: text(&v, "text_en"),
+            critical,
+        }).collect::<Vec<_>>()
+    };
+    let mut flags = list("critical", "rule", true);
+    flags.extend(list("statements", "code", false));
+    Ok(flags)
+}

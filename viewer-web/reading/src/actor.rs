@@ -43,7 +43,10 @@ impl Actor {
     /// The person.
     #[must_use]
     pub fn person(&self) -> Person {
-        Person { user: self.user.clone(), display_name: self.display_name.clone() }
+        Person {
+            user: self.user.clone(),
+            display_name: self.display_name.clone(),
+        }
     }
 
     /// Whether they hold `role`.
@@ -55,7 +58,12 @@ impl Actor {
     /// Whether they read images, ECGs or both for a centre.
     #[must_use]
     pub fn is_reader(&self) -> bool {
-        self.roles.has_any(&[Role::RadiologyWriter, Role::RadiologyReviewer, Role::EcgWriter, Role::EcgReviewer])
+        self.roles.has_any(&[
+            Role::RadiologyWriter,
+            Role::RadiologyReviewer,
+            Role::EcgWriter,
+            Role::EcgReviewer,
+        ])
     }
 
     /// The words under `permissions` of the session: everything that one of the roles could ever do.
@@ -63,7 +71,11 @@ impl Actor {
     pub fn permissions(&self) -> Vec<&'static str> {
         Action::ALL
             .into_iter()
-            .filter(|action| self.roles.iter().any(|role| rule(role, *action) != crate::access::Rule::Never))
+            .filter(|action| {
+                self.roles
+                    .iter()
+                    .any(|role| rule(role, *action) != crate::access::Rule::Never)
+            })
             .map(Action::as_str)
             .collect()
     }

@@ -61,7 +61,11 @@ pub fn items() -> &'static [Item] {
 /// The usual item of a modality and body part.
 #[must_use]
 pub fn item_for(modality: &str, body_part: Option<&str>) -> Option<&'static Item> {
-    let of_modality = || tables::ITEMS.iter().filter(|item| same_modality(item.modality, modality));
+    let of_modality = || {
+        tables::ITEMS
+            .iter()
+            .filter(|item| same_modality(item.modality, modality))
+    };
     of_modality()
         .find(|item| Some(item.body_part) == body_part)
         .or_else(|| of_modality().next().filter(|_| of_modality().count() == 1))
@@ -102,7 +106,11 @@ mod tests {
         let ids: HashSet<_> = tables::TEMPLATES.iter().map(|t| t.id).collect();
         assert_eq!(ids.len(), tables::TEMPLATES.len());
         for t in tables::TEMPLATES {
-            assert!(!t.findings.is_empty() && !t.impression.is_empty() && !t.title_en.is_empty(), "{}", t.id);
+            assert!(
+                !t.findings.is_empty() && !t.impression.is_empty() && !t.title_en.is_empty(),
+                "{}",
+                t.id
+            );
         }
         let critical: HashSet<_> = critical_items().iter().map(|c| c.code).collect();
         assert_eq!(critical.len(), critical_items().len());
@@ -111,14 +119,23 @@ mod tests {
     #[test]
     fn a_reader_finds_the_templates_of_the_exam() {
         let check = |modality, part, expect: &str| {
-            assert!(templates(Some(modality), Some(part)).iter().any(|t| t.id == expect), "{modality} {part} {expect}");
+            assert!(
+                templates(Some(modality), Some(part))
+                    .iter()
+                    .any(|t| t.id == expect),
+                "{modality} {part} {expect}"
+            );
         };
         check("CT", "CHEST", "ct-chest-normal");
         check("CR", "CHEST", "dx-chest-normal");
         check("US", "ABDOMEN", "us-abdomen-normal");
         check("MR", "HEAD", "mr-head-normal");
         check("ECG", "HEART", "ecg-normal");
-        assert!(templates(Some("CT"), Some("CHEST")).iter().all(|t| t.modality == "CT"));
+        assert!(
+            templates(Some("CT"), Some("CHEST"))
+                .iter()
+                .all(|t| t.modality == "CT")
+        );
     }
 
     #[test]

@@ -39,7 +39,10 @@ pub struct Claimed {
 
 /// Who holds the study now.
 pub(crate) async fn holder(tx: &mut Tx, study_uid: &str, me: &str) -> Result<Option<Holder>> {
-    let Some(row) = tx.fetch_optional(sql::HOLDER, params![study_uid, UnixMicros::now()]).await? else {
+    let Some(row) = tx
+        .fetch_optional(sql::HOLDER, params![study_uid, UnixMicros::now()])
+        .await?
+    else {
         return Ok(None);
     };
     let user = row.text("user_name")?;
@@ -62,6 +65,7 @@ pub(crate) async fn not_held_by_another(tx: &mut Tx, study_uid: &str, me: &str) 
 
 /// Takes or renews the lease, or says who has it.
 pub(crate) async fn take(tx: &mut Tx, study_uid: &str, me: &str) -> Result<Holder> {
+    crate::worklist::ensure(tx, study_uid).await?;
     let now = UnixMicros::now();
     let until = UnixMicros(now.0 + LEASE_S * SECOND_US);
     let taken = tx.execute(sql::TAKE, params![study_uid, me, now, until]).await?;
@@ -88,13 +92,22 @@ pub async fn claim(reading: &Reading, actor: &Actor, study_uid: &str) -> Result<
     let holder = apply(reading, access, move |tx, study| {
         Box::pin(async move {
             if study.report_state.is_issued() {
-                return Err(ReadingError::conflict("报告已签发，无需领取", "The report is signed, there is nothing to claim"));
+                return Err(ReadingError::conflict(
+                    "报告已签发，无需领取",
+                    "The report is signed, there is nothing to claim",
+                ));
             }
             take(tx, &study.study_uid, &me).await
         })
     })
     .await?;
-    publish(reading, Kind::Claimed, study_uid, &[institution, actor.institution_id()], serde_json::json!({"holder": holder}));
+    publish(
+        reading,
+        Kind::Claimed,
+        study_uid,
+        &[institution, actor.institution_id()],
+        serde_json::json!({"holder": holder}),
+    );
     Ok(Claimed { holder })
 }
 
@@ -109,10 +122,19 @@ pub async fn release(reading: &Reading, actor: &Actor, study_uid: &str) -> Resul
     apply(reading, access, move |tx, study| {
         Box::pin(async move {
             not_held_by_another(tx, &study.study_uid, &me).await?;
-            Ok(tx.execute(sql::RELEASE, params![&study.study_uid, &me]).await.map(drop)?)
+            Ok(tx
+                .execute(sql::RELEASE, params![&study.study_uid, &me])
+                .await
+                .map(drop)?)
         })
     })
     .await?;
-    publish(reading, Kind::Released, study_uid, &[institution, actor.institution_id()], serde_json::json!({}));
+    publish(
+        reading,
+        Kind::Released,
+        study_uid,
+        &[institution, actor.institution_id()],
+        serde_json::json!({}),
+    );
     Ok(())
 }

@@ -136,14 +136,20 @@ impl StudyContext {
         let received_at = row.int("s_received")?;
         let modalities = row.opt_text("s_modalities")?.unwrap_or_default();
         let order_modality = row.opt_text("o_modality")?;
-        let study_at = dicom_moment(row.opt_text("s_date")?.as_deref(), row.opt_text("s_time")?.as_deref());
+        let study_at = dicom_moment(
+            row.opt_text("s_date")?.as_deref(),
+            row.opt_text("s_time")?.as_deref(),
+        );
         let order = match row.opt_int("o_id")? {
             None => None,
             Some(id) => Some(OrderContext {
                 id,
                 item_code: filled(row.opt_text("o_item_code")?),
                 item_name: filled(row.opt_text("o_item_name")?),
-                priority: row.opt_text("o_priority")?.and_then(|p| Priority::parse(&p)).unwrap_or(Priority::Routine),
+                priority: row
+                    .opt_text("o_priority")?
+                    .and_then(|p| Priority::parse(&p))
+                    .unwrap_or(Priority::Routine),
                 clinical_history: filled(row.opt_text("o_history")?),
                 ordered_at: row.opt_int("o_at")?.unwrap_or(received_at),
                 ordered_by: filled(row.opt_text("o_by")?),
@@ -158,7 +164,11 @@ impl StudyContext {
             receiving: row.text("s_state")? == "receiving",
             description: filled(row.opt_text("s_description")?),
             modality: main_modality(order_modality.as_deref(), &modalities),
-            modalities: modalities.split(['\\', ',', ' ']).filter(|m| !m.is_empty()).map(str::to_owned).collect(),
+            modalities: modalities
+                .split(['\\', ',', ' '])
+                .filter(|m| !m.is_empty())
+                .map(str::to_owned)
+                .collect(),
             body_part: filled(row.opt_text("o_body_part")?).or(filled(row.opt_text("s_body_part")?)),
             accession_number: filled(row.opt_text("o_accession")?).or(filled(row.opt_text("s_accession")?)),
             series: row.opt_int("s_series")?.unwrap_or(0),
@@ -187,14 +197,18 @@ impl StudyContext {
     #[must_use]
     pub fn item_name(&self) -> String {
         let ordered = self.order.as_ref().and_then(|o| o.item_name.clone());
-        ordered.or_else(|| self.description.clone()).unwrap_or_else(|| self.modality.clone())
+        ordered
+            .or_else(|| self.description.clone())
+            .unwrap_or_else(|| self.modality.clone())
     }
 
     /// Code of the exam item.
     #[must_use]
     pub fn item_code(&self) -> Option<String> {
         let ordered = self.order.as_ref().and_then(|o| o.item_code.clone());
-        ordered.or_else(|| crate::catalogue::item_for(&self.modality, self.body_part.as_deref()).map(|i| i.code.to_owned()))
+        ordered.or_else(|| {
+            crate::catalogue::item_for(&self.modality, self.body_part.as_deref()).map(|i| i.code.to_owned())
+        })
     }
 
     /// The patient in JSON, with the age on the day of the exam.
@@ -214,7 +228,10 @@ impl PatientContext {
             name_pinyin: self.pinyin.clone(),
             sex: self.sex.clone(),
             birth_date: self.birth_date.as_deref().map(identity::to_iso_date),
-            age_text: self.birth_date.as_deref().and_then(|born| identity::age_text(born, &local_day(moment))),
+            age_text: self
+                .birth_date
+                .as_deref()
+                .and_then(|born| identity::age_text(born, &local_day(moment))),
             identifier: self.identifier.clone(),
             national_id_masked: self.national_id.as_deref().map(identity::mask_national_id),
         }
@@ -227,7 +244,12 @@ pub const LOCAL_OFFSET_US: i64 = 8 * 60 * 60 * 1_000_000;
 /// The local calendar day of a moment, `YYYYMMDD`.
 #[must_use]
 pub fn local_day(micros: i64) -> String {
-    UnixMicros(micros.saturating_add(LOCAL_OFFSET_US)).to_iso8601().chars().take(10).filter(|c| *c != '-').collect()
+    UnixMicros(micros.saturating_add(LOCAL_OFFSET_US))
+        .to_iso8601()
+        .chars()
+        .take(10)
+        .filter(|c| *c != '-')
+        .collect()
 }
 
 /// The local wall clock of a moment to the minute, `2026-11-21 08:30`.
@@ -241,7 +263,11 @@ pub fn local_minute(micros: i64) -> String {
 #[must_use]
 pub fn dicom_moment(date: Option<&str>, time: Option<&str>) -> Option<i64> {
     let day = identity::to_dicom_date(date?)?;
-    let digits: String = time.unwrap_or_default().chars().take_while(char::is_ascii_digit).collect();
+    let digits: String = time
+        .unwrap_or_default()
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect();
     let part = |from: usize| digits.get(from..from + 2).and_then(|d| d.parse::<i64>().ok());
     let (h, m, s) = (part(0).unwrap_or(0), part(2).unwrap_or(0), part(4).unwrap_or(0));
     let midnight = UnixMicros::parse_iso8601(&identity::to_iso_date(&day))?.0;
@@ -258,9 +284,18 @@ mod tests {
     #[test]
     fn device_times_are_local() {
         let check = |date, time, iso: Option<&str>| {
-            assert_eq!(dicom_moment(date, time).map(|t| UnixMicros(t).to_iso8601()).as_deref(), iso);
+            assert_eq!(
+                dicom_moment(date, time)
+                    .map(|t| UnixMicros(t).to_iso8601())
+                    .as_deref(),
+                iso
+            );
         };
-        check(Some("20261121"), Some("083015.123"), Some("2026-11-21T00:30:15.000Z"));
+        check(
+            Some("20261121"),
+            Some("083015.123"),
+            Some("2026-11-21T00:30:15.000Z"),
+        );
         check(Some("20261121"), None, Some("2026-11-20T16:00:00.000Z"));
         check(Some("20261121"), Some("99"), Some("2026-11-20T16:00:00.000Z"));
         check(Some("2026"), Some("08"), None);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::guard::{apply, prepare};
 use crate::access::{Action, decide, guard_query};
 use crate::actor::{Actor, Person};
-use crate::context::{PatientView, StudyContext, context_sql};
+use crate::context::{PatientView, StudyContext};
 use crate::error::{ReadingError, Result};
 use crate::events::{Kind, publish};
 use crate::goals::{CRITICAL_ACKNOWLEDGE_MIN, CRITICAL_ACT_MIN, CRITICAL_CLOSE_MIN, CRITICAL_NOTIFY_MIN};
@@ -224,12 +224,15 @@ archive::statements! {
         ACKNOWLEDGE = "UPDATE critical_value SET state = 'acknowledged', acknowledged_at = $2, acknowledged_by = $3, acknowledged_note = $4 WHERE id = $1 AND state = 'notified'";
         ACT = "UPDATE critical_value SET state = 'acted', acted_at = $2, acted_by = $3, acted_text = $4 WHERE id = $1 AND state = 'acknowledged'";
         CLOSE = "UPDATE critical_value SET state = 'closed', closed_at = $2, closed_by = $3, closed_note = $4 WHERE id = $1 AND state = 'acted'";
-        ONE = context_sql!(", v.* FROM critical_value v JOIN study s ON s.study_uid = v.study_uid JOIN patient p ON p.id = s.patient_id LEFT JOIN exam_order o ON o.id = s.order_id WHERE v.id = $1");
+        ONE = crate::context::context_sql!(", v.* FROM critical_value v JOIN study s ON s.study_uid = v.study_uid JOIN patient p ON p.id = s.patient_id LEFT JOIN exam_order o ON o.id = s.order_id WHERE v.id = $1");
     }
 }
 
 fn no_record() -> ReadingError {
-    ReadingError::not_found("没有这条危急值，或无权查看", "There is no such critical value, or none that you may see")
+    ReadingError::not_found(
+        "没有这条危急值，或无权查看",
+        "There is no such critical value, or none that you may see",
+    )
 }
 
 async fn read(reading: &Reading, row: &Row) -> Result<CriticalRecord> {
@@ -237,7 +240,12 @@ async fn read(reading: &Reading, row: &Row) -> Result<CriticalRecord> {
     let at = |name: &str| row.opt_micros(name);
     let iso = |name: &str| Ok::<_, ReadingError>(at(name)?.map(UnixMicros::to_iso8601));
     let state = CriticalState::parse(&row.text("state")?).unwrap_or(CriticalState::Raised);
-    let from = [at("raised_at")?, at("notified_at")?, at("acknowledged_at")?, at("acted_at")?];
+    let from = [
+        at("raised_at")?,
+        at("notified_at")?,
+        at("acknowledged_at")?,
+        at("acted_at")?,
+    ];
     let due = due_at(state, from.map(|t| t.map_or(0, |t| t.0)));
     let by = async |name: &str| reading.person_opt(row.opt_text(name)?.as_deref()).await;
     Ok(CriticalRecord {
@@ -253,7 +261,9 @@ async fn read(reading: &Reading, row: &Row) -> Result<CriticalRecord> {
         raised_by: reading.person(&row.text("raised_by")?).await?,
         notified_at: iso("notified_at")?,
         notified_by: by("notified_by").await?,
-        notification: row.opt_text("notified_detail")?.and_then(|t| serde_json::from_str(&t).ok()),
+        notification: row
+            .opt_text("notified_detail")?
+            .and_then(|t| serde_json::from_str(&t).ok()),
         acknowledged_at: iso("acknowledged_at")?,
         acknowledged_by: by("acknowledged_by").await?,
         acknowledged_note: row.opt_text("acknowledged_note")?,
@@ -283,7 +293,11 @@ fn due_at(state: CriticalState, [raised, notified, acknowledged, _acted]: [i64; 
 fn bounded(field: &'static str, text: Option<&str>, needed: bool) -> Result<Option<String>> {
     let text = text.map(str::trim).filter(|t| !t.is_empty());
     if text.is_some_and(|t| t.chars().count() > TEXT_CHARS_MAX) {
-        return Err(ReadingError::invalid(field, "超过 500 字", "longer than 500 characters"));
+        return Err(ReadingError::invalid(
+            field,
+            "超过 500 字",
+            "longer than 500 characters",
+        ));
     }
     if needed && text.is_none() {
         return Err(ReadingError::invalid(field, "不能为空", "must not be empty"));
@@ -295,7 +309,12 @@ fn bounded(field: &'static str, text: Option<&str>, needed: bool) -> Result<Opti
 ///
 /// # Errors
 /// `Invalid`, and as the policy says.
-pub async fn raise(reading: &Reading, actor: &Actor, study_uid: &str, input: RaiseInput) -> Result<CriticalRecord> {
+pub async fn raise(
+    reading: &Reading,
+    actor: &Actor,
+    study_uid: &str,
+    input: RaiseInput,
+) -> Result<CriticalRecord> {
     let access = prepare(reading, actor, Action::RaiseCritical, study_uid).await?;
     let institution = access.study.institution_id;
     let id = secret::id()?;
@@ -307,7 +326,16 @@ pub async fn raise(reading: &Reading, actor: &Actor, study_uid: &str, input: Rai
             let evidence = bounded("evidence", input.evidence.as_deref(), false)?;
             let now = UnixMicros::now();
             crate::worklist::ensure(tx, &study.study_uid).await?;
-            let row = params![&key, &study.study_uid, study.institution_id, code, text, evidence, now, &me];
+            let row = params![
+                &key,
+                &study.study_uid,
+                study.institution_id,
+                code,
+                text,
+                evidence,
+                now,
+                &me
+            ];
             tx.execute(sql::INSERT, row).await?;
             tx.execute(sql::COUNT, params![&study.study_uid]).await?;
             crate::report::log_event(tx, &study.study_uid, now.0, "critical_raised", &me, mine, None).await
@@ -318,13 +346,30 @@ pub async fn raise(reading: &Reading, actor: &Actor, study_uid: &str, input: Rai
     one(reading, &id).await
 }
 
-fn tell(reading: &Reading, actor: &Actor, sender: InstitutionId, study_uid: &str, id: &str, state: CriticalState) {
+fn tell(
+    reading: &Reading,
+    actor: &Actor,
+    sender: InstitutionId,
+    study_uid: &str,
+    id: &str,
+    state: CriticalState,
+) {
     let data = serde_json::json!({"id": id, "state": state});
-    publish(reading, Kind::CriticalValue, study_uid, &[sender, actor.institution_id()], data);
+    publish(
+        reading,
+        Kind::CriticalValue,
+        study_uid,
+        &[sender, actor.institution_id()],
+        data,
+    );
 }
 
 async fn one(reading: &Reading, id: &str) -> Result<CriticalRecord> {
-    let row = reading.archive().db().fetch_optional(sql::ONE, params![id]).await?;
+    let row = reading
+        .archive()
+        .db()
+        .fetch_optional(sql::ONE, params![id])
+        .await?;
     read(reading, &row.ok_or_else(no_record)?).await
 }
 
@@ -352,7 +397,13 @@ fn action_of(actor: &Actor, step: CriticalStep, subject: &crate::access::Subject
 ///
 /// # Errors
 /// `Conflict` out of order or when the raiser acknowledges, `Invalid`, and as the policy says.
-pub async fn advance(reading: &Reading, actor: &Actor, id: &str, step: CriticalStep, input: StepInput) -> Result<CriticalRecord> {
+pub async fn advance(
+    reading: &Reading,
+    actor: &Actor,
+    id: &str,
+    step: CriticalStep,
+    input: StepInput,
+) -> Result<CriticalRecord> {
     let before = one(reading, id).await?;
     let subject = crate::access::load_subject(reading, actor.institution_id(), &before.study_uid).await?;
     let action = action_of(actor, step, &subject.unwrap_or(crate::access::Subject::STRANGE));
@@ -361,12 +412,23 @@ pub async fn advance(reading: &Reading, actor: &Actor, id: &str, step: CriticalS
     let (me, mine, key) = (actor.user.clone(), actor.institution_id(), id.to_owned());
     let state = apply(reading, access, move |tx, study| {
         Box::pin(async move {
-            let row = tx.fetch_optional(sql::STATE, params![&key]).await?.ok_or_else(no_record)?;
-            let out_of_order = || ReadingError::conflict("危急值须按 通知、确认、处置、关闭 的顺序办理", "The steps are notify, acknowledge, act, close, in this order");
+            let row = tx
+                .fetch_optional(sql::STATE, params![&key])
+                .await?
+                .ok_or_else(no_record)?;
+            let out_of_order = || {
+                ReadingError::conflict(
+                    "危急值须按 通知、确认、处置、关闭 的顺序办理",
+                    "The steps are notify, acknowledge, act, close, in this order",
+                )
+            };
             let state = CriticalState::parse(&row.text("state")?).unwrap_or(CriticalState::Closed);
             let next = state.after(step).ok_or_else(out_of_order)?;
             if step == CriticalStep::Acknowledge && row.text("raised_by")? == me {
-                return Err(ReadingError::conflict("上报人不能自己确认", "The one who raised it cannot acknowledge it"));
+                return Err(ReadingError::conflict(
+                    "上报人不能自己确认",
+                    "The one who raised it cannot acknowledge it",
+                ));
             }
             // Times of a record never run backwards, whatever the clock does.
             let last = ["raised_at", "notified_at", "acknowledged_at", "acted_at"];
@@ -398,11 +460,15 @@ fn detail(step: CriticalStep, input: &StepInput) -> Result<(&'static str, Option
                 phone: bounded("phone", input.phone.as_deref(), false)?,
                 read_back: input.read_back.unwrap_or(false),
             };
-            let text = serde_json::to_string(&notification).map_err(|_| ReadingError::Internal("notification"))?;
+            let text =
+                serde_json::to_string(&notification).map_err(|_| ReadingError::Internal("notification"))?;
             (sql::NOTIFY, Some(text))
         }
         CriticalStep::Acknowledge => (sql::ACKNOWLEDGE, bounded("note", free(), false)?),
-        CriticalStep::Act => (sql::ACT, bounded("text", input.text.as_deref().or(input.note.as_deref()), true)?),
+        CriticalStep::Act => (
+            sql::ACT,
+            bounded("text", input.text.as_deref().or(input.note.as_deref()), true)?,
+        ),
         CriticalStep::Close => (sql::CLOSE, bounded("note", free(), false)?),
     })
 }
@@ -420,9 +486,12 @@ pub async fn list(reading: &Reading, actor: &Actor, state: Option<&str>) -> Resu
     } else {
         "v.institution_id = $1 AND $2 > 0"
     };
-    let mut text = format!("{} WHERE {scope}", context_sql!(
-        ", v.* FROM critical_value v JOIN study s ON s.study_uid = v.study_uid JOIN patient p ON p.id = s.patient_id LEFT JOIN exam_order o ON o.id = s.order_id"
-    ));
+    let mut text = format!(
+        "{} WHERE {scope}",
+        crate::context::context_sql!(
+            ", v.* FROM critical_value v JOIN study s ON s.study_uid = v.study_uid JOIN patient p ON p.id = s.patient_id LEFT JOIN exam_order o ON o.id = s.order_id"
+        )
+    );
     match state {
         None | Some("") => {}
         Some("open") => text.push_str(" AND v.state <> 'closed'"),
@@ -445,10 +514,19 @@ mod tests {
 
     #[test]
     fn the_steps_have_one_order() {
-        let steps = [CriticalStep::Notify, CriticalStep::Acknowledge, CriticalStep::Act, CriticalStep::Close];
+        let steps = [
+            CriticalStep::Notify,
+            CriticalStep::Acknowledge,
+            CriticalStep::Act,
+            CriticalStep::Close,
+        ];
         for (i, state) in CriticalState::ALL.into_iter().enumerate() {
             for (j, step) in steps.into_iter().enumerate() {
-                let expect = if i == j { CriticalState::ALL.get(i + 1).copied() } else { None };
+                let expect = if i == j {
+                    CriticalState::ALL.get(i + 1).copied()
+                } else {
+                    None
+                };
                 assert_eq!(state.after(step), expect, "{state:?} {step:?}");
             }
             assert_eq!(CriticalState::parse(state.as_str()), Some(state));
@@ -458,7 +536,9 @@ mod tests {
     #[test]
     fn each_state_has_its_clock() {
         let times = [0, 10 * MINUTE_US, 15 * MINUTE_US, 20 * MINUTE_US];
-        let check = |state, minutes: Option<i64>| assert_eq!(due_at(state, times), minutes.map(|m| m * MINUTE_US), "{state:?}");
+        let check = |state, minutes: Option<i64>| {
+            assert_eq!(due_at(state, times), minutes.map(|m| m * MINUTE_US), "{state:?}")
+        };
         check(CriticalState::Raised, Some(10));
         check(CriticalState::Notified, Some(20));
         check(CriticalState::Acknowledged, Some(45));

@@ -18,20 +18,60 @@ struct DemoInstitution {
     kind: InstitutionKind,
 }
 
-const fn place(code: &'static str, name_zh: &'static str, name_en: &'static str, kind: InstitutionKind) -> DemoInstitution {
-    DemoInstitution { code, name_zh, name_en, kind }
+const fn place(
+    code: &'static str,
+    name_zh: &'static str,
+    name_en: &'static str,
+    kind: InstitutionKind,
+) -> DemoInstitution {
+    DemoInstitution {
+        code,
+        name_zh,
+        name_en,
+        kind,
+    }
 }
 
 /// Code of the county hospital, the reading centre.
 pub const CENTRE: &str = "QHRM";
 
 const INSTITUTIONS: [DemoInstitution; 6] = [
-    place(CENTRE, "青禾县人民医院", "Qinghe County People's Hospital", InstitutionKind::CountyHospital),
-    place("QHZY", "青禾县中医医院", "Qinghe County Hospital of Chinese Medicine", InstitutionKind::TcmHospital),
-    place("HEXI", "河西镇卫生院", "Hexi Township Hospital", InstitutionKind::TownshipHospital),
-    place("DONGSHAN", "东山镇卫生院", "Dongshan Township Hospital", InstitutionKind::TownshipHospital),
-    place("NANQIAO", "南桥镇卫生院", "Nanqiao Township Hospital", InstitutionKind::TownshipHospital),
-    place("BEIGOU", "北沟村卫生室", "Beigou Village Clinic", InstitutionKind::VillageClinic),
+    place(
+        CENTRE,
+        "青禾县人民医院",
+        "Qinghe County People's Hospital",
+        InstitutionKind::CountyHospital,
+    ),
+    place(
+        "QHZY",
+        "青禾县中医医院",
+        "Qinghe County Hospital of Chinese Medicine",
+        InstitutionKind::TcmHospital,
+    ),
+    place(
+        "HEXI",
+        "河西镇卫生院",
+        "Hexi Township Hospital",
+        InstitutionKind::TownshipHospital,
+    ),
+    place(
+        "DONGSHAN",
+        "东山镇卫生院",
+        "Dongshan Township Hospital",
+        InstitutionKind::TownshipHospital,
+    ),
+    place(
+        "NANQIAO",
+        "南桥镇卫生院",
+        "Nanqiao Township Hospital",
+        InstitutionKind::TownshipHospital,
+    ),
+    place(
+        "BEIGOU",
+        "北沟村卫生室",
+        "Beigou Village Clinic",
+        InstitutionKind::VillageClinic,
+    ),
 ];
 
 /// A demo account.
@@ -46,8 +86,18 @@ pub struct DemoAccount {
     pub roles: &'static [Role],
 }
 
-const fn person(user: &'static str, display_name: &'static str, institution: &'static str, roles: &'static [Role]) -> DemoAccount {
-    DemoAccount { user, display_name, institution, roles }
+const fn person(
+    user: &'static str,
+    display_name: &'static str,
+    institution: &'static str,
+    roles: &'static [Role],
+) -> DemoAccount {
+    DemoAccount {
+        user,
+        display_name,
+        institution,
+        roles,
+    }
 }
 
 /// The demo accounts.
@@ -55,9 +105,19 @@ pub const ACCOUNTS: [DemoAccount; 11] = [
     person("tech.hexi", "吴技师", "HEXI", &[Role::Technician]),
     person("tech.dongshan", "孙技师", "DONGSHAN", &[Role::Technician]),
     person("rad.writer", "王写作", CENTRE, &[Role::RadiologyWriter]),
-    person("rad.reviewer", "李审核", CENTRE, &[Role::RadiologyWriter, Role::RadiologyReviewer]),
+    person(
+        "rad.reviewer",
+        "李审核",
+        CENTRE,
+        &[Role::RadiologyWriter, Role::RadiologyReviewer],
+    ),
     person("ecg.writer", "陈阅图", CENTRE, &[Role::EcgWriter]),
-    person("ecg.reviewer", "刘审图", CENTRE, &[Role::EcgWriter, Role::EcgReviewer]),
+    person(
+        "ecg.reviewer",
+        "刘审图",
+        CENTRE,
+        &[Role::EcgWriter, Role::EcgReviewer],
+    ),
     person("clin.tcm", "周接诊", "QHZY", &[Role::Clinician]),
     person("clin.hexi", "赵医生", "HEXI", &[Role::Clinician]),
     person("admin.county", "医共体管理员", CENTRE, &[Role::CountyAdmin]),
@@ -66,13 +126,27 @@ pub const ACCOUNTS: [DemoAccount; 11] = [
 ];
 
 /// Devices: AE title, name, institution, may it query and retrieve, address, listener.
-type DemoDevice = (&'static str, &'static str, &'static str, bool, Option<&'static str>, Option<&'static str>);
+type DemoDevice = (
+    &'static str,
+    &'static str,
+    &'static str,
+    bool,
+    Option<&'static str>,
+    Option<&'static str>,
+);
 const DEVICES: [DemoDevice; 5] = [
     ("HEXI_DR", "河西 DR", "HEXI", true, None, None),
     ("HEXI_CT", "河西 CT", "HEXI", true, None, None),
     ("HEXI_ECG", "河西 心电图机", "HEXI", true, None, None),
     ("DONGSHAN_US", "东山 超声", "DONGSHAN", true, None, None),
-    ("JUDGE", "联调工作站", CENTRE, true, Some("127.0.0.1"), Some("127.0.0.1:11113")),
+    (
+        "JUDGE",
+        "联调工作站",
+        CENTRE,
+        true,
+        Some("127.0.0.1"),
+        Some("127.0.0.1:11113"),
+    ),
 ];
 
 /// What seeding made; everything may have been there already.
@@ -111,7 +185,10 @@ pub async fn seed(reading: &Reading, password: &str) -> Result<Seeded> {
     }
     let enrolled = reading.archive().devices().list().await?;
     for (ae_title, name, code, queries, from_addr, listener) in DEVICES {
-        if enrolled.iter().any(|d| d.ae_title == ae_title && d.revoked_at.is_none()) {
+        if enrolled
+            .iter()
+            .any(|d| d.ae_title == ae_title && d.revoked_at.is_none())
+        {
             continue;
         }
         let device = NewDevice {

@@ -106,7 +106,11 @@ fn page_permissions(actor: &Actor, access: &crate::access::Access, item: &Workli
         ("consult", allowed(Action::Consult)),
         ("export", allowed(Action::ExportReport) && state.is_issued()),
     ];
-    checks.into_iter().filter(|(_, yes)| *yes).map(|(word, _)| word).collect()
+    checks
+        .into_iter()
+        .filter(|(_, yes)| *yes)
+        .map(|(word, _)| word)
+        .collect()
 }
 
 /// The page of one study.
@@ -121,7 +125,9 @@ pub async fn study(reading: &Reading, actor: &Actor, study_uid: &str) -> Result<
     ensured.await?;
     let sql = format!("{} WHERE i.study_uid = $1", item_sql());
     let rows = db.fetch_dynamic(sql, params![study_uid]).await?;
-    let row = rows.first().ok_or_else(|| ReadingError::not_found("没有找到这项检查", "There is no such study"))?;
+    let row = rows
+        .first()
+        .ok_or_else(|| ReadingError::not_found("没有找到这项检查", "There is no such study"))?;
     let item = enrich(reading, actor, row, UnixMicros::now().0).await?;
     let mut series_list = Vec::new();
     for row in db.fetch_all(sql::SERIES, params![access.study.id]).await? {
@@ -151,7 +157,13 @@ pub async fn study(reading: &Reading, actor: &Actor, study_uid: &str) -> Result<
 }
 
 fn hr_mark(row: &archive::db::Row) -> Result<Option<HrMark>> {
-    let Some(scope) = row.opt_text("hr_scope")?.as_deref().and_then(recognition::Scope::parse) else { return Ok(None) };
+    let Some(scope) = row
+        .opt_text("hr_scope")?
+        .as_deref()
+        .and_then(recognition::Scope::parse)
+    else {
+        return Ok(None);
+    };
     Ok(Some(HrMark {
         scope: scope.as_str().to_owned(),
         text: scope.mark().to_owned(),
@@ -161,7 +173,10 @@ fn hr_mark(row: &archive::db::Row) -> Result<Option<HrMark>> {
 
 async fn priors(reading: &Reading, actor: &Actor, patient: i64, study_uid: &str) -> Result<Vec<Prior>> {
     let all = timeline::visible(reading, actor, patient).await?;
-    let others = all.into_iter().filter(|t| t.study_uid != study_uid).take(PRIORS_MAX);
+    let others = all
+        .into_iter()
+        .filter(|t| t.study_uid != study_uid)
+        .take(PRIORS_MAX);
     Ok(others
         .map(|t| Prior {
             signed: t.status.is_issued(),

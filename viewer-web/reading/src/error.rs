@@ -17,13 +17,19 @@ impl Words {
     /// A fixed sentence.
     #[must_use]
     pub const fn fixed(zh: &'static str, en: &'static str) -> Words {
-        Words { zh: Cow::Borrowed(zh), en: Cow::Borrowed(en) }
+        Words {
+            zh: Cow::Borrowed(zh),
+            en: Cow::Borrowed(en),
+        }
     }
 
     /// A sentence made at run time.
     #[must_use]
     pub fn made(zh: String, en: String) -> Words {
-        Words { zh: Cow::Owned(zh), en: Cow::Owned(en) }
+        Words {
+            zh: Cow::Owned(zh),
+            en: Cow::Owned(en),
+        }
     }
 }
 
@@ -110,7 +116,10 @@ impl ReadingError {
     /// A wrong input field.
     #[must_use]
     pub fn invalid(field: &'static str, zh: &'static str, en: &'static str) -> Self {
-        ReadingError::Invalid { field, words: Words::fixed(zh, en) }
+        ReadingError::Invalid {
+            field,
+            words: Words::fixed(zh, en),
+        }
     }
 
     /// A step the state does not allow.
@@ -134,7 +143,9 @@ impl ReadingError {
             ReadingError::Forbidden(_) => 403,
             ReadingError::NotFound(_) | ReadingError::Archive(ArchiveError::NotFound(_)) => 404,
             ReadingError::Gone(_) => 410,
-            ReadingError::Conflict(_) | ReadingError::Held(_) | ReadingError::Archive(ArchiveError::Conflict(_)) => 409,
+            ReadingError::Conflict(_)
+            | ReadingError::Held(_)
+            | ReadingError::Archive(ArchiveError::Conflict(_)) => 409,
             ReadingError::PreconditionFailed { .. } => 412,
             ReadingError::Invalid { .. } => 422,
             ReadingError::AuditUnavailable(_) => 503,
@@ -152,9 +163,10 @@ impl ReadingError {
             | ReadingError::NotFound(w)
             | ReadingError::Gone(w)
             | ReadingError::Conflict(w) => w.clone(),
-            ReadingError::Invalid { field, words } => {
-                Words::made(format!("{}（字段 {field}）", words.zh), format!("{} (field {field})", words.en))
-            }
+            ReadingError::Invalid { field, words } => Words::made(
+                format!("{}（字段 {field}）", words.zh),
+                format!("{} (field {field})", words.en),
+            ),
             ReadingError::Locked { retry_after_s } => Words::made(
                 format!("尝试次数过多，已锁定，{retry_after_s} 秒后再试"),
                 format!("Too many wrong tries, locked; try again in {retry_after_s} s"),
@@ -172,11 +184,15 @@ impl ReadingError {
                 "The audit trail cannot be written; access is refused, call the operator",
             ),
             ReadingError::Archive(ArchiveError::NotFound(_)) => Words::fixed("没有找到", "Not found"),
-            ReadingError::Archive(ArchiveError::Conflict(_)) => {
-                Words::fixed("与现有记录冲突，请刷新后再试", "It conflicts with what is kept; reload and try again")
-            }
+            ReadingError::Archive(ArchiveError::Conflict(_)) => Words::fixed(
+                "与现有记录冲突，请刷新后再试",
+                "It conflicts with what is kept; reload and try again",
+            ),
             ReadingError::Archive(_) | ReadingError::Rendition(_) | ReadingError::Internal(_) => {
-                Words::fixed("服务器出错，操作没有完成，请稍后再试", "The server failed, nothing was changed; try again later")
+                Words::fixed(
+                    "服务器出错，操作没有完成，请稍后再试",
+                    "The server failed, nothing was changed; try again later",
+                )
             }
         }
     }

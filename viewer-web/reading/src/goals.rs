@@ -23,7 +23,12 @@ pub enum Priority {
 
 impl Priority {
     /// All, most urgent first.
-    pub const ALL: [Priority; 4] = [Priority::Stat, Priority::Urgent, Priority::Routine, Priority::Screening];
+    pub const ALL: [Priority; 4] = [
+        Priority::Stat,
+        Priority::Urgent,
+        Priority::Routine,
+        Priority::Screening,
+    ];
 
     /// The word of the contract.
     #[must_use]
@@ -39,7 +44,9 @@ impl Priority {
     /// Reads the word; case does not matter.
     #[must_use]
     pub fn parse(text: &str) -> Option<Priority> {
-        Priority::ALL.into_iter().find(|p| p.as_str().eq_ignore_ascii_case(text))
+        Priority::ALL
+            .into_iter()
+            .find(|p| p.as_str().eq_ignore_ascii_case(text))
     }
 
     /// Rank in the worklist, 0 first.
@@ -51,7 +58,10 @@ impl Priority {
     /// From the rank.
     #[must_use]
     pub fn from_class(class: i64) -> Priority {
-        Priority::ALL.into_iter().find(|p| p.class() == class).unwrap_or(Priority::Routine)
+        Priority::ALL
+            .into_iter()
+            .find(|p| p.class() == class)
+            .unwrap_or(Priority::Routine)
     }
 }
 

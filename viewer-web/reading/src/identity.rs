@@ -9,7 +9,11 @@ pub fn national_id_valid(text: &str) -> bool {
     if bytes.len() != 18 || !bytes.iter().take(17).all(u8::is_ascii_digit) {
         return false;
     }
-    let sum: u32 = bytes.iter().zip(WEIGHTS).map(|(b, w)| u32::from(b - b'0') * w).sum();
+    let sum: u32 = bytes
+        .iter()
+        .zip(WEIGHTS)
+        .map(|(b, w)| u32::from(b - b'0') * w)
+        .sum();
     let check = CHECKS.get((sum % 11) as usize).copied();
     check == bytes.get(17).map(u8::to_ascii_uppercase) && birth_date_of(text).is_some_and(|d| date_valid(&d))
 }
@@ -17,7 +21,10 @@ pub fn national_id_valid(text: &str) -> bool {
 /// Birth date in a resident identity number, `YYYYMMDD`.
 #[must_use]
 pub fn birth_date_of(national_id: &str) -> Option<String> {
-    national_id.get(6..14).filter(|d| d.bytes().all(|b| b.is_ascii_digit())).map(str::to_owned)
+    national_id
+        .get(6..14)
+        .filter(|d| d.bytes().all(|b| b.is_ascii_digit()))
+        .map(str::to_owned)
 }
 
 /// Sex in a resident identity number: the 17th digit is odd for men.
@@ -63,7 +70,11 @@ pub fn mask_national_id(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let show_head = if chars.len() >= 15 { 6 } else { 0 };
     let tail = chars.len().saturating_sub(4);
-    chars.iter().enumerate().map(|(i, c)| if i < show_head || i >= tail { *c } else { '*' }).collect()
+    chars
+        .iter()
+        .enumerate()
+        .map(|(i, c)| if i < show_head || i >= tail { *c } else { '*' })
+        .collect()
 }
 
 /// A name for a public page: the first character stays, the rest is hidden.
@@ -84,7 +95,8 @@ pub fn age_text(birth_date: &str, today: &str) -> Option<String> {
     }
     let before_birthday = (u8::from(now.month()), now.day()) < (u8::from(born.month()), born.day());
     let years = now.year() - born.year() - i32::from(before_birthday);
-    let mut months = (now.year() - born.year()) * 12 + i32::from(u8::from(now.month())) - i32::from(u8::from(born.month()));
+    let mut months = (now.year() - born.year()) * 12 + i32::from(u8::from(now.month()))
+        - i32::from(u8::from(born.month()));
     if now.day() < born.day() {
         months -= 1;
     }
@@ -125,7 +137,8 @@ mod tests {
 
     #[test]
     fn ages() {
-        let check = |born, today, text: Option<&str>| assert_eq!(age_text(born, today).as_deref(), text, "{born}");
+        let check =
+            |born, today, text: Option<&str>| assert_eq!(age_text(born, today).as_deref(), text, "{born}");
         check("19600229", "20260228", Some("65岁"));
         check("19600229", "20260301", Some("66岁"));
         check("20260115", "20260314", Some("1月"));

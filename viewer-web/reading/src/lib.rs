@@ -29,6 +29,8 @@ pub mod share;
 mod signature;
 pub mod statistics;
 mod study;
+#[cfg(test)]
+mod tests;
 pub mod timeline;
 pub mod worklist;
 
@@ -50,5 +52,9 @@ use archive::db::{Migration, Migrations};
 /// The schema of this crate; open the archive with it.
 pub const MIGRATIONS: Migrations = Migrations {
     set: "reading",
-    steps: &[Migration { version: 1, name: "reading", sql: include_str!("../migrations/001_reading.sql") }],
+    steps: &[Migration {
+        version: 1,
+        name: "reading",
+        sql: include_str!("../migrations/001_reading.sql"),
+    }],
 };

@@ -122,56 +122,39 @@ pub struct OrderPage {
 
 /// Checks a request and completes it from the catalogue and the identity number.
 fn check(input: OrderInput, institution: InstitutionId, user: &str) -> Result<NewOrder> {
-    let missing = |field| ReadingError::invalid(field, "不能为空", "must not be empty");
-    let p = input.patient;
-    if p.id.trim().is_empty() {
-        return Err(missing("patient.id"));
-    }
-    if p.name.trim().is_empty() {
-        return Err(missing("patient.name"));
-    }
-    let national_id = p.national_id.map(|n| n.trim().to_ascii_uppercase()).filter(|n| !n.is_empty());
-    if national_id.as_deref().is_some_and(|n| !identity::national_id_valid(n)) {
-        return Err(ReadingError::invalid("patient.national_id", "身份证号校验不通过", "is not a valid resident identity number"));
-    }
-    let sex = match p.sex.as_deref().map(str::trim).unwrap_or_default() {
-        "M" | "F" | "O" => p.sex.map(|s| s.trim().to_owned()),
-        "" => national_id.as_deref().and_then(identity::sex_of).map(String::from),
-        _ => return Err(ReadingError::invalid("patient.sex", "应为 M 或 F", "must be M or F")),
-    };
-    let birth_date = match p.birth_date.as_deref().map(str::trim).unwrap_or_default() {
-        "" => national_id.as_deref().and_then(identity::birth_date_of),
-        text => Some(identity::to_dicom_date(text).ok_or_else(|| {
-            ReadingError::invalid("patient.birth_date", "应为 2001-12-31 这样的日期", "must be a date like 2001-12-31")
-        })?),
+    let patient = check_patient(input.patient)?;
+    let wrong_priority = || {
+        let zh = "应为 STAT、URGENT、ROUTINE 或 SCREENING";
+        ReadingError::invalid("priority", zh, "must be STAT, URGENT, ROUTINE or SCREENING")
     };
     let priority = match input.priority.as_deref() {
         None | Some("") => Priority::Routine,
-        Some(text) => Priority::parse(text).ok_or_else(|| {
-            ReadingError::invalid("priority", "应为 STAT、URGENT、ROUTINE 或 SCREENING", "must be STAT, URGENT, ROUTINE or SCREENING")
-        })?,
+        Some(text) => Priority::parse(text).ok_or_else(wrong_priority)?,
     };
-    let known = crate::catalogue::items().iter().find(|i| i.code == input.item_code);
-    let or_known = |text: String, of: fn(&crate::catalogue::Item) -> &'static str| {
-        if text.trim().is_empty() { known.map(|i| of(i).to_owned()).unwrap_or_default() } else { text.trim().to_owned() }
+    let known = crate::catalogue::items()
+        .iter()
+        .find(|i| i.code == input.item_code);
+    let or_known = |text: String, of: fn(&crate::catalogue::Item) -> &'static str| match text.trim() {
+        "" => known.map(|i| of(i).to_owned()).unwrap_or_default(),
+        given => given.to_owned(),
     };
     let modality = or_known(input.modality, |i| i.modality);
     let item_name = or_known(input.item_name, |i| i.name_zh);
-    for (field, text) in [("modality", &modality), ("item_code", &input.item_code), ("item_name", &item_name)] {
+    for (field, text) in [
+        ("modality", &modality),
+        ("item_code", &input.item_code),
+        ("item_name", &item_name),
+    ] {
         if text.trim().is_empty() {
             return Err(missing(field));
         }
     }
-    let scheduled_at = input.scheduled_at.as_deref().filter(|t| !t.is_empty()).map(|t| worklist_moment("scheduled_at", t)).transpose()?;
+    let scheduled_at = input.scheduled_at.as_deref().filter(|t| !t.is_empty());
+    let scheduled_at = scheduled_at
+        .map(|t| worklist_moment("scheduled_at", t))
+        .transpose()?;
     Ok(NewOrder {
-        patient: PatientFacts {
-            issuer: String::new(),
-            identifier: p.id.trim().to_owned(),
-            name: NameParts::from_text(&p.name),
-            sex,
-            birth_date,
-            national_id,
-        },
+        patient,
         institution_id: institution,
         body_part: or_known(input.body_part, |i| i.body_part),
         modality,
@@ -185,13 +168,73 @@ fn check(input: OrderInput, institution: InstitutionId, user: &str) -> Result<Ne
     })
 }
 
+fn missing(field: &'static str) -> ReadingError {
+    ReadingError::invalid(field, "不能为空", "must not be empty")
+}
+
+fn check_patient(p: PatientInput) -> Result<PatientFacts> {
+    if p.id.trim().is_empty() {
+        return Err(missing("patient.id"));
+    }
+    if p.name.trim().is_empty() {
+        return Err(missing("patient.name"));
+    }
+    let national_id = p
+        .national_id
+        .map(|n| n.trim().to_ascii_uppercase())
+        .filter(|n| !n.is_empty());
+    if national_id
+        .as_deref()
+        .is_some_and(|n| !identity::national_id_valid(n))
+    {
+        let en = "is not a valid resident identity number";
+        return Err(ReadingError::invalid(
+            "patient.national_id",
+            "身份证号校验不通过",
+            en,
+        ));
+    }
+    let sex = match p.sex.as_deref().map(str::trim).unwrap_or_default() {
+        "M" | "F" | "O" => p.sex.map(|s| s.trim().to_owned()),
+        "" => national_id
+            .as_deref()
+            .and_then(identity::sex_of)
+            .map(String::from),
+        _ => {
+            return Err(ReadingError::invalid(
+                "patient.sex",
+                "应为 M 或 F",
+                "must be M or F",
+            ));
+        }
+    };
+    let wrong_day = || {
+        let en = "must be a date like 2001-12-31";
+        ReadingError::invalid("patient.birth_date", "应为 2001-12-31 这样的日期", en)
+    };
+    let birth_date = match p.birth_date.as_deref().map(str::trim).unwrap_or_default() {
+        "" => national_id.as_deref().and_then(identity::birth_date_of),
+        text => Some(identity::to_dicom_date(text).ok_or_else(wrong_day)?),
+    };
+    Ok(PatientFacts {
+        issuer: String::new(),
+        identifier: p.id.trim().to_owned(),
+        name: NameParts::from_text(&p.name),
+        sex,
+        birth_date,
+        national_id,
+    })
+}
+
 /// Places a request for the actor's own institution. It feeds the devices' worklists at once.
 ///
 /// # Errors
 /// `Invalid` names the field, and as the policy says.
 pub async fn place(reading: &Reading, actor: &Actor, input: OrderInput) -> Result<OrderView> {
     if !decide_global(actor.roles, Action::PlaceOrder).allowed() {
-        return guard_global(reading, actor, Action::PlaceOrder).await.and(Err(ReadingError::Internal("policy")));
+        return guard_global(reading, actor, Action::PlaceOrder)
+            .await
+            .and(Err(ReadingError::Internal("policy")));
     }
     let entry = entry_of(actor, Action::PlaceOrder);
     let new = match check(input, actor.institution_id(), &actor.user) {
@@ -204,20 +247,32 @@ pub async fn place(reading: &Reading, actor: &Actor, input: OrderInput) -> Resul
     let done = reading.archive().db().write(move |tx| {
         Box::pin(async move {
             let order = archive::order::create_in(tx, new).await?;
-            tx.audit(entry.study(&order.study_uid).patient(order.patient_id.to_string()));
+            tx.audit(
+                entry
+                    .study(&order.study_uid)
+                    .patient(order.patient_id.to_string()),
+            );
             Ok::<_, ReadingError>(order)
         })
     });
     let order = done.await?;
     // The order may have made a treating relationship.
     reading.subjects().clear();
-    let event = Event::new(EventKind::Order, order.study_uid.clone(), vec![order.institution_id]);
+    let event = Event::new(
+        EventKind::Order,
+        order.study_uid.clone(),
+        vec![order.institution_id],
+    );
     reading.archive().events().publish(event);
     let patient = reading.archive().patients().by_id(order.patient_id).await?;
     view(reading, order, patient).await
 }
 
-async fn view(reading: &Reading, order: archive::order::Order, patient: archive::patient::Patient) -> Result<OrderView> {
+async fn view(
+    reading: &Reading,
+    order: archive::order::Order,
+    patient: archive::patient::Patient,
+) -> Result<OrderView> {
     let patient = PatientContext {
         id: patient.id.0,
         identifier: patient.identifier,
@@ -262,7 +317,10 @@ pub async fn list(reading: &Reading, actor: &Actor, limit: u32, cursor: Option<&
     guard_global(reading, actor, Action::ListOrders).await?;
     let limit = limit.clamp(1, ORDERS_PAGE_MAX);
     let wrong = |_| ReadingError::invalid("cursor", "请用上一页给出的值", "use the one of the page before");
-    let before = cursor.map(|c| c.parse::<i64>().map_err(wrong)).transpose()?.unwrap_or(i64::MAX);
+    let before = cursor
+        .map(|c| c.parse::<i64>().map_err(wrong))
+        .transpose()?
+        .unwrap_or(i64::MAX);
     let params = archive::params![actor.institution_id(), before, limit + 1];
     let rows = reading.archive().db().fetch_all(sql::PAGE, params).await?;
     let mut items = Vec::new();
@@ -274,7 +332,10 @@ pub async fn list(reading: &Reading, actor: &Actor, limit: u32, cursor: Option<&
         let patient = reading.archive().patients().by_id(order.patient_id).await?;
         items.push(view(reading, order, patient).await?);
     }
-    Ok(OrderPage { items, next_cursor: last.filter(|_| rows.len() > limit as usize) })
+    Ok(OrderPage {
+        items,
+        next_cursor: last.filter(|_| rows.len() > limit as usize),
+    })
 }
 
 #[cfg(test)]
@@ -298,7 +359,14 @@ mod tests {
     #[test]
     fn a_request_is_completed_from_catalogue_and_identity_number() {
         let new = check(sound(), InstitutionId(1), "tech.hexi").unwrap();
-        assert_eq!((new.modality.as_str(), new.body_part.as_str(), new.item_name.as_str()), ("CT", "CHEST", "胸部CT平扫"));
+        assert_eq!(
+            (
+                new.modality.as_str(),
+                new.body_part.as_str(),
+                new.item_name.as_str()
+            ),
+            ("CT", "CHEST", "胸部CT平扫")
+        );
         assert_eq!(new.patient.birth_date.as_deref(), Some("19491231"));
         assert_eq!(new.patient.sex.as_deref(), Some("F"));
         assert_eq!(new.priority.as_str(), "STAT");
@@ -316,9 +384,15 @@ mod tests {
         };
         check(|o| o.patient = PatientInput::default(), "patient.id");
         check(|o| o.patient.name = " ".into(), "patient.name");
-        check(|o| o.patient.national_id = Some("110105194912310021".into()), "patient.national_id");
+        check(
+            |o| o.patient.national_id = Some("110105194912310021".into()),
+            "patient.national_id",
+        );
         check(|o| o.patient.sex = Some("X".into()), "patient.sex");
-        check(|o| o.patient.birth_date = Some("1949-13-31".into()), "patient.birth_date");
+        check(
+            |o| o.patient.birth_date = Some("1949-13-31".into()),
+            "patient.birth_date",
+        );
         check(|o| o.priority = Some("SOON".into()), "priority");
         check(|o| o.item_code = String::new(), "modality");
         check(|o| o.scheduled_at = Some("soon".into()), "scheduled_at");

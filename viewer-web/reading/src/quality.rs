@@ -62,35 +62,70 @@ fn reason_text(code: &str) -> Option<&'static str> {
 ///
 /// # Errors
 /// `Invalid` without a known reason, `Conflict` once a report is submitted or issued, and as the policy says.
-pub async fn reject(reading: &Reading, actor: &Actor, study_uid: &str, reason_code: &str, note: Option<&str>) -> Result<Rejection> {
+pub async fn reject(
+    reading: &Reading,
+    actor: &Actor,
+    study_uid: &str,
+    reason_code: &str,
+    note: Option<&str>,
+) -> Result<Rejection> {
     let access = prepare(reading, actor, Action::RejectStudy, study_uid).await?;
     let sender = access.study.institution_id;
     let text = reason_text(reason_code);
     let note = note.map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned);
-    let (me, mine, code, kept) = (actor.user.clone(), actor.institution_id(), reason_code.to_owned(), note.clone());
+    let (me, mine, code, kept) = (
+        actor.user.clone(),
+        actor.institution_id(),
+        reason_code.to_owned(),
+        note.clone(),
+    );
     let now = UnixMicros::now();
     apply(reading, access, move |tx, study| {
         Box::pin(async move {
             if text.is_none() {
-                return Err(ReadingError::invalid("reason_code", "请选退回原因", "is not a known reason"));
+                return Err(ReadingError::invalid(
+                    "reason_code",
+                    "请选退回原因",
+                    "is not a known reason",
+                ));
             }
-            if kept.as_deref().is_some_and(|n| n.chars().count() > TEXT_CHARS_MAX) {
-                return Err(ReadingError::invalid("note", "超过 2000 字", "longer than 2,000 characters"));
+            if kept
+                .as_deref()
+                .is_some_and(|n| n.chars().count() > TEXT_CHARS_MAX)
+            {
+                return Err(ReadingError::invalid(
+                    "note",
+                    "超过 2000 字",
+                    "longer than 2,000 characters",
+                ));
             }
             if study.report_state == State::Submitted || study.report_state.is_issued() {
-                return Err(ReadingError::conflict("报告已提交或签发，不能质控退回", "The report is submitted or signed; the study cannot go back"));
+                return Err(ReadingError::conflict(
+                    "报告已提交或签发，不能质控退回",
+                    "The report is submitted or signed; the study cannot go back",
+                ));
             }
             let uid = &study.study_uid;
             crate::claim::not_held_by_another(tx, uid, &me).await?;
             crate::worklist::ensure(tx, uid).await?;
-            tx.execute(sql::REJECT, params![uid, study.institution_id, &me, now, &code, &kept]).await?;
+            tx.execute(
+                sql::REJECT,
+                params![uid, study.institution_id, &me, now, &code, &kept],
+            )
+            .await?;
             tx.execute(sql::ITEM_REJECTED, params![uid]).await?;
             crate::claim::end(tx, uid).await?;
             crate::report::log_event(tx, uid, now.0, "rejected", &me, mine, Some(&code)).await
         })
     })
     .await?;
-    publish(reading, Kind::Report, study_uid, &[sender, mine_of(actor)], serde_json::json!({"status": "rejected"}));
+    publish(
+        reading,
+        Kind::Report,
+        study_uid,
+        &[sender, mine_of(actor)],
+        serde_json::json!({"status": "rejected"}),
+    );
     Ok(Rejection {
         study_uid: study_uid.to_owned(),
         by: actor.person(),
@@ -112,7 +147,12 @@ fn mine_of(actor: &Actor) -> archive::InstitutionId {
 pub async fn rejections(reading: &Reading, actor: &Actor) -> Result<Vec<Rejection>> {
     crate::access::guard_global(reading, actor, Action::ListOrders).await?;
     let mut list = Vec::new();
-    for row in reading.archive().db().fetch_all(sql::REJECTIONS, params![actor.institution_id()]).await? {
+    for row in reading
+        .archive()
+        .db()
+        .fetch_all(sql::REJECTIONS, params![actor.institution_id()])
+        .await?
+    {
         let reason_code = row.text("reason_code")?;
         list.push(Rejection {
             study_uid: row.text("study_uid")?,
@@ -163,7 +203,11 @@ pub struct ConsultInput {
 fn needed(field: &'static str, text: &str) -> Result<String> {
     let text = text.trim();
     if text.is_empty() || text.chars().count() > TEXT_CHARS_MAX {
-        return Err(ReadingError::invalid(field, "1 到 2000 字", "1 to 2,000 characters are needed"));
+        return Err(ReadingError::invalid(
+            field,
+            "1 到 2000 字",
+            "1 to 2,000 characters are needed",
+        ));
     }
     Ok(text.to_owned())
 }
@@ -172,14 +216,26 @@ fn needed(field: &'static str, text: &str) -> Result<String> {
 ///
 /// # Errors
 /// `Invalid`, and as the policy says.
-pub async fn consult(reading: &Reading, actor: &Actor, study_uid: &str, input: ConsultInput) -> Result<Consultation> {
+pub async fn consult(
+    reading: &Reading,
+    actor: &Actor,
+    study_uid: &str,
+    input: ConsultInput,
+) -> Result<Consultation> {
     let access = prepare(reading, actor, Action::Consult, study_uid).await?;
     let (id, me) = (secret::id()?, actor.user.clone());
     let key = id.clone();
     apply(reading, access, move |tx, study| {
         Box::pin(async move {
             let question = needed("question", &input.question)?;
-            let row = params![&key, &study.study_uid, &me, UnixMicros::now(), &input.invited, question];
+            let row = params![
+                &key,
+                &study.study_uid,
+                &me,
+                UnixMicros::now(),
+                &input.invited,
+                question
+            ];
             Ok(tx.execute(sql::ASK, row).await.map(drop)?)
         })
     })
@@ -191,14 +247,23 @@ pub async fn consult(reading: &Reading, actor: &Actor, study_uid: &str, input: C
 ///
 /// # Errors
 /// `Conflict` when it was answered already, `Invalid`, and as the policy says.
-pub async fn answer(reading: &Reading, actor: &Actor, study_uid: &str, id: &str, opinion: &str) -> Result<Consultation> {
+pub async fn answer(
+    reading: &Reading,
+    actor: &Actor,
+    study_uid: &str,
+    id: &str,
+    opinion: &str,
+) -> Result<Consultation> {
     let access = prepare(reading, actor, Action::Consult, study_uid).await?;
     let (me, key, opinion) = (actor.user.clone(), id.to_owned(), needed("opinion", opinion));
     apply(reading, access, move |tx, study| {
         Box::pin(async move {
             let row = params![&key, &study.study_uid, &me, UnixMicros::now(), opinion?];
             match tx.execute(sql::ANSWER, row).await? {
-                0 => Err(ReadingError::conflict("会诊不存在或已答复", "There is no such question, or it is answered")),
+                0 => Err(ReadingError::conflict(
+                    "会诊不存在或已答复",
+                    "There is no such question, or it is answered",
+                )),
                 _ => Ok(()),
             }
         })
@@ -214,7 +279,12 @@ async fn find(reading: &Reading, study_uid: &str, id: &str) -> Result<Consultati
 
 async fn all(reading: &Reading, study_uid: &str) -> Result<Vec<Consultation>> {
     let mut list = Vec::new();
-    for row in reading.archive().db().fetch_all(sql::CONSULTATIONS, params![study_uid]).await? {
+    for row in reading
+        .archive()
+        .db()
+        .fetch_all(sql::CONSULTATIONS, params![study_uid])
+        .await?
+    {
         list.push(Consultation {
             id: row.text("id")?,
             study_uid: row.text("study_uid")?,
@@ -222,7 +292,9 @@ async fn all(reading: &Reading, study_uid: &str) -> Result<Vec<Consultation>> {
             asked_at: row.micros("asked_at")?.to_iso8601(),
             invited: reading.person_opt(row.opt_text("invited")?.as_deref()).await?,
             question: row.text("question")?,
-            answered_by: reading.person_opt(row.opt_text("answered_by")?.as_deref()).await?,
+            answered_by: reading
+                .person_opt(row.opt_text("answered_by")?.as_deref())
+                .await?,
             answered_at: row.opt_micros("answered_at")?.map(UnixMicros::to_iso8601),
             opinion: row.opt_text("opinion")?,
         });

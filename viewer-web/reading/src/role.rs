@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn guardians_stand_alone() {
-        let check = |words: &str, kept: bool| assert_eq!(Roles::parse(words).separation_kept(), kept, "{words}");
+        let check =
+            |words: &str, kept: bool| assert_eq!(Roles::parse(words).separation_kept(), kept, "{words}");
         check("auditor", true);
         check("radiology_writer radiology_reviewer ecg_writer", true);
         check("auditor security_admin", false);

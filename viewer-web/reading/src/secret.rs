@@ -48,13 +48,19 @@ pub fn token_digest(token: &str) -> String {
 }
 
 fn argon2() -> Result<Argon2<'static>> {
-    let params = Params::new(MEMORY_KIB, PASSES, 1, None).map_err(|_| ReadingError::Internal("argon2 parameters"))?;
+    let params =
+        Params::new(MEMORY_KIB, PASSES, 1, None).map_err(|_| ReadingError::Internal("argon2 parameters"))?;
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
 async fn slowly<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let _slot = SLOTS.acquire().await.map_err(|_| ReadingError::Internal("hashing is closed"))?;
-    tokio::task::spawn_blocking(work).await.map_err(|_| ReadingError::Internal("hashing stopped"))?
+    let _slot = SLOTS
+        .acquire()
+        .await
+        .map_err(|_| ReadingError::Internal("hashing is closed"))?;
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| ReadingError::Internal("hashing stopped"))?
 }
 
 /// Slow hash of a password or PIN (argon2id, PHC string).
@@ -63,12 +69,17 @@ async fn slowly<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'st
 /// `Invalid` when it is longer than [`PASSWORD_BYTES_MAX`].
 pub async fn hash(secret: &str) -> Result<String> {
     if secret.len() > PASSWORD_BYTES_MAX {
-        return Err(ReadingError::invalid("password", "超过 256 字节", "longer than 256 bytes"));
+        return Err(ReadingError::invalid(
+            "password",
+            "超过 256 字节",
+            "longer than 256 bytes",
+        ));
     }
     let secret = secret.to_owned();
     slowly(move || {
         let hash = argon2()?.hash_password(secret.as_bytes());
-        hash.map(|h| h.to_string()).map_err(|_| ReadingError::Internal("password hashing failed"))
+        hash.map(|h| h.to_string())
+            .map_err(|_| ReadingError::Internal("password hashing failed"))
     })
     .await
 }
@@ -80,7 +91,9 @@ pub async fn verify(secret: &str, phc: &str) -> Result<bool> {
     }
     let (secret, phc) = (secret.to_owned(), phc.to_owned());
     slowly(move || {
-        let Ok(parsed) = PasswordHash::new(&phc) else { return Ok(false) };
+        let Ok(parsed) = PasswordHash::new(&phc) else {
+            return Ok(false);
+        };
         Ok(argon2()?.verify_password(secret.as_bytes(), &parsed).is_ok())
     })
     .await
@@ -88,7 +101,13 @@ pub async fn verify(secret: &str, phc: &str) -> Result<bool> {
 
 /// Works as long as [`verify`] does, for accounts that are not there: names cannot be found by timing.
 pub async fn verify_nobody(secret: &str) -> Result<()> {
-    hash(secret.get(..PASSWORD_BYTES_MAX.min(secret.len())).unwrap_or_default()).await.map(drop)
+    hash(
+        secret
+            .get(..PASSWORD_BYTES_MAX.min(secret.len()))
+            .unwrap_or_default(),
+    )
+    .await
+    .map(drop)
 }
 
 #[cfg(test)]

@@ -35,7 +35,11 @@ impl Settings {
     /// The usual settings for a data folder.
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> Settings {
-        Settings { data_dir: data_dir.into(), double_signature: true, community_name: "县域医共体".to_owned() }
+        Settings {
+            data_dir: data_dir.into(),
+            double_signature: true,
+            community_name: "县域医共体".to_owned(),
+        }
     }
 }
 
@@ -67,12 +71,17 @@ pub(crate) struct ShortCache<K, V> {
 
 impl<K: std::hash::Hash + Eq, V: Clone> ShortCache<K, V> {
     fn new(lives: Duration) -> Self {
-        ShortCache { kept: Mutex::new(HashMap::new()), lives }
+        ShortCache {
+            kept: Mutex::new(HashMap::new()),
+            lives,
+        }
     }
 
     pub(crate) fn get(&self, key: &K) -> Option<V> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(key).filter(|k| k.at.elapsed() < self.lives).map(|k| k.value.clone())
+        kept.get(key)
+            .filter(|k| k.at.elapsed() < self.lives)
+            .map(|k| k.value.clone())
     }
 
     pub(crate) fn put(&self, key: K, value: V) {
@@ -80,11 +89,20 @@ impl<K: std::hash::Hash + Eq, V: Clone> ShortCache<K, V> {
         if kept.len() >= CACHE_ENTRIES_MAX {
             kept.clear();
         }
-        kept.insert(key, Kept { value, at: Instant::now() });
+        kept.insert(
+            key,
+            Kept {
+                value,
+                at: Instant::now(),
+            },
+        );
     }
 
     pub(crate) fn remove(&self, key: &K) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key);
     }
 
     pub(crate) fn clear(&self) {
@@ -167,12 +185,22 @@ impl Reading {
     /// # Errors
     /// `NotFound`.
     pub async fn institution(&self, id: InstitutionId) -> Result<Institution> {
-        let kept = self.inner.institutions.lock().unwrap_or_else(PoisonError::into_inner).get(&id.0).cloned();
+        let kept = self
+            .inner
+            .institutions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id.0)
+            .cloned();
         if let Some(institution) = kept {
             return Ok(institution);
         }
         let institution = self.archive().institutions().by_id(id).await?;
-        let mut kept = self.inner.institutions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self
+            .inner
+            .institutions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         kept.insert(id.0, institution.clone());
         Ok(institution)
     }

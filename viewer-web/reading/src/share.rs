@@ -84,7 +84,13 @@ struct Link {
 ///
 /// # Errors
 /// `Conflict` before signing, `Invalid` for PIN or time, and as the policy says.
-pub async fn create(reading: &Reading, actor: &Actor, study_uid: &str, expires_in_s: Option<i64>, pin: Option<&str>) -> Result<Share> {
+pub async fn create(
+    reading: &Reading,
+    actor: &Actor,
+    study_uid: &str,
+    expires_in_s: Option<i64>,
+    pin: Option<&str>,
+) -> Result<Share> {
     let access = prepare(reading, actor, Action::Share, study_uid).await?;
     let life = expires_in_s.unwrap_or(SHARE_S);
     let given = pin.map(str::to_owned);
@@ -95,21 +101,44 @@ pub async fn create(reading: &Reading, actor: &Actor, study_uid: &str, expires_i
     // Slow, and of no use if the rest is refused: the inputs are looked at before.
     let fits = (4..=12).contains(&pin.len()) && pin.bytes().all(|b| b.is_ascii_alphanumeric());
     let sound = fits && (60..=SHARE_S_MAX).contains(&life);
-    let pin_hash = if sound { secret::hash(&pin).await? } else { String::new() };
+    let pin_hash = if sound {
+        secret::hash(&pin).await?
+    } else {
+        String::new()
+    };
     let (id, token) = (secret::id()?, secret::token()?);
     let now = UnixMicros::now();
     let expires_at = UnixMicros(now.0 + life.clamp(0, SHARE_S_MAX) * SECOND_US);
-    let row = params![&id, secret::token_digest(&token), study_uid, pin_hash, &actor.user, now, expires_at];
+    let row = params![
+        &id,
+        secret::token_digest(&token),
+        study_uid,
+        pin_hash,
+        &actor.user,
+        now,
+        expires_at
+    ];
     apply(reading, access, move |tx, study| {
         Box::pin(async move {
             if !fits {
-                return Err(ReadingError::invalid("pin", "应为 4 到 12 位数字或字母", "must be 4 to 12 digits or letters"));
+                return Err(ReadingError::invalid(
+                    "pin",
+                    "应为 4 到 12 位数字或字母",
+                    "must be 4 to 12 digits or letters",
+                ));
             }
             if !sound {
-                return Err(ReadingError::invalid("expires_in_s", "应为 60 秒到 90 天", "must be 60 s to 90 days"));
+                return Err(ReadingError::invalid(
+                    "expires_in_s",
+                    "应为 60 秒到 90 天",
+                    "must be 60 s to 90 days",
+                ));
             }
             if !study.report_state.is_issued() {
-                return Err(ReadingError::conflict("报告签发后才能分享", "Only a signed report can be shared"));
+                return Err(ReadingError::conflict(
+                    "报告签发后才能分享",
+                    "Only a signed report can be shared",
+                ));
             }
             Ok(tx.execute(sql::INSERT, row).await.map(drop)?)
         })
@@ -130,7 +159,10 @@ pub async fn create(reading: &Reading, actor: &Actor, study_uid: &str, expires_i
 pub async fn revoke(reading: &Reading, actor: &Actor, study_uid: &str, id: &str) -> Result<()> {
     let access = prepare(reading, actor, Action::Share, study_uid).await?;
     let row = params![id, study_uid, UnixMicros::now()];
-    apply(reading, access, move |tx, _| Box::pin(async move { Ok(tx.execute(sql::REVOKE, row).await.map(drop)?) })).await
+    apply(reading, access, move |tx, _| {
+        Box::pin(async move { Ok(tx.execute(sql::REVOKE, row).await.map(drop)?) })
+    })
+    .await
 }
 
 /// The links of a study.
@@ -141,7 +173,12 @@ pub async fn list(reading: &Reading, actor: &Actor, study_uid: &str) -> Result<V
     crate::access::guard(reading, actor, Action::Share, study_uid).await?;
     let now = UnixMicros::now().0;
     let mut lines = Vec::new();
-    for row in reading.archive().db().fetch_all(sql::LIST, params![study_uid]).await? {
+    for row in reading
+        .archive()
+        .db()
+        .fetch_all(sql::LIST, params![study_uid])
+        .await?
+    {
         lines.push(ShareLine {
             id: row.text("id")?,
             created_by: row.text("created_by")?,
@@ -156,11 +193,18 @@ pub async fn list(reading: &Reading, actor: &Actor, study_uid: &str) -> Result<V
 
 async fn find(reading: &Reading, token: &str) -> Result<Link> {
     let unknown = || ReadingError::not_found("链接不存在", "There is no such link");
-    let row = reading.archive().db().fetch_optional(sql::FIND, params![secret::token_digest(token)]).await?;
+    let row = reading
+        .archive()
+        .db()
+        .fetch_optional(sql::FIND, params![secret::token_digest(token)])
+        .await?;
     let row = row.ok_or_else(unknown)?;
     let over = row.opt_int("revoked_at")?.is_some() || row.int("expires_at")? <= UnixMicros::now().0;
     if over {
-        return Err(ReadingError::Gone(crate::error::Words::fixed("链接已失效", "The link is no longer valid")));
+        return Err(ReadingError::Gone(crate::error::Words::fixed(
+            "链接已失效",
+            "The link is no longer valid",
+        )));
     }
     Ok(Link {
         id: row.text("id")?,
@@ -183,7 +227,12 @@ pub async fn alive(reading: &Reading, token: &str) -> Result<()> {
 ///
 /// # Errors
 /// `NotFound`, `Gone`, `Locked` after [`PIN_FAILURES_MAX`] wrong PINs, `Unauthenticated` for a wrong one.
-pub async fn open(reading: &Reading, token: &str, pin: &str, source_ip: Option<String>) -> Result<SharedReport> {
+pub async fn open(
+    reading: &Reading,
+    token: &str,
+    pin: &str,
+    source_ip: Option<String>,
+) -> Result<SharedReport> {
     let link = find(reading, token).await?;
     let mut entry = AuditEntry::new(event::EXPORT, AuditAction::Read, format!("share:{}", link.id))
         .role("share")
@@ -198,11 +247,22 @@ pub async fn open(reading: &Reading, token: &str, pin: &str, source_ip: Option<S
     if !secret::verify(pin, &link.pin_hash).await? {
         reading.execute(sql::FAILED, params![&link.id]).await?;
         write_entry(reading, entry.outcome(AuditOutcome::MinorFailure)).await?;
-        return Err(ReadingError::Unauthenticated(crate::error::Words::fixed("提取码不对", "The PIN is wrong")));
+        return Err(ReadingError::Unauthenticated(crate::error::Words::fixed(
+            "提取码不对",
+            "The PIN is wrong",
+        )));
     }
     write_entry(reading, entry).await?;
     reading.execute(sql::OPENED, params![&link.id]).await?;
     let mut report = load_version(reading, &link.study_uid, None).await?.document;
-    report.patient.national_id = report.patient.national_id.as_deref().map(crate::identity::mask_national_id);
-    Ok(SharedReport { study_uid: link.study_uid, report, expires_at: UnixMicros(link.expires_at).to_iso8601() })
+    report.patient.national_id = report
+        .patient
+        .national_id
+        .as_deref()
+        .map(crate::identity::mask_national_id);
+    Ok(SharedReport {
+        study_uid: link.study_uid,
+        report,
+        expires_at: UnixMicros(link.expires_at).to_iso8601(),
+    })
 }

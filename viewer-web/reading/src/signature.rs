@@ -25,7 +25,9 @@ pub struct Signer {
 
 impl std::fmt::Debug for Signer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Signer").field("key_id", &self.key_id).finish_non_exhaustive()
+        f.debug_struct("Signer")
+            .field("key_id", &self.key_id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -41,7 +43,9 @@ impl Signer {
             Ok(text) => hex::decode(String::from_utf8_lossy(&text).trim())
                 .ok()
                 .and_then(|b| b.try_into().ok())
-                .ok_or(ReadingError::Internal("the signing key file is damaged; restore it from a backup"))?,
+                .ok_or(ReadingError::Internal(
+                    "the signing key file is damaged; restore it from a backup",
+                ))?,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 let bytes = secret::random::<32>()?;
                 let mut options = std::fs::OpenOptions::new();
@@ -49,7 +53,8 @@ impl Signer {
                 #[cfg(unix)]
                 std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
                 let mut file = options.open(&path).map_err(|e| wrong("create", e))?;
-                file.write_all(hex::encode(bytes).as_bytes()).map_err(|e| wrong("write", e))?;
+                file.write_all(hex::encode(bytes).as_bytes())
+                    .map_err(|e| wrong("write", e))?;
                 file.sync_all().map_err(|e| wrong("write", e))?;
                 bytes
             }
@@ -64,7 +69,10 @@ impl Signer {
         let key = SigningKey::from_bytes(&bytes);
         let digest = Sha256::digest(key.verifying_key().as_bytes());
         let key_id = hex::encode(digest.get(..8).unwrap_or_default());
-        Signer { key: Arc::new(key), key_id }
+        Signer {
+            key: Arc::new(key),
+            key_id,
+        }
     }
 
     /// Short name of the key: first 64 bits of the public key's SHA-256.
@@ -89,10 +97,17 @@ impl Signer {
 /// Whether `signature` (hexadecimal) of `bytes` was made with the secret of `public_key` (hexadecimal).
 #[must_use]
 pub fn verify(public_key: &str, bytes: &[u8], signature: &str) -> bool {
-    let key = hex::decode(public_key).ok().and_then(|b| <[u8; 32]>::try_from(b).ok());
-    let signature = hex::decode(signature).ok().and_then(|b| <[u8; 64]>::try_from(b).ok());
-    let (Some(key), Some(signature)) = (key, signature) else { return false };
-    VerifyingKey::from_bytes(&key).is_ok_and(|k| k.verify_strict(bytes, &Signature::from_bytes(&signature)).is_ok())
+    let key = hex::decode(public_key)
+        .ok()
+        .and_then(|b| <[u8; 32]>::try_from(b).ok());
+    let signature = hex::decode(signature)
+        .ok()
+        .and_then(|b| <[u8; 64]>::try_from(b).ok());
+    let (Some(key), Some(signature)) = (key, signature) else {
+        return false;
+    };
+    VerifyingKey::from_bytes(&key)
+        .is_ok_and(|k| k.verify_strict(bytes, &Signature::from_bytes(&signature)).is_ok())
 }
 
 #[cfg(test)]
@@ -123,9 +138,19 @@ mod tests {
     #[test]
     fn the_published_vector() {
         let secret: [u8; 32] =
-            hex::decode("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb").unwrap().try_into().unwrap();
+            hex::decode("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb")
+                .unwrap()
+                .try_into()
+                .unwrap();
         let signer = Signer::from_secret(secret);
-        assert_eq!(signer.public_key(), "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c");
-        assert!(signer.sign(&[0x72]).starts_with("92a009a9f0d4cab8720e820b5f642540"));
+        assert_eq!(
+            signer.public_key(),
+            "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"
+        );
+        assert!(
+            signer
+                .sign(&[0x72])
+                .starts_with("92a009a9f0d4cab8720e820b5f642540")
+        );
     }
 }

@@ -69,20 +69,30 @@ pub fn main_modality(order_modality: Option<&str>, modalities: &str) -> String {
             .find(|m| !m.is_empty() && !NOT_READ.contains(m))
             .unwrap_or_default()
     };
-    order_modality.filter(|m| !m.is_empty()).unwrap_or_else(of_study).to_owned()
+    order_modality
+        .filter(|m| !m.is_empty())
+        .unwrap_or_else(of_study)
+        .to_owned()
 }
 
 /// What a modality is read as.
 #[must_use]
 pub fn kind_of(modality: &str) -> Kind {
-    if matches!(modality, "ECG" | "HD" | "EPS") { Kind::Ecg } else { Kind::Imaging }
+    if matches!(modality, "ECG" | "HD" | "EPS") {
+        Kind::Ecg
+    } else {
+        Kind::Imaging
+    }
 }
 
 fn read(row: &Row) -> Result<Facts> {
     let text = |name: &str| row.opt_text(name).map(Option::unwrap_or_default);
     let modality = main_modality(row.opt_text("order_modality")?.as_deref(), &text("modalities")?);
     let body_part = row.opt_text("order_body_part")?.filter(|p| !p.is_empty());
-    let report_state = row.opt_text("report_state")?.and_then(|s| State::parse(&s)).unwrap_or(State::None);
+    let report_state = row
+        .opt_text("report_state")?
+        .and_then(|s| State::parse(&s))
+        .unwrap_or(State::None);
     let kind = kind_of(&modality);
     let study = StudyFacts {
         id: row.int("id")?,
@@ -92,7 +102,10 @@ fn read(row: &Row) -> Result<Facts> {
         person_id: row.opt_int("person_id")?,
         body_part: body_part.map_or_else(|| text("body_part"), Ok)?,
         accession_number: row.opt_text("accession_number")?,
-        priority: row.opt_text("priority")?.and_then(|p| Priority::parse(&p)).unwrap_or(Priority::Routine),
+        priority: row
+            .opt_text("priority")?
+            .and_then(|p| Priority::parse(&p))
+            .unwrap_or(Priority::Routine),
         item_code: row.opt_text("item_code")?,
         item_name: row.opt_text("item_name")?,
         report_state,
@@ -117,7 +130,9 @@ impl Reading {
             return Ok(Some(kept));
         }
         let params = params![study_uid, institution, archive::UnixMicros::now()];
-        let Some(row) = self.archive().db().fetch_optional(sql::FACTS, params).await? else { return Ok(None) };
+        let Some(row) = self.archive().db().fetch_optional(sql::FACTS, params).await? else {
+            return Ok(None);
+        };
         let mut facts = read(&row)?;
         facts.subject.own = facts.study.institution_id == institution;
         self.subjects().put(key, facts.clone());
@@ -131,7 +146,8 @@ mod tests {
 
     #[test]
     fn the_modality_that_is_read() {
-        let check = |order: Option<&str>, study: &str, expect: &str| assert_eq!(main_modality(order, study), expect);
+        let check =
+            |order: Option<&str>, study: &str, expect: &str| assert_eq!(main_modality(order, study), expect);
         check(None, "SR\\CT", "CT");
         check(None, "PR", "");
         check(Some("CT"), "SR", "CT");

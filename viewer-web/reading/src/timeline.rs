@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::access::{Action, Subject, decide, guard_patient, guard_query};
 use crate::account::InstitutionView;
 use crate::actor::Actor;
-use crate::context::{StudyContext, context_sql};
+use crate::context::StudyContext;
 use crate::error::{ReadingError, Result};
 use crate::identity;
 use crate::recognition::{self, Candidate, Decision, Scope, recognisable};
@@ -23,7 +23,7 @@ pub const PATIENTS_PAGE_MAX: u32 = 200;
 archive::statements! {
     mod sql {
         // Everything of the person behind patient row $1 (or of that row alone), newest first.
-        STUDIES = context_sql!(", i.status AS i_status, i.positive AS i_positive, i.hr_scope AS i_scope, i.hr_valid_until AS i_until, \
+        STUDIES = crate::context::context_sql!(", i.status AS i_status, i.positive AS i_positive, i.hr_scope AS i_scope, i.hr_valid_until AS i_until, \
             r.impression AS r_impression, r.state AS r_state, r.versions AS r_versions, s.has_waveform AS s_waveform, \
             CASE WHEN EXISTS (SELECT 1 FROM reading_agreement a WHERE a.reader_id = $2 AND a.sender_id = s.institution_id \
                 AND a.valid_from <= $3 AND (a.valid_to IS NULL OR a.valid_to > $3)) THEN 1 ELSE 0 END AS reading \
@@ -151,7 +151,10 @@ pub struct PatientPage {
 
 async fn item(reading: &Reading, actor: &Actor, row: &Row, treating: bool) -> Result<Option<TimelineItem>> {
     let study = StudyContext::read(row)?;
-    let state = row.opt_text("r_state")?.and_then(|s| State::parse(&s)).unwrap_or(State::None);
+    let state = row
+        .opt_text("r_state")?
+        .and_then(|s| State::parse(&s))
+        .unwrap_or(State::None);
     let subject = Subject {
         own: study.institution_id == actor.institution_id(),
         reading: row.bool("reading")?,
@@ -165,11 +168,22 @@ async fn item(reading: &Reading, actor: &Actor, row: &Row, treating: bool) -> Re
     }
     let scope = row.opt_text("i_scope")?.as_deref().and_then(Scope::parse);
     let until = row.opt_int("i_until")?;
-    let candidate = Candidate { state, own: subject.own, mark: scope, valid_until: until.unwrap_or(i64::MAX) };
+    let candidate = Candidate {
+        state,
+        own: subject.own,
+        mark: scope,
+        valid_until: until.unwrap_or(i64::MAX),
+    };
     let obstacle = recognisable(&candidate, UnixMicros::now().0).err();
-    let reader = reading.archive().db().fetch_optional(sql::READER, params![study.institution_id, UnixMicros::now()]).await?;
+    let reader = reading
+        .archive()
+        .db()
+        .fetch_optional(sql::READER, params![study.institution_id, UnixMicros::now()])
+        .await?;
     let reading_institution = match reader.map(|r| r.int("reader_id")).transpose()? {
-        Some(id) => Some(InstitutionView::from(&reading.institution(InstitutionId(id)).await?)),
+        Some(id) => Some(InstitutionView::from(
+            &reading.institution(InstitutionId(id)).await?,
+        )),
         None => None,
     };
     let shows_text = state.is_issued() || decide(actor.roles, Action::ViewDraft, &subject).allowed();
@@ -182,7 +196,10 @@ async fn item(reading: &Reading, actor: &Actor, row: &Row, treating: bool) -> Re
         institution: InstitutionView::from(&reading.institution(study.institution_id).await?),
         reading_institution,
         status: state,
-        positive: row.opt_int("i_positive")?.map(|v| v != 0).filter(|_| state.is_issued()),
+        positive: row
+            .opt_int("i_positive")?
+            .map(|v| v != 0)
+            .filter(|_| state.is_issued()),
         impression: row.opt_text("r_impression")?.filter(|_| shows_text),
         report_version: row.opt_int("r_versions")?.filter(|v| *v > 0),
         hr_mark: scope.map(|scope| HrMark {
@@ -205,8 +222,16 @@ async fn item(reading: &Reading, actor: &Actor, row: &Row, treating: bool) -> Re
 pub(crate) async fn visible(reading: &Reading, actor: &Actor, patient: i64) -> Result<Vec<TimelineItem>> {
     let db = reading.archive().db();
     let me = actor.institution_id();
-    let treating = db.fetch_one(sql::TREATING, params![patient, me]).await?.bool("treating")?;
-    let rows = db.fetch_all(sql::STUDIES, params![patient, me, UnixMicros::now(), TIMELINE_STUDIES_MAX]).await?;
+    let treating = db
+        .fetch_one(sql::TREATING, params![patient, me])
+        .await?
+        .bool("treating")?;
+    let rows = db
+        .fetch_all(
+            sql::STUDIES,
+            params![patient, me, UnixMicros::now(), TIMELINE_STUDIES_MAX],
+        )
+        .await?;
     let mut list = Vec::new();
     for row in &rows {
         list.extend(item(reading, actor, row, treating).await?);
@@ -227,16 +252,24 @@ pub async fn timeline(reading: &Reading, actor: &Actor, patient: i64) -> Result<
     for row in patients.by_person(PersonId(head.person_id.0)).await? {
         let institution = InstitutionView::from(&reading.institution(row.institution_id).await?);
         // A number at another institution is known only through an exam that may be seen.
-        let known = row.id == head.id || row.institution_id == actor.institution_id() || items.iter().any(|i| i.institution == institution);
+        let known = row.id == head.id
+            || row.institution_id == actor.institution_id()
+            || items.iter().any(|i| i.institution == institution);
         if known {
-            identifiers.push(Identifier { institution, identifier: row.identifier });
+            identifiers.push(Identifier {
+                institution,
+                identifier: row.identifier,
+            });
         }
     }
     let today = crate::context::local_day(UnixMicros::now().0);
     Ok(Timeline {
         patient: TimelinePatient {
             id: patient.to_string(),
-            age_text: head.birth_date.as_deref().and_then(|born| identity::age_text(born, &today)),
+            age_text: head
+                .birth_date
+                .as_deref()
+                .and_then(|born| identity::age_text(born, &today)),
             birth_date: head.birth_date.as_deref().map(identity::to_iso_date),
             national_id_masked: head.national_id.as_deref().map(identity::mask_national_id),
             name: head.name,
@@ -251,14 +284,20 @@ pub async fn timeline(reading: &Reading, actor: &Actor, patient: i64) -> Result<
 ///
 /// # Errors
 /// As the policy says.
-pub async fn candidates(reading: &Reading, actor: &Actor, patient: i64, item: Option<&str>) -> Result<Vec<TimelineItem>> {
+pub async fn candidates(
+    reading: &Reading,
+    actor: &Actor,
+    patient: i64,
+    item: Option<&str>,
+) -> Result<Vec<TimelineItem>> {
     guard_patient(reading, actor, Action::ViewPatient, patient).await?;
     let wanted = item.and_then(|code| crate::catalogue::items().iter().find(|i| i.code == code));
     let fits = |t: &TimelineItem| match (item, wanted) {
         (None, _) => true,
         (Some(code), known) => {
             t.item_code.as_deref() == Some(code)
-                || known.is_some_and(|i| i.modality == t.modality && Some(i.body_part) == t.body_part.as_deref())
+                || known
+                    .is_some_and(|i| i.modality == t.modality && Some(i.body_part) == t.body_part.as_deref())
         }
     };
     let all = visible(reading, actor, patient).await?;
@@ -284,7 +323,13 @@ fn patient_scope(actor: &Actor, params: &mut Vec<Value>) -> String {
 ///
 /// # Errors
 /// `Invalid` for a bad cursor, and as the policy says.
-pub async fn patients(reading: &Reading, actor: &Actor, q: Option<&str>, limit: u32, cursor: Option<&str>) -> Result<PatientPage> {
+pub async fn patients(
+    reading: &Reading,
+    actor: &Actor,
+    q: Option<&str>,
+    limit: u32,
+    cursor: Option<&str>,
+) -> Result<PatientPage> {
     guard_query(reading, actor, Action::SearchStudies, None).await?;
     let limit = limit.clamp(1, PATIENTS_PAGE_MAX);
     let mut params = Vec::new();
@@ -310,7 +355,8 @@ pub async fn patients(reading: &Reading, actor: &Actor, q: Option<&str>, limit: 
         ));
     }
     if let Some(cursor) = cursor {
-        let wrong = |_| ReadingError::invalid("cursor", "请用上一页给出的值", "use the one of the page before");
+        let wrong =
+            |_| ReadingError::invalid("cursor", "请用上一页给出的值", "use the one of the page before");
         params.push(cursor.parse::<i64>().map_err(wrong)?.into());
         text.push_str(&format!(" AND p.id < ${}", params.len()));
     }
@@ -326,11 +372,18 @@ pub async fn patients(reading: &Reading, actor: &Actor, q: Option<&str>, limit: 
             sex: row.opt_text("sex")?,
             birth_date: row.opt_text("birth_date")?.as_deref().map(identity::to_iso_date),
             identifier: row.text("identifier")?,
-            institution: InstitutionView::from(&reading.institution(InstitutionId(row.int("institution_id")?)).await?),
+            institution: InstitutionView::from(
+                &reading
+                    .institution(InstitutionId(row.int("institution_id")?))
+                    .await?,
+            ),
             studies: row.int("studies")?,
             last_study_at: row.opt_micros("last_at")?.map(UnixMicros::to_iso8601),
         });
     }
     let next_cursor = list.last().filter(|_| more).map(|p| p.id.clone());
-    Ok(PatientPage { items: list, next_cursor })
+    Ok(PatientPage {
+        items: list,
+        next_cursor,
+    })
 }

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 
 use super::policy::{Action, Decision, Subject, decide, decide_global};
 use crate::actor::Actor;
-use crate::error::{ReadingError, Result, Words};
+use crate::error::{ReadingError, Result};
 use crate::service::Reading;
 use crate::study::StudyFacts;
 
@@ -59,11 +59,19 @@ pub(crate) fn entry_of(actor: &Actor, action: Action) -> AuditEntry {
 
 /// Writes the row; when that fails the access is refused.
 pub(crate) async fn write_entry(reading: &Reading, entry: AuditEntry) -> Result<()> {
-    reading.archive().audit().record(entry).await.map_err(|e| ReadingError::AuditUnavailable(e.to_string()))
+    reading
+        .archive()
+        .audit()
+        .record(entry)
+        .await
+        .map_err(|e| ReadingError::AuditUnavailable(e.to_string()))
 }
 
 fn no_study() -> ReadingError {
-    ReadingError::not_found("没有找到这项检查，或无权查看", "There is no such study, or none that you may see")
+    ReadingError::not_found(
+        "没有找到这项检查，或无权查看",
+        "There is no such study, or none that you may see",
+    )
 }
 
 async fn authorise(reading: &Reading, actor: &Actor, action: Action, study_uid: &str) -> Result<Access> {
@@ -79,12 +87,20 @@ async fn authorise(reading: &Reading, actor: &Actor, action: Action, study_uid: 
     };
     let entry = entry.patient(facts.study.patient_id.to_string());
     match decide(actor.roles, action, &facts.subject) {
-        Decision::Allow(_) => Ok(Access { study: facts.study, subject: facts.subject, entry }),
+        Decision::Allow(_) => Ok(Access {
+            study: facts.study,
+            subject: facts.subject,
+            entry,
+        }),
         Decision::Deny(words) => {
             write_entry(reading, entry.outcome(AuditOutcome::SeriousFailure)).await?;
             let s = facts.subject;
             // To somebody whom nothing binds to the study, it is not there.
-            Err(if s.own || s.reading || s.treating { ReadingError::Forbidden(words) } else { no_study() })
+            Err(if s.own || s.reading || s.treating {
+                ReadingError::Forbidden(words)
+            } else {
+                no_study()
+            })
         }
     }
 }
@@ -103,8 +119,15 @@ pub async fn guard(reading: &Reading, actor: &Actor, action: Action, study_uid: 
 ///
 /// # Errors
 /// What the index says.
-pub async fn load_subject(reading: &Reading, institution: InstitutionId, study_uid: &str) -> Result<Option<Subject>> {
-    Ok(reading.facts(institution, study_uid).await?.map(|facts| facts.subject))
+pub async fn load_subject(
+    reading: &Reading,
+    institution: InstitutionId,
+    study_uid: &str,
+) -> Result<Option<Subject>> {
+    Ok(reading
+        .facts(institution, study_uid)
+        .await?
+        .map(|facts| facts.subject))
 }
 
 /// Decides about the community as a whole and writes the audit row.
@@ -119,9 +142,16 @@ pub async fn guard_global(reading: &Reading, actor: &Actor, action: Action) -> R
 ///
 /// # Errors
 /// As [`guard_global`].
-pub async fn guard_query(reading: &Reading, actor: &Actor, action: Action, study_uid: Option<&str>) -> Result<()> {
+pub async fn guard_query(
+    reading: &Reading,
+    actor: &Actor,
+    action: Action,
+    study_uid: Option<&str>,
+) -> Result<()> {
     let mut entry = entry_of(actor, action);
-    entry.study_uid = study_uid.filter(|uid| uid.len() <= UID_CHARS_MAX).map(str::to_owned);
+    entry.study_uid = study_uid
+        .filter(|uid| uid.len() <= UID_CHARS_MAX)
+        .map(str::to_owned);
     match decide_global(actor.roles, action) {
         Decision::Allow(_) => write_entry(reading, entry).await,
         Decision::Deny(words) => {
@@ -135,11 +165,26 @@ pub async fn guard_query(reading: &Reading, actor: &Actor, action: Action, study
 ///
 /// # Errors
 /// `NotFound`, `Forbidden` (both audited), `AuditUnavailable`.
-pub async fn guard_patient(reading: &Reading, actor: &Actor, action: Action, patient: i64) -> Result<Option<i64>> {
+pub async fn guard_patient(
+    reading: &Reading,
+    actor: &Actor,
+    action: Action,
+    patient: i64,
+) -> Result<Option<i64>> {
     let entry = entry_of(actor, action).patient(patient.to_string());
-    let no_patient = || ReadingError::not_found("没有找到这位患者，或无权查看", "There is no such patient, or none that you may see");
+    let no_patient = || {
+        ReadingError::not_found(
+            "没有找到这位患者，或无权查看",
+            "There is no such patient, or none that you may see",
+        )
+    };
     let params = params![patient, actor.institution_id(), archive::UnixMicros::now()];
-    let Some(row) = reading.archive().db().fetch_optional(sql::PATIENT, params).await? else {
+    let Some(row) = reading
+        .archive()
+        .db()
+        .fetch_optional(sql::PATIENT, params)
+        .await?
+    else {
         write_entry(reading, entry.outcome(AuditOutcome::MinorFailure)).await?;
         return Err(no_patient());
     };
@@ -160,21 +205,15 @@ pub async fn guard_patient(reading: &Reading, actor: &Actor, action: Action, pat
 /// What the actor may do on a study, as words for the page.
 #[must_use]
 pub fn permissions_on(actor: &Actor, subject: &Subject) -> Vec<&'static str> {
-    Action::ALL.into_iter().filter(|a| decide(actor.roles, *a, subject).allowed()).map(Action::as_str).collect()
+    Action::ALL
+        .into_iter()
+        .filter(|a| decide(actor.roles, *a, subject).allowed())
+        .map(Action::as_str)
+        .collect()
 }
 
-/// Authorises a change of one study and does it: change and audit row become durable together. A change that the
-/// state forbids leaves a row too, with a failure as its outcome.
-pub(crate) async fn change<T, F>(reading: &Reading, actor: &Actor, action: Action, study_uid: &str, work: F) -> Result<T>
-where
-    F: for<'t> FnOnce(&'t mut Tx, &'t StudyFacts) -> BoxFuture<'t, Result<T>> + Send + 'static,
-    T: Send + 'static,
-{
-    let access = authorise(reading, actor, action, study_uid).await?;
-    apply(reading, access, work).await
-}
-
-/// The second half of [`change`], for callers that look at the study in between.
+/// Does an authorised change of one study: change and audit row become durable together. A change that the state
+/// forbids leaves a row too, with a failure as its outcome.
 pub(crate) async fn apply<T, F>(reading: &Reading, access: Access, work: F) -> Result<T>
 where
     F: for<'t> FnOnce(&'t mut Tx, &'t StudyFacts) -> BoxFuture<'t, Result<T>> + Send + 'static,
@@ -191,20 +230,21 @@ where
     });
     let result = done.await;
     reading.subjects().clear();
-    if let Err(error) = &result {
-        if !matches!(error, ReadingError::Archive(ArchiveError::Closed)) {
-            write_entry(reading, failed).await?;
-        }
+    if result
+        .as_ref()
+        .is_err_and(|e| !matches!(e, ReadingError::Archive(ArchiveError::Closed)))
+    {
+        write_entry(reading, failed).await?;
     }
     result
 }
 
 /// Authorises without writing the row of success yet; see [`apply`].
-pub(crate) async fn prepare(reading: &Reading, actor: &Actor, action: Action, study_uid: &str) -> Result<Access> {
+pub(crate) async fn prepare(
+    reading: &Reading,
+    actor: &Actor,
+    action: Action,
+    study_uid: &str,
+) -> Result<Access> {
     authorise(reading, actor, action, study_uid).await
-}
-
-/// A refusal in the words of the policy, for checks made beside it.
-pub(crate) fn forbidden(zh: &'static str, en: &'static str) -> ReadingError {
-    ReadingError::Forbidden(Words::fixed(zh, en))
 }

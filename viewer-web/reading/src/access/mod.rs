@@ -9,4 +9,6 @@ mod scope;
 
 pub use guard::{Access, guard, guard_global, guard_patient, guard_query, load_subject, permissions_on};
 pub use policy::{Action, Decision, Kind, Rule, Subject, decide, decide_global, rule};
+#[cfg(test)]
+pub(crate) use scope::sql as scope_sql;
 pub use scope::{SearchScope, agree, may, search_scope};

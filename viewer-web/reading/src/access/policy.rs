@@ -182,8 +182,13 @@ pub struct Subject {
 
 impl Subject {
     /// A stranger's study: nothing binds the actor to it.
-    pub const STRANGE: Subject =
-        Subject { own: false, reading: false, treating: false, signed: false, kind: Kind::Imaging };
+    pub const STRANGE: Subject = Subject {
+        own: false,
+        reading: false,
+        treating: false,
+        signed: false,
+        kind: Kind::Imaging,
+    };
 }
 
 /// Under which facts a role may act.
@@ -259,9 +264,11 @@ pub const fn rule(role: Role, action: Action) -> Rule {
 
 const fn technician(action: Action) -> Rule {
     match action {
-        Action::ViewImages | Action::ViewReport | Action::ExportReport | Action::ViewPatient | Action::ViewCritical => {
-            Rule::Own
-        }
+        Action::ViewImages
+        | Action::ViewReport
+        | Action::ExportReport
+        | Action::ViewPatient
+        | Action::ViewCritical => Rule::Own,
         Action::ReadWorklist
         | Action::PlaceOrder
         | Action::ListOrders
@@ -300,7 +307,9 @@ const fn clinician(action: Action) -> Rule {
         Action::DecideRecognition => Rule::OthersTreatingSigned,
         Action::ViewPatient => Rule::OwnOrTreating,
         Action::ViewCritical | Action::AnswerCritical | Action::Share | Action::Consult => Rule::Own,
-        Action::ReadWorklist | Action::PlaceOrder | Action::ListOrders | Action::SearchStudies => Rule::Global,
+        Action::ReadWorklist | Action::PlaceOrder | Action::ListOrders | Action::SearchStudies => {
+            Rule::Global
+        }
         _ => Rule::Never,
     }
 }

@@ -20,25 +20,45 @@ impl Study {
         Study(Subject { own: true, ..self.0 })
     }
     const fn read_for_another(self) -> Study {
-        Study(Subject { reading: true, ..self.0 })
+        Study(Subject {
+            reading: true,
+            ..self.0
+        })
     }
     const fn of_a_patient_treated_here(self) -> Study {
-        Study(Subject { treating: true, ..self.0 })
+        Study(Subject {
+            treating: true,
+            ..self.0
+        })
     }
     const fn signed(self) -> Study {
-        Study(Subject { signed: true, ..self.0 })
+        Study(Subject {
+            signed: true,
+            ..self.0
+        })
     }
     const fn ecg(self) -> Study {
-        Study(Subject { kind: Kind::Ecg, ..self.0 })
+        Study(Subject {
+            kind: Kind::Ecg,
+            ..self.0
+        })
     }
 }
 
 impl User {
     fn may(&self, action: Action, study: Study) {
-        assert!(decide(self.0.into(), action, &study.0).allowed(), "{:?} should be allowed {action:?}", self.0);
+        assert!(
+            decide(self.0.into(), action, &study.0).allowed(),
+            "{:?} should be allowed {action:?}",
+            self.0
+        );
     }
     fn may_not(&self, action: Action, study: Study) {
-        assert!(!decide(self.0.into(), action, &study.0).allowed(), "{:?} should be denied {action:?}", self.0);
+        assert!(
+            !decide(self.0.into(), action, &study.0).allowed(),
+            "{:?} should be denied {action:?}",
+            self.0
+        );
     }
 }
 
@@ -60,7 +80,10 @@ fn every_subject() -> Vec<Subject> {
 fn a_technician_sees_what_the_own_institution_took_and_nothing_else() {
     TECHNICIAN.may(Action::ViewImages, STRANGE.own());
     TECHNICIAN.may(Action::ViewReport, STRANGE.own());
-    TECHNICIAN.may_not(Action::ViewImages, STRANGE.signed().of_a_patient_treated_here().read_for_another());
+    TECHNICIAN.may_not(
+        Action::ViewImages,
+        STRANGE.signed().of_a_patient_treated_here().read_for_another(),
+    );
     TECHNICIAN.may_not(Action::Claim, STRANGE.own());
     TECHNICIAN.may_not(Action::ViewDraft, STRANGE.own());
 }
@@ -93,10 +116,19 @@ fn a_clinician_sees_own_patients_and_signed_studies_of_treated_ones() {
 
 #[test]
 fn recognition_is_never_decided_by_the_sender() {
-    CLINICIAN.may(Action::DecideRecognition, STRANGE.of_a_patient_treated_here().signed());
-    CLINICIAN.may_not(Action::DecideRecognition, STRANGE.own().of_a_patient_treated_here().signed());
+    CLINICIAN.may(
+        Action::DecideRecognition,
+        STRANGE.of_a_patient_treated_here().signed(),
+    );
+    CLINICIAN.may_not(
+        Action::DecideRecognition,
+        STRANGE.own().of_a_patient_treated_here().signed(),
+    );
     CLINICIAN.may_not(Action::DecideRecognition, STRANGE.of_a_patient_treated_here());
-    TECHNICIAN.may_not(Action::DecideRecognition, STRANGE.of_a_patient_treated_here().signed());
+    TECHNICIAN.may_not(
+        Action::DecideRecognition,
+        STRANGE.of_a_patient_treated_here().signed(),
+    );
 }
 
 #[test]
@@ -110,7 +142,10 @@ fn administrator_and_auditor_read_no_study_whatever_binds_them() {
     assert!(decide_global(Role::CountyAdmin.into(), Action::ReadStatistics).allowed());
     assert!(decide_global(Role::Auditor.into(), Action::ReadAudit).allowed());
     for role in Role::ALL.into_iter().filter(|r| *r != Role::Auditor) {
-        assert!(!decide_global(role.into(), Action::ReadAudit).allowed(), "{role:?}");
+        assert!(
+            !decide_global(role.into(), Action::ReadAudit).allowed(),
+            "{role:?}"
+        );
     }
 }
 
@@ -147,7 +182,11 @@ fn the_table_is_exactly_this() {
         lines += &format!("{} {}\n", role.as_str(), granted.join(" "));
     }
     let reader = |kind: &str, signs: bool| {
-        let sign = if signs { format!(" report.sign:{kind} report.amend:{kind}") } else { String::new() };
+        let sign = if signs {
+            format!(" report.sign:{kind} report.amend:{kind}")
+        } else {
+            String::new()
+        };
         format!(
             "images.read:Reading report.read:Reading draft.read:Reading report.export:Reading claim:{kind} \
              report.write:{kind}{sign} critical.raise:{kind} critical.read:Reading share:Reading consult:Reading \
@@ -178,15 +217,24 @@ fn the_table_is_exactly_this() {
 fn more_facts_never_take_a_right_away_except_recognition_by_the_sender() {
     for role in Role::ALL {
         for action in Action::ALL {
-            for s in every_subject().into_iter().filter(|s| decide(role.into(), action, s).allowed()) {
+            for s in every_subject()
+                .into_iter()
+                .filter(|s| decide(role.into(), action, s).allowed())
+            {
                 let more = [
                     Subject { reading: true, ..s },
                     Subject { treating: true, ..s },
                     Subject { signed: true, ..s },
-                    Subject { own: s.own || action != Action::DecideRecognition, ..s },
+                    Subject {
+                        own: s.own || action != Action::DecideRecognition,
+                        ..s
+                    },
                 ];
                 for m in more {
-                    assert!(decide(role.into(), action, &m).allowed(), "{role:?} {action:?} {m:?}");
+                    assert!(
+                        decide(role.into(), action, &m).allowed(),
+                        "{role:?} {action:?} {m:?}"
+                    );
                 }
             }
         }

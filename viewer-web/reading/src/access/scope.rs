@@ -36,7 +36,9 @@ pub async fn search_scope(reading: &Reading, actor: &Actor) -> Result<SearchScop
             scope.institutions.push(InstitutionId(row.int("sender_id")?));
         }
     }
-    if actor.roles.has_any(&[Role::Technician, Role::Clinician]) && !scope.institutions.contains(&actor.institution_id()) {
+    if actor.roles.has_any(&[Role::Technician, Role::Clinician])
+        && !scope.institutions.contains(&actor.institution_id())
+    {
         scope.institutions.push(actor.institution_id());
     }
     if actor.has(Role::Clinician) {
@@ -58,8 +60,15 @@ pub async fn may(reading: &Reading, actor: &Actor, action: Action, study_uid: &s
 ///
 /// # Errors
 /// What the index says.
-pub async fn agree(reading: &Reading, reader: InstitutionId, sender: InstitutionId, valid_to: Option<i64>) -> Result<()> {
-    reading.execute(sql::AGREE, params![reader, sender, 0, valid_to]).await?;
+pub async fn agree(
+    reading: &Reading,
+    reader: InstitutionId,
+    sender: InstitutionId,
+    valid_to: Option<i64>,
+) -> Result<()> {
+    reading
+        .execute(sql::AGREE, params![reader, sender, 0, valid_to])
+        .await?;
     reading.subjects().clear();
     Ok(())
 }

@@ -8,7 +8,11 @@ use archive::institution::Institution;
 use archive::{InstitutionId, UnixMicros, params};
 use serde::Serialize;
 
+#[cfg(test)]
+pub(crate) use session::sql as session_sql;
 pub use session::{Login, SESSION_ABSOLUTE_S, SESSION_IDLE_S, log_in, log_out, resume};
+#[cfg(test)]
+pub(crate) use token::sql as token_sql;
 pub use token::{NewToken, create_token, resume_token};
 
 use crate::actor::Person;
@@ -80,7 +84,10 @@ pub struct InstitutionView {
 
 impl From<&Institution> for InstitutionView {
     fn from(institution: &Institution) -> Self {
-        InstitutionView { code: institution.code.clone(), name: institution.name_zh.clone() }
+        InstitutionView {
+            code: institution.code.clone(),
+            name: institution.name_zh.clone(),
+        }
     }
 }
 
@@ -114,7 +121,11 @@ fn read(row: &Row) -> Result<Account> {
 
 fn check_roles(roles: Roles) -> Result<()> {
     if roles.is_empty() {
-        return Err(ReadingError::invalid("roles", "至少一个岗位", "at least one role is needed"));
+        return Err(ReadingError::invalid(
+            "roles",
+            "至少一个岗位",
+            "at least one role is needed",
+        ));
     }
     if !roles.separation_kept() {
         return Err(ReadingError::invalid(
@@ -128,7 +139,11 @@ fn check_roles(roles: Roles) -> Result<()> {
 
 fn check_password(password: &str) -> Result<()> {
     if password.chars().count() < PASSWORD_CHARS_MIN {
-        return Err(ReadingError::invalid("password", "至少 8 个字符", "at least 8 characters are needed"));
+        return Err(ReadingError::invalid(
+            "password",
+            "至少 8 个字符",
+            "at least 8 characters are needed",
+        ));
     }
     Ok(())
 }
@@ -141,10 +156,18 @@ impl Reading {
     pub async fn create_account(&self, new: NewAccount) -> Result<()> {
         let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         if new.user.is_empty() || new.user.len() > NAME_CHARS_MAX || !new.user.chars().all(fits) {
-            return Err(ReadingError::invalid("user", "1 到 64 个字母、数字或 . - _", "1 to 64 letters, digits, . - or _"));
+            return Err(ReadingError::invalid(
+                "user",
+                "1 到 64 个字母、数字或 . - _",
+                "1 to 64 letters, digits, . - or _",
+            ));
         }
         if new.display_name.trim().is_empty() || new.display_name.chars().count() > NAME_CHARS_MAX {
-            return Err(ReadingError::invalid("display_name", "1 到 64 个字", "1 to 64 characters are needed"));
+            return Err(ReadingError::invalid(
+                "display_name",
+                "1 到 64 个字",
+                "1 to 64 characters are needed",
+            ));
         }
         check_roles(new.roles)?;
         check_password(&new.password)?;
@@ -165,7 +188,11 @@ impl Reading {
     /// # Errors
     /// What the index says.
     pub async fn account(&self, user: &str) -> Result<Option<Account>> {
-        let row = self.archive().db().fetch_optional(sql::BY_NAME, params![user]).await?;
+        let row = self
+            .archive()
+            .db()
+            .fetch_optional(sql::BY_NAME, params![user])
+            .await?;
         row.as_ref().map(read).transpose()
     }
 
@@ -197,7 +224,9 @@ impl Reading {
     pub async fn set_password(&self, user: &str, password: &str) -> Result<()> {
         check_password(password)?;
         let hash = secret::hash(password).await?;
-        let changed = self.execute(sql::SET_PASSWORD, params![user, hash, UnixMicros::now()]).await?;
+        let changed = self
+            .execute(sql::SET_PASSWORD, params![user, hash, UnixMicros::now()])
+            .await?;
         self.ended_sessions(user, changed).await
     }
 
@@ -215,16 +244,27 @@ impl Reading {
     ) -> Result<()> {
         check_roles(roles)?;
         let now = UnixMicros::now();
-        let row = params![user, display_name, institution_id, roles.to_words(), disabled.then_some(now), now];
+        let row = params![
+            user,
+            display_name,
+            institution_id,
+            roles.to_words(),
+            disabled.then_some(now),
+            now
+        ];
         let changed = self.execute(sql::UPDATE, row).await?;
         self.ended_sessions(user, changed).await
     }
 
     async fn ended_sessions(&self, user: &str, changed: u64) -> Result<()> {
         if changed == 0 {
-            return Err(ReadingError::not_found("没有这个账号", "There is no such account"));
+            return Err(ReadingError::not_found(
+                "没有这个账号",
+                "There is no such account",
+            ));
         }
-        self.execute(sql::END_SESSIONS, params![user, UnixMicros::now()]).await?;
+        self.execute(sql::END_SESSIONS, params![user, UnixMicros::now()])
+            .await?;
         self.sessions().clear();
         Ok(())
     }
@@ -234,9 +274,16 @@ impl Reading {
     /// # Errors
     /// What the index says.
     pub async fn person(&self, user: &str) -> Result<Person> {
-        let row = self.archive().db().fetch_optional(sql::NAME_OF, params![user]).await?;
+        let row = self
+            .archive()
+            .db()
+            .fetch_optional(sql::NAME_OF, params![user])
+            .await?;
         let display_name = row.map_or_else(|| Ok(user.to_owned()), |r| r.text("display_name"))?;
-        Ok(Person { user: user.to_owned(), display_name })
+        Ok(Person {
+            user: user.to_owned(),
+            display_name,
+        })
     }
 
     /// As [`Reading::person`], for a name that may be missing.
@@ -249,7 +296,10 @@ impl Reading {
 
     /// One statement in its own transaction; gives the number of rows it changed.
     pub(crate) async fn execute(&self, sql: &'static str, params: Vec<archive::db::Value>) -> Result<u64> {
-        let done = self.archive().db().write(move |tx| Box::pin(async move { tx.execute(sql, params).await }));
+        let done = self
+            .archive()
+            .db()
+            .write(move |tx| Box::pin(async move { tx.execute(sql, params).await }));
         Ok(done.await.map_err(|e: archive::ArchiveError| e)?)
     }
 }

@@ -46,14 +46,22 @@ pub struct Login {
 }
 
 fn wrong() -> ReadingError {
-    ReadingError::Unauthenticated(Words::fixed("账号或密码不对", "The account or the password is wrong"))
+    ReadingError::Unauthenticated(Words::fixed(
+        "账号或密码不对",
+        "The account or the password is wrong",
+    ))
 }
 
 /// Checks name and password and starts a session. Every try is audited (110114).
 ///
 /// # Errors
 /// `Unauthenticated`, `Locked`, or `AuditUnavailable`.
-pub async fn log_in(reading: &Reading, user: &str, password: &str, source_ip: Option<String>) -> Result<Login> {
+pub async fn log_in(
+    reading: &Reading,
+    user: &str,
+    password: &str,
+    source_ip: Option<String>,
+) -> Result<Login> {
     let now = UnixMicros::now();
     let account = reading.account(user).await?.filter(|a| a.disabled_at.is_none());
     let Some(account) = account else {
@@ -62,24 +70,58 @@ pub async fn log_in(reading: &Reading, user: &str, password: &str, source_ip: Op
         return Err(wrong());
     };
     if let Some(until) = account.locked_until.filter(|until| *until > now.0) {
-        note(reading, user, Some(&account), source_ip, AuditOutcome::MinorFailure).await?;
-        return Err(ReadingError::Locked { retry_after_s: (until - now.0) / SECOND_US + 1 });
+        note(
+            reading,
+            user,
+            Some(&account),
+            source_ip,
+            AuditOutcome::MinorFailure,
+        )
+        .await?;
+        return Err(ReadingError::Locked {
+            retry_after_s: (until - now.0) / SECOND_US + 1,
+        });
     }
     if !secret::verify(password, &account.password_hash).await? {
         let over = account.failed_count + 1 - FAILURES_MAX;
         let lock = (over >= 0).then(|| now.0 + (LOCK_S << over.min(6)).min(LOCK_S_MAX) * SECOND_US);
         reading.execute(sql::FAILED, params![user, lock]).await?;
-        note(reading, user, Some(&account), source_ip, AuditOutcome::MinorFailure).await?;
+        note(
+            reading,
+            user,
+            Some(&account),
+            source_ip,
+            AuditOutcome::MinorFailure,
+        )
+        .await?;
         return Err(wrong());
     }
-    note(reading, user, Some(&account), source_ip.clone(), AuditOutcome::Success).await?;
+    note(
+        reading,
+        user,
+        Some(&account),
+        source_ip.clone(),
+        AuditOutcome::Success,
+    )
+    .await?;
     if account.failed_count > 0 {
         reading.execute(sql::SUCCEEDED, params![user]).await?;
     }
     let token = secret::token()?;
     let expires_at = now.0 + SESSION_ABSOLUTE_S * SECOND_US;
-    reading.execute(sql::START, params![secret::token_digest(&token), user, now, expires_at]).await?;
-    let actor = actor(reading, &account, source_ip, expires_at.min(now.0 + SESSION_IDLE_S * SECOND_US)).await?;
+    reading
+        .execute(
+            sql::START,
+            params![secret::token_digest(&token), user, now, expires_at],
+        )
+        .await?;
+    let actor = actor(
+        reading,
+        &account,
+        source_ip,
+        expires_at.min(now.0 + SESSION_IDLE_S * SECOND_US),
+    )
+    .await?;
     Ok(Login { token, actor })
 }
 
@@ -91,17 +133,28 @@ async fn note(
     outcome: AuditOutcome,
 ) -> Result<()> {
     // A name that is no account may be a password typed into the wrong field: it is not written down.
-    let mut entry = AuditEntry::new(event::USER_AUTHENTICATION, AuditAction::Execute, if account.is_some() { user } else { "?" })
-        .outcome(outcome);
+    let mut entry = AuditEntry::new(
+        event::USER_AUTHENTICATION,
+        AuditAction::Execute,
+        if account.is_some() { user } else { "?" },
+    )
+    .outcome(outcome);
     if let Some(account) = account {
-        entry = entry.role(account.roles.to_words()).institution(reading.institution(account.institution_id).await?.code);
+        entry = entry
+            .role(account.roles.to_words())
+            .institution(reading.institution(account.institution_id).await?.code);
     }
     entry.source_ip = source_ip;
     let done = reading.archive().audit().record(entry).await;
     done.map_err(|e| ReadingError::AuditUnavailable(e.to_string()))
 }
 
-async fn actor(reading: &Reading, account: &Account, source_ip: Option<String>, expires_at: i64) -> Result<Actor> {
+async fn actor(
+    reading: &Reading,
+    account: &Account,
+    source_ip: Option<String>,
+    expires_at: i64,
+) -> Result<Actor> {
     Ok(Actor {
         user: account.user.clone(),
         display_name: account.display_name.clone(),
@@ -122,20 +175,35 @@ pub async fn resume(reading: &Reading, token: &str, source_ip: Option<String>) -
     if let Some(kept) = reading.sessions().get(&digest).filter(|a| a.expires_at > now) {
         return Ok(Some(Actor { source_ip, ..kept }));
     }
-    let Some(row) = reading.archive().db().fetch_optional(sql::FIND, params![&digest]).await? else {
+    let Some(row) = reading
+        .archive()
+        .db()
+        .fetch_optional(sql::FIND, params![&digest])
+        .await?
+    else {
         return Ok(None);
     };
     let (seen, end) = (row.int("last_seen_at")?, row.int("expires_at")?);
     if now >= end || now >= seen + SESSION_IDLE_S * SECOND_US {
         return Ok(None);
     }
-    let Some(account) = reading.account(&row.text("user_name")?).await?.filter(|a| a.disabled_at.is_none()) else {
+    let Some(account) = reading
+        .account(&row.text("user_name")?)
+        .await?
+        .filter(|a| a.disabled_at.is_none())
+    else {
         return Ok(None);
     };
     if now - seen > TOUCH_EVERY_S * SECOND_US {
         reading.execute(sql::TOUCH, params![&digest, now]).await?;
     }
-    let actor = actor(reading, &account, source_ip, end.min(now + SESSION_IDLE_S * SECOND_US)).await?;
+    let actor = actor(
+        reading,
+        &account,
+        source_ip,
+        end.min(now + SESSION_IDLE_S * SECOND_US),
+    )
+    .await?;
     reading.sessions().put(digest, actor.clone());
     Ok(Some(actor))
 }
@@ -146,7 +214,9 @@ pub async fn resume(reading: &Reading, token: &str, source_ip: Option<String>) -
 /// What the index says.
 pub async fn log_out(reading: &Reading, token: &str) -> Result<()> {
     let digest = secret::token_digest(token);
-    reading.execute(sql::END, params![&digest, UnixMicros::now()]).await?;
+    reading
+        .execute(sql::END, params![&digest, UnixMicros::now()])
+        .await?;
     reading.sessions().remove(&digest);
     Ok(())
 }

@@ -34,7 +34,11 @@ pub struct NewToken {
 /// `Invalid` for roles that cannot be together.
 pub async fn create_token(reading: &Reading, new: NewToken) -> Result<String> {
     if new.roles.is_empty() || !new.roles.separation_kept() {
-        return Err(ReadingError::invalid("role", "岗位不对", "not a role, or roles that exclude one another"));
+        return Err(ReadingError::invalid(
+            "role",
+            "岗位不对",
+            "not a role, or roles that exclude one another",
+        ));
     }
     let token = secret::token()?;
     let row = params![
@@ -53,13 +57,22 @@ pub async fn create_token(reading: &Reading, new: NewToken) -> Result<String> {
 ///
 /// # Errors
 /// What the index says.
-pub async fn resume_token(reading: &Reading, token: &str, source_ip: Option<String>) -> Result<Option<Actor>> {
+pub async fn resume_token(
+    reading: &Reading,
+    token: &str,
+    source_ip: Option<String>,
+) -> Result<Option<Actor>> {
     let digest = secret::token_digest(token);
     let now = UnixMicros::now().0;
     if let Some(kept) = reading.sessions().get(&digest).filter(|a| a.expires_at > now) {
         return Ok(Some(Actor { source_ip, ..kept }));
     }
-    let Some(row) = reading.archive().db().fetch_optional(sql::FIND, params![&digest]).await? else {
+    let Some(row) = reading
+        .archive()
+        .db()
+        .fetch_optional(sql::FIND, params![&digest])
+        .await?
+    else {
         return Ok(None);
     };
     let expires_at = row.opt_int("expires_at")?.unwrap_or(i64::MAX);
@@ -71,7 +84,9 @@ pub async fn resume_token(reading: &Reading, token: &str, source_ip: Option<Stri
         user: name.clone(),
         display_name: name,
         roles: Roles::parse(&row.text("roles")?),
-        institution: reading.institution(InstitutionId(row.int("institution_id")?)).await?,
+        institution: reading
+            .institution(InstitutionId(row.int("institution_id")?))
+            .await?,
         source_ip,
         expires_at,
     };

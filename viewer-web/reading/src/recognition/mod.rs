@@ -58,15 +58,31 @@ pub struct Decision {
 ///
 /// # Errors
 /// What the index says.
-pub async fn grant(reading: &Reading, institution: InstitutionId, item_code: &str, scope: Scope) -> Result<()> {
-    let row = params![institution, item_code, scope.as_str(), UnixMicros::now(), None::<i64>];
+pub async fn grant(
+    reading: &Reading,
+    institution: InstitutionId,
+    item_code: &str,
+    scope: Scope,
+) -> Result<()> {
+    let row = params![
+        institution,
+        item_code,
+        scope.as_str(),
+        UnixMicros::now(),
+        None::<i64>
+    ];
     reading.execute(sql::GRANT, row).await.map(drop)
 }
 
 /// The mark that a study gets when it is signed: the widest scope granted to its institution for its item.
 pub(crate) async fn mark_for(reading: &Reading, study: &StudyContext) -> Result<Option<HrMark>> {
     let code = study.item_code().unwrap_or_default();
-    let params = params![study.institution_id, code, EVERY_ITEM, study.study_at.max(study.received_at)];
+    let params = params![
+        study.institution_id,
+        code,
+        EVERY_ITEM,
+        study.study_at.max(study.received_at)
+    ];
     let rows = reading.archive().db().fetch_all(sql::SCOPES, params).await?;
     let mut widest = None;
     for row in rows {
@@ -85,13 +101,22 @@ pub(crate) async fn mark_for(reading: &Reading, study: &StudyContext) -> Result<
 /// What the index says.
 pub async fn decisions(reading: &Reading, study_uid: &str) -> Result<Vec<Decision>> {
     let mut list = Vec::new();
-    for row in reading.archive().db().fetch_all(sql::LIST, params![study_uid]).await? {
+    for row in reading
+        .archive()
+        .db()
+        .fetch_all(sql::LIST, params![study_uid])
+        .await?
+    {
         list.push(Decision {
             id: row.int("id")?,
             study_uid: study_uid.to_owned(),
             decision: row.text("decision")?,
             reason_code: row.opt_text("reason_code")?,
-            institution: InstitutionView::from(&reading.institution(InstitutionId(row.int("institution_id")?)).await?),
+            institution: InstitutionView::from(
+                &reading
+                    .institution(InstitutionId(row.int("institution_id")?))
+                    .await?,
+            ),
             by: reading.person(&row.text("user_name")?).await?,
             at: row.micros("at")?.to_iso8601(),
             note: row.opt_text("note")?,
@@ -108,21 +133,48 @@ struct Checked {
 
 fn check(decision: &str, reason_code: Option<&str>, note: Option<&str>) -> Result<Checked> {
     let note = note.map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned);
-    if note.as_deref().is_some_and(|n| n.chars().count() > NOTE_CHARS_MAX) {
-        return Err(ReadingError::invalid("note", "超过 500 字", "longer than 500 characters"));
+    if note
+        .as_deref()
+        .is_some_and(|n| n.chars().count() > NOTE_CHARS_MAX)
+    {
+        return Err(ReadingError::invalid(
+            "note",
+            "超过 500 字",
+            "longer than 500 characters",
+        ));
     }
     match decision {
-        "recognised" => Ok(Checked { decision: "recognised", reason: None, note }),
+        "recognised" => Ok(Checked {
+            decision: "recognised",
+            reason: None,
+            note,
+        }),
         "refused" => {
             let reason = reason_code.and_then(Reason::parse).ok_or_else(|| {
-                ReadingError::invalid("reason_code", "不采用须选六种情形之一", "one of the six reasons is needed for a refusal")
+                ReadingError::invalid(
+                    "reason_code",
+                    "不采用须选六种情形之一",
+                    "one of the six reasons is needed for a refusal",
+                )
             })?;
             if reason == Reason::Other && note.is_none() {
-                return Err(ReadingError::invalid("note", "选“其他”时须写明说明", "the reason `other` needs a note"));
+                return Err(ReadingError::invalid(
+                    "note",
+                    "选“其他”时须写明说明",
+                    "the reason `other` needs a note",
+                ));
             }
-            Ok(Checked { decision: "refused", reason: Some(reason), note })
+            Ok(Checked {
+                decision: "refused",
+                reason: Some(reason),
+                note,
+            })
         }
-        _ => Err(ReadingError::invalid("decision", "应为采用或不采用", "must be recognised or refused")),
+        _ => Err(ReadingError::invalid(
+            "decision",
+            "应为采用或不采用",
+            "must be recognised or refused",
+        )),
     }
 }
 
@@ -145,7 +197,11 @@ pub async fn decide(
     let (me, institution) = (actor.user.clone(), actor.institution_id());
     apply(reading, access, move |tx, study| {
         Box::pin(async move {
-            let Checked { decision, reason, note } = checked?;
+            let Checked {
+                decision,
+                reason,
+                note,
+            } = checked?;
             let now = UnixMicros::now();
             let item = tx.fetch_one(sql::ITEM, params![&study.study_uid]).await?;
             let candidate = Candidate {
@@ -161,16 +217,43 @@ pub async fn decide(
                     ReadingError::conflict(zh, en)
                 })?;
             }
-            tx.execute(sql::RETIRE, params![&study.study_uid, institution]).await?;
-            let row = params![&study.study_uid, institution, &me, decision, reason.map(Reason::code), &note, now];
+            tx.execute(sql::RETIRE, params![&study.study_uid, institution])
+                .await?;
+            let row = params![
+                &study.study_uid,
+                institution,
+                &me,
+                decision,
+                reason.map(Reason::code),
+                &note,
+                now
+            ];
             tx.fetch_one(sql::INSERT, row).await?;
-            crate::report::log_event(tx, &study.study_uid, now.0, decision, &me, institution, reason.map(Reason::code)).await
+            crate::report::log_event(
+                tx,
+                &study.study_uid,
+                now.0,
+                decision,
+                &me,
+                institution,
+                reason.map(Reason::code),
+            )
+            .await
         })
     })
     .await?;
     let data = serde_json::json!({"decision": decision});
-    publish(reading, Kind::Recognition, study_uid, &[sender, institution], data);
-    let made = decisions(reading, study_uid).await?.into_iter().find(|d| d.institution.code == actor.institution.code);
+    publish(
+        reading,
+        Kind::Recognition,
+        study_uid,
+        &[sender, institution],
+        data,
+    );
+    let made = decisions(reading, study_uid)
+        .await?
+        .into_iter()
+        .find(|d| d.institution.code == actor.institution.code);
     made.ok_or(ReadingError::Internal("the decision was not kept"))
 }
 

@@ -65,13 +65,19 @@ impl Reason {
                 "病情变化，结果与临床不符，难以满足诊疗需要",
                 "Condition changed; the result does not fit and cannot serve the treatment",
             ),
-            Reason::FastChanging => ("结果在疾病演变中变化较快", "The result changes fast in the course of the disease"),
+            Reason::FastChanging => (
+                "结果在疾病演变中变化较快",
+                "The result changes fast in the course of the disease",
+            ),
             Reason::BeforeMajorTreatment => (
                 "手术、输血等重大医疗措施前，项目意义重大",
                 "Of great weight before surgery, transfusion or another major measure",
             ),
             Reason::Emergency => ("急诊、急救", "Emergency or rescue"),
-            Reason::ForensicAppraisal => ("司法、伤残、病退等鉴定", "Judicial, disability or retirement appraisal"),
+            Reason::ForensicAppraisal => (
+                "司法、伤残、病退等鉴定",
+                "Judicial, disability or retirement appraisal",
+            ),
             Reason::Other => ("其他确需复查的情形", "Another case that truly needs a repeat"),
         }
     }
@@ -106,7 +112,9 @@ impl Scope {
     /// Reads the word.
     #[must_use]
     pub fn parse(text: &str) -> Option<Scope> {
-        [Scope::County, Scope::City, Scope::Province, Scope::Nation].into_iter().find(|s| s.as_str() == text)
+        [Scope::County, Scope::City, Scope::Province, Scope::Nation]
+            .into_iter()
+            .find(|s| s.as_str() == text)
     }
 
     /// The mark as printed.
@@ -218,13 +226,41 @@ mod tests {
 
     #[test]
     fn what_may_be_recognised() {
-        let sound = Candidate { state: State::Signed, own: false, mark: Some(Scope::County), valid_until: 100 };
-        let check = |candidate: Candidate, now, expect| assert_eq!(recognisable(&candidate, now), expect, "{candidate:?}");
+        let sound = Candidate {
+            state: State::Signed,
+            own: false,
+            mark: Some(Scope::County),
+            valid_until: 100,
+        };
+        let check = |candidate: Candidate, now, expect| {
+            assert_eq!(recognisable(&candidate, now), expect, "{candidate:?}")
+        };
         check(sound, 100, Ok(Scope::County));
         check(sound, 101, Err(Obstacle::Expired));
-        check(Candidate { state: State::Amended, ..sound }, 1, Ok(Scope::County));
-        check(Candidate { state: State::Revoked, ..sound }, 1, Err(Obstacle::Revoked));
-        check(Candidate { state: State::Submitted, ..sound }, 1, Err(Obstacle::NotSigned));
+        check(
+            Candidate {
+                state: State::Amended,
+                ..sound
+            },
+            1,
+            Ok(Scope::County),
+        );
+        check(
+            Candidate {
+                state: State::Revoked,
+                ..sound
+            },
+            1,
+            Err(Obstacle::Revoked),
+        );
+        check(
+            Candidate {
+                state: State::Submitted,
+                ..sound
+            },
+            1,
+            Err(Obstacle::NotSigned),
+        );
         check(Candidate { own: true, ..sound }, 1, Err(Obstacle::Own));
         check(Candidate { mark: None, ..sound }, 1, Err(Obstacle::NoMark));
         assert_eq!(valid_until(0, "ECG"), 7 * DAY_US);

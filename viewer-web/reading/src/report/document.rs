@@ -159,6 +159,25 @@ pub struct SignedVersion {
     pub evidence: Vec<EvidenceSeries>,
 }
 
+impl SignedVersion {
+    /// The document with digest and signature beside it. The signed bytes stand in it as they are, up to their last
+    /// brace, so that whoever removes the two members gets exactly what was signed.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut json = self
+            .canonical
+            .strip_suffix(b"}")
+            .unwrap_or(&self.canonical)
+            .to_vec();
+        let beside = format!(
+            ",\"sha256\":\"{}\",\"signature\":\"{}\"}}",
+            self.sha256, self.signature
+        );
+        json.extend(beside.as_bytes());
+        json
+    }
+}
+
 /// What anybody may see who has the code of a printed report.
 #[derive(Debug, Clone, Serialize)]
 pub struct VerifyPage {

@@ -46,15 +46,35 @@ async fn step(tx: &mut Tx, study_uid: &str, command: &Command, by: &By) -> Resul
     };
     // Saving again and again is one act of writing.
     if !(matches!(command, Command::Save(_)) && before.state == State::Draft) {
-        log(tx, study_uid, after.updated_at, command.as_str(), &by.user, by.institution, reason).await?;
+        log(
+            tx,
+            study_uid,
+            after.updated_at,
+            command.as_str(),
+            &by.user,
+            by.institution,
+            reason,
+        )
+        .await?;
     }
     Ok(after)
 }
 
-async fn done(reading: &Reading, actor: &Actor, access_institution: InstitutionId, study_uid: &str) -> Result<ReportView> {
+async fn done(
+    reading: &Reading,
+    actor: &Actor,
+    access_institution: InstitutionId,
+    study_uid: &str,
+) -> Result<ReportView> {
     let view = report_unaudited(reading, actor, study_uid).await?;
     let data = serde_json::json!({"status": view.status, "version": view.current_version});
-    publish(reading, Kind::Report, study_uid, &[access_institution, actor.institution_id()], data);
+    publish(
+        reading,
+        Kind::Report,
+        study_uid,
+        &[access_institution, actor.institution_id()],
+        data,
+    );
     Ok(view)
 }
 
@@ -100,7 +120,11 @@ fn check_revision(kept: &Record, if_match: Option<&str>) -> Result<()> {
         Some("*") => kept.revision > 0,
         Some(given) => given.split(',').any(|t| t.trim().trim_start_matches("W/") == tag),
     };
-    if fits { Ok(()) } else { Err(ReadingError::PreconditionFailed { etag: tag }) }
+    if fits {
+        Ok(())
+    } else {
+        Err(ReadingError::PreconditionFailed { etag: tag })
+    }
 }
 
 /// Hands the report to the reviewer and ends the writer's lease.
@@ -116,9 +140,22 @@ pub async fn submit(reading: &Reading, actor: &Actor, study_uid: &str) -> Result
 ///
 /// # Errors
 /// `Held`, `Conflict`, `Invalid` without a reason, and as the policy says.
-pub async fn give_back(reading: &Reading, actor: &Actor, study_uid: &str, reason: &str) -> Result<ReportView> {
+pub async fn give_back(
+    reading: &Reading,
+    actor: &Actor,
+    study_uid: &str,
+    reason: &str,
+) -> Result<ReportView> {
     let access = prepare(reading, actor, Action::SignReport, study_uid).await?;
-    simple(reading, actor, access, Command::Return { reason: reason.to_owned() }).await
+    simple(
+        reading,
+        actor,
+        access,
+        Command::Return {
+            reason: reason.to_owned(),
+        },
+    )
+    .await
 }
 
 async fn simple(reading: &Reading, actor: &Actor, access: Access, command: Command) -> Result<ReportView> {
@@ -158,7 +195,11 @@ pub async fn amend(
 ) -> Result<ReportView> {
     let access = prepare(reading, actor, Action::AmendReport, study_uid).await?;
     let kind = VersionKind::parse_amendment(kind).ok_or_else(|| {
-        ReadingError::invalid("kind", "应为 addendum、correction 或 revocation", "must be addendum, correction or revocation")
+        ReadingError::invalid(
+            "kind",
+            "应为 addendum、correction 或 revocation",
+            "must be addendum, correction or revocation",
+        )
     })?;
     issue(reading, actor, access, Command::Amend { kind, text, reason }).await
 }

@@ -102,15 +102,23 @@ impl VersionKind {
     /// The kinds that a user can ask for.
     #[must_use]
     pub fn parse_amendment(text: &str) -> Option<VersionKind> {
-        [VersionKind::Addendum, VersionKind::Correction, VersionKind::Revocation]
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
+        [
+            VersionKind::Addendum,
+            VersionKind::Correction,
+            VersionKind::Revocation,
+        ]
+        .into_iter()
+        .find(|kind| kind.as_str() == text)
     }
 
     /// Reads the word back, `original` too.
     #[must_use]
     pub fn parse(text: &str) -> Option<VersionKind> {
-        if text == "original" { Some(VersionKind::Original) } else { Self::parse_amendment(text) }
+        if text == "original" {
+            Some(VersionKind::Original)
+        } else {
+            Self::parse_amendment(text)
+        }
     }
 }
 
@@ -138,16 +146,36 @@ impl ReportText {
     fn check(&self) -> Result<()> {
         let too_long = |text: &str| text.chars().count() > TEXT_CHARS_MAX;
         if too_long(&self.findings) {
-            return Err(ReadingError::invalid("findings", "超过 20000 字", "longer than 20,000 characters"));
+            return Err(ReadingError::invalid(
+                "findings",
+                "超过 20000 字",
+                "longer than 20,000 characters",
+            ));
         }
         if too_long(&self.impression) {
-            return Err(ReadingError::invalid("impression", "超过 20000 字", "longer than 20,000 characters"));
+            return Err(ReadingError::invalid(
+                "impression",
+                "超过 20000 字",
+                "longer than 20,000 characters",
+            ));
         }
         if self.technique.as_deref().is_some_and(too_long) {
-            return Err(ReadingError::invalid("technique", "超过 20000 字", "longer than 20,000 characters"));
+            return Err(ReadingError::invalid(
+                "technique",
+                "超过 20000 字",
+                "longer than 20,000 characters",
+            ));
         }
-        if self.structured.as_ref().is_some_and(|v| v.to_string().len() > STRUCTURED_BYTES_MAX) {
-            return Err(ReadingError::invalid("structured", "超过 64 KiB", "larger than 64 KiB"));
+        if self
+            .structured
+            .as_ref()
+            .is_some_and(|v| v.to_string().len() > STRUCTURED_BYTES_MAX)
+        {
+            return Err(ReadingError::invalid(
+                "structured",
+                "超过 64 KiB",
+                "larger than 64 KiB",
+            ));
         }
         Ok(())
     }
@@ -304,7 +332,10 @@ impl Record {
             ));
         }
         if self.author.as_deref() != Some(user) {
-            return Err(ReadingError::conflict("只有书写者可以提交", "Only its writer can submit it"));
+            return Err(ReadingError::conflict(
+                "只有书写者可以提交",
+                "Only its writer can submit it",
+            ));
         }
         if self.text.findings.trim().is_empty() || self.text.impression.trim().is_empty() {
             return Err(ReadingError::conflict(
@@ -319,11 +350,18 @@ impl Record {
 
     fn give_back(&mut self, reason: &str, user: &str) -> Result<()> {
         if self.state != State::Submitted {
-            return Err(ReadingError::conflict("只有待审核的报告可以退回", "Only a submitted report can be returned"));
+            return Err(ReadingError::conflict(
+                "只有待审核的报告可以退回",
+                "Only a submitted report can be returned",
+            ));
         }
         let reason = reason.trim();
         if reason.is_empty() || reason.chars().count() > REASON_CHARS_MAX {
-            return Err(ReadingError::invalid("reason", "退回要写明原因，500 字以内", "a reason of 1 to 500 characters is needed"));
+            return Err(ReadingError::invalid(
+                "reason",
+                "退回要写明原因，500 字以内",
+                "a reason of 1 to 500 characters is needed",
+            ));
         }
         self.state = State::Returned;
         self.returned = Some((reason.to_owned(), user.to_owned()));
@@ -332,7 +370,10 @@ impl Record {
 
     fn sign(&mut self, user: &str, now: i64, double_signature: bool) -> Result<()> {
         if self.state != State::Submitted {
-            return Err(ReadingError::conflict("只有待审核的报告可以签发", "Only a submitted report can be signed"));
+            return Err(ReadingError::conflict(
+                "只有待审核的报告可以签发",
+                "Only a submitted report can be signed",
+            ));
         }
         if double_signature && self.author.as_deref() == Some(user) {
             return Err(ReadingError::conflict(
@@ -355,16 +396,32 @@ impl Record {
             ));
         }
         if kind == VersionKind::Original {
-            return Err(ReadingError::invalid("kind", "应为补充、更正或撤回", "must be addendum, correction or revocation"));
+            return Err(ReadingError::invalid(
+                "kind",
+                "应为补充、更正或撤回",
+                "must be addendum, correction or revocation",
+            ));
         }
         if text.trim().is_empty() || text.chars().count() > TEXT_CHARS_MAX {
-            return Err(ReadingError::invalid("text", "内容为 1 到 20000 字", "a text of 1 to 20,000 characters is needed"));
+            return Err(ReadingError::invalid(
+                "text",
+                "内容为 1 到 20000 字",
+                "a text of 1 to 20,000 characters is needed",
+            ));
         }
         let reason = reason.map(str::trim).unwrap_or_default();
         if (reason.is_empty() && kind != VersionKind::Addendum) || reason.chars().count() > REASON_CHARS_MAX {
-            return Err(ReadingError::invalid("reason", "更正或撤回要写明原因，500 字以内", "a reason of 1 to 500 characters is needed"));
+            return Err(ReadingError::invalid(
+                "reason",
+                "更正或撤回要写明原因，500 字以内",
+                "a reason of 1 to 500 characters is needed",
+            ));
         }
-        self.state = if kind == VersionKind::Revocation { State::Revoked } else { State::Amended };
+        self.state = if kind == VersionKind::Revocation {
+            State::Revoked
+        } else {
+            State::Amended
+        };
         Ok(())
     }
 }

@@ -28,7 +28,9 @@ pub(crate) fn etag(revision: i64) -> String {
 }
 
 pub(super) fn read(row: &Row) -> Result<Record> {
-    let structured = row.opt_text("structured")?.and_then(|text| serde_json::from_str(&text).ok());
+    let structured = row
+        .opt_text("structured")?
+        .and_then(|text| serde_json::from_str(&text).ok());
     Ok(Record {
         state: State::parse(&row.text("state")?).unwrap_or(State::None),
         revision: row.int("revision")?,
@@ -79,7 +81,10 @@ pub(super) async fn keep(tx: &mut Tx, study_uid: &str, record: &Record) -> Resul
         record.signed_at
     ];
     if tx.execute(sql::KEEP, row).await? == 0 {
-        return Err(ReadingError::conflict("报告刚被他人改动，请刷新后再试", "The report was changed at the same moment; reload and try again"));
+        return Err(ReadingError::conflict(
+            "报告刚被他人改动，请刷新后再试",
+            "The report was changed at the same moment; reload and try again",
+        ));
     }
     let item = params![
         study_uid,
@@ -118,5 +123,11 @@ pub(crate) async fn log(
     institution: archive::InstitutionId,
     reason: Option<&str>,
 ) -> Result<()> {
-    Ok(tx.execute(sql::EVENT, params![study_uid, at, kind, user, institution, reason]).await.map(drop)?)
+    Ok(tx
+        .execute(
+            sql::EVENT,
+            params![study_uid, at, kind, user, institution, reason],
+        )
+        .await
+        .map(drop)?)
 }

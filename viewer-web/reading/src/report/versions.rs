@@ -3,7 +3,6 @@
 use archive::db::{Row, Tx};
 use archive::{UnixMicros, params};
 use serde::Serialize;
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::document::{Amendment, Document, EvidenceSeries, HrMark, PatientPart, SignedVersion, VerifyPage};
@@ -11,7 +10,7 @@ use super::state::{Command, Record, VersionKind};
 use crate::access::{Action, guard};
 use crate::account::InstitutionView;
 use crate::actor::{Actor, Person};
-use crate::context::{StudyContext, context_sql};
+use crate::context::StudyContext;
 use crate::error::{ReadingError, Result};
 use crate::identity;
 use crate::recognition;
@@ -30,7 +29,7 @@ const CODE_CHARS: usize = 16;
 
 archive::statements! {
     mod sql {
-        CONTEXT = context_sql!("FROM study s JOIN patient p ON p.id = s.patient_id LEFT JOIN exam_order o ON o.id = s.order_id WHERE s.study_uid = $1");
+        CONTEXT = crate::context::context_sql!("FROM study s JOIN patient p ON p.id = s.patient_id LEFT JOIN exam_order o ON o.id = s.order_id WHERE s.study_uid = $1");
         EVIDENCE = "SELECT e.series_uid, i.sop_class_uid, i.sop_instance_uid FROM series e JOIN instance i ON i.series_id = e.id WHERE e.study_id = $1 ORDER BY e.id, i.id LIMIT $2";
         INSERT = "INSERT INTO report_version (study_uid, version, kind, canonical, sha256, signature, key_id, verify_code, author, signer, signed_at, predecessor, evidence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
         LIST = "SELECT version, kind, signed_at, author, signer, predecessor, sha256 FROM report_version WHERE study_uid = $1 ORDER BY version";
@@ -57,12 +56,21 @@ pub(super) async fn frame(reading: &Reading, actor: &Actor, study: &StudyFacts) 
     let db = reading.archive().db();
     let context = StudyContext::read(&db.fetch_one(sql::CONTEXT, params![&study.study_uid]).await?)?;
     let mut evidence: Vec<EvidenceSeries> = Vec::new();
-    for row in db.fetch_all(sql::EVIDENCE, params![study.id, EVIDENCE_INSTANCES_MAX]).await? {
+    for row in db
+        .fetch_all(sql::EVIDENCE, params![study.id, EVIDENCE_INSTANCES_MAX])
+        .await?
+    {
         let series_uid = row.text("series_uid")?;
         let instance = (row.text("sop_class_uid")?, row.text("sop_instance_uid")?);
-        match evidence.last_mut().filter(|series| series.series_uid == series_uid) {
+        match evidence
+            .last_mut()
+            .filter(|series| series.series_uid == series_uid)
+        {
             Some(series) => series.instances.push(instance),
-            None => evidence.push(EvidenceSeries { series_uid, instances: vec![instance] }),
+            None => evidence.push(EvidenceSeries {
+                series_uid,
+                instances: vec![instance],
+            }),
         }
     }
     Ok(Frame {
@@ -82,7 +90,11 @@ fn verify_code() -> Result<String> {
         for byte in crate::secret::random::<CODE_CHARS>()? {
             // Bytes beyond a whole multiple of the alphabet would favour its first letters.
             if byte < 248 && code.len() < CODE_CHARS {
-                code.extend(CODE_LETTERS.get(usize::from(byte) % CODE_LETTERS.len()).map(|b| char::from(*b)));
+                code.extend(
+                    CODE_LETTERS
+                        .get(usize::from(byte) % CODE_LETTERS.len())
+                        .map(|b| char::from(*b)),
+                );
             }
         }
     }
@@ -92,7 +104,10 @@ fn verify_code() -> Result<String> {
 async fn person(tx: &mut Tx, user: &str) -> Result<Person> {
     let row = tx.fetch_optional(sql::NAME, params![user]).await?;
     let display_name = row.map_or_else(|| Ok(user.to_owned()), |r| r.text("display_name"))?;
-    Ok(Person { user: user.to_owned(), display_name })
+    Ok(Person {
+        user: user.to_owned(),
+        display_name,
+    })
 }
 
 /// Writes the next version of `record` after `command` and signs it.
@@ -111,7 +126,9 @@ pub(super) async fn compose(
     let author = person(tx, record.author.as_deref().unwrap_or_default()).await?;
     let document = document(frame, record, command, author, before.as_ref(), signer.key_id());
     let (document, evidence) = document?;
-    let canonical = crate::canonical::to_bytes(&serde_json::to_value(&document).map_err(|_| ReadingError::Internal("document"))?)?;
+    let canonical = crate::canonical::to_bytes(
+        &serde_json::to_value(&document).map_err(|_| ReadingError::Internal("document"))?,
+    )?;
     Ok(SignedVersion {
         sha256: hex::encode(Sha256::digest(&canonical)),
         signature: signer.sign(&canonical),
@@ -129,17 +146,36 @@ fn document(
     before: Option<&SignedVersion>,
     key_id: &str,
 ) -> Result<(Document, Vec<EvidenceSeries>)> {
-    let Frame { context, institution, reading_institution, signer, hr_mark, evidence, verify_code } = frame;
+    let Frame {
+        context,
+        institution,
+        reading_institution,
+        signer,
+        hr_mark,
+        evidence,
+        verify_code,
+    } = frame;
     let signed_at = UnixMicros(record.updated_at).to_iso8601();
     let first = before.map(|b| &b.document);
     let mut amendments = first.map(|d| d.amendments.clone()).unwrap_or_default();
     let (kind, text, reason) = match command {
-        Command::Amend { kind, text, reason } => (*kind, Some(text.trim().to_owned()), reason.clone().map(|r| r.trim().to_owned())),
+        Command::Amend { kind, text, reason } => (
+            *kind,
+            Some(text.trim().to_owned()),
+            reason.clone().map(|r| r.trim().to_owned()),
+        ),
         _ => (VersionKind::Original, None, None),
     };
     if let Some(text) = &text {
         let (text, reason, signer) = (text.clone(), reason.clone(), signer.clone());
-        amendments.push(Amendment { version: record.versions, kind, text, reason, signer, signed_at: signed_at.clone() });
+        amendments.push(Amendment {
+            version: record.versions,
+            kind,
+            text,
+            reason,
+            signer,
+            signed_at: signed_at.clone(),
+        });
     }
     let evidence_bytes = serde_json::to_vec(&evidence).map_err(|_| ReadingError::Internal("evidence"))?;
     let document = Document {
@@ -221,8 +257,16 @@ pub(super) async fn insert(tx: &mut Tx, version: &SignedVersion) -> Result<()> {
 
 /// Puts the mark on the study's row, for lists and candidates.
 pub(super) async fn mark_item(tx: &mut Tx, study_uid: &str, mark: Option<&HrMark>) -> Result<()> {
-    let until = mark.and_then(|m| m.valid_until.as_deref()).and_then(UnixMicros::parse_iso8601);
-    Ok(tx.execute(sql::MARK, params![study_uid, mark.map(|m| m.scope.as_str()), until]).await.map(drop)?)
+    let until = mark
+        .and_then(|m| m.valid_until.as_deref())
+        .and_then(UnixMicros::parse_iso8601);
+    Ok(tx
+        .execute(
+            sql::MARK,
+            params![study_uid, mark.map(|m| m.scope.as_str()), until],
+        )
+        .await
+        .map(drop)?)
 }
 
 fn read(row: &Row) -> Result<SignedVersion> {
@@ -250,18 +294,25 @@ pub(crate) async fn load(reading: &Reading, study_uid: &str, version: Option<u32
     };
     let version = read(&row.ok_or_else(none)?)?;
     if hex::encode(Sha256::digest(&version.canonical)) != version.sha256 {
-        return Err(archive::ArchiveError::Corrupt("a report version differs from its digest".to_owned()).into());
+        return Err(
+            archive::ArchiveError::Corrupt("a report version differs from its digest".to_owned()).into(),
+        );
     }
     Ok(version)
 }
 
-/// The latest version for an export, audited as one.
+/// A version for an export, the latest without a number; audited as an export.
 ///
 /// # Errors
 /// `NotFound` before signing, and as the policy says.
-pub(crate) async fn latest_for(reading: &Reading, actor: &Actor, study_uid: &str) -> Result<SignedVersion> {
+pub async fn export(
+    reading: &Reading,
+    actor: &Actor,
+    study_uid: &str,
+    version: Option<u32>,
+) -> Result<SignedVersion> {
     guard(reading, actor, Action::ExportReport, study_uid).await?;
-    load(reading, study_uid, None).await
+    load(reading, study_uid, version).await
 }
 
 /// One line of the list of versions.
@@ -290,7 +341,12 @@ pub struct VersionLine {
 pub async fn versions(reading: &Reading, actor: &Actor, study_uid: &str) -> Result<Vec<VersionLine>> {
     guard(reading, actor, Action::ViewReport, study_uid).await?;
     let mut lines = Vec::new();
-    for row in reading.archive().db().fetch_all(sql::LIST, params![study_uid]).await? {
+    for row in reading
+        .archive()
+        .db()
+        .fetch_all(sql::LIST, params![study_uid])
+        .await?
+    {
         lines.push(VersionLine {
             version: row.int("version")?,
             kind: row.text("kind")?,
@@ -308,15 +364,14 @@ pub async fn versions(reading: &Reading, actor: &Actor, study_uid: &str) -> Resu
 ///
 /// # Errors
 /// `NotFound`, and as the policy says.
-pub async fn version_json(reading: &Reading, actor: &Actor, study_uid: &str, version: u32) -> Result<Vec<u8>> {
+pub async fn version_json(
+    reading: &Reading,
+    actor: &Actor,
+    study_uid: &str,
+    version: u32,
+) -> Result<Vec<u8>> {
     guard(reading, actor, Action::ViewReport, study_uid).await?;
-    let kept = load(reading, study_uid, Some(version)).await?;
-    let mut value: Value = serde_json::from_slice(&kept.canonical).map_err(|_| ReadingError::Internal("document"))?;
-    if let Value::Object(members) = &mut value {
-        members.insert("sha256".to_owned(), kept.sha256.into());
-        members.insert("signature".to_owned(), kept.signature.into());
-    }
-    crate::canonical::to_bytes(&value)
+    Ok(load(reading, study_uid, Some(version)).await?.to_json())
 }
 
 /// What the page behind the code of a printed report shows; nobody has to log in for it.
@@ -324,12 +379,21 @@ pub async fn version_json(reading: &Reading, actor: &Actor, study_uid: &str, ver
 /// # Errors
 /// `NotFound` for a code that was never issued.
 pub async fn verify_page(reading: &Reading, code: &str) -> Result<VerifyPage> {
-    let code: String = code.chars().filter(|c| *c != '-' && !c.is_whitespace()).collect::<String>().to_ascii_uppercase();
+    let code: String = code
+        .chars()
+        .filter(|c| *c != '-' && !c.is_whitespace())
+        .collect::<String>()
+        .to_ascii_uppercase();
     let unknown = || ReadingError::not_found("没有这个验证码", "There is no such code");
     if code.len() != CODE_CHARS {
         return Err(unknown());
     }
-    let row = reading.archive().db().fetch_optional(sql::BY_CODE, params![code]).await?.ok_or_else(unknown)?;
+    let row = reading
+        .archive()
+        .db()
+        .fetch_optional(sql::BY_CODE, params![code])
+        .await?
+        .ok_or_else(unknown)?;
     let kept = read(&row)?;
     let latest = load(reading, &row.text("study_uid")?, None).await?.document;
     let key = row.opt_text("public_key")?.unwrap_or_default();

@@ -78,18 +78,29 @@ pub async fn report(reading: &Reading, actor: &Actor, study_uid: &str) -> Result
 }
 
 /// As [`report`], after a step that was audited already.
-pub(super) async fn report_unaudited(reading: &Reading, actor: &Actor, study_uid: &str) -> Result<ReportView> {
+pub(super) async fn report_unaudited(
+    reading: &Reading,
+    actor: &Actor,
+    study_uid: &str,
+) -> Result<ReportView> {
     let db = reading.archive().db();
     let row = db.fetch_optional(store::LOAD, params![study_uid]).await?;
     let record = row.map_or_else(|| Ok(Record::default()), |row| store::read(&row))?;
-    let subject = crate::access::load_subject(reading, actor.institution_id(), study_uid).await?.unwrap_or(Subject::STRANGE);
+    let subject = crate::access::load_subject(reading, actor.institution_id(), study_uid)
+        .await?
+        .unwrap_or(Subject::STRANGE);
     let sees_draft = decide(actor.roles, Action::ViewDraft, &subject).allowed();
     if !sees_draft && !record.state.is_issued() {
         return Ok(hidden(study_uid, record.state));
     }
     let writes = decide(actor.roles, Action::WriteReport, &subject).allowed()
         && matches!(record.state, State::None | State::Draft | State::Returned);
-    let other = db.fetch_optional(sql::OTHER_HOLDER, params![study_uid, UnixMicros::now(), &actor.user]).await?;
+    let other = db
+        .fetch_optional(
+            sql::OTHER_HOLDER,
+            params![study_uid, UnixMicros::now(), &actor.user],
+        )
+        .await?;
     let iso = |t: Option<i64>| t.map(|t| UnixMicros(t).to_iso8601());
     let (reason, returned_by) = record.returned.clone().filter(|_| sees_draft).unzip();
     let returned_by = reading.person_opt(returned_by.as_deref()).await?;

@@ -23,15 +23,27 @@ pub fn percentile(values: &mut [f64], share: f64) -> Option<f64> {
 /// `part / whole` between 0 and 1; 0 when there is no whole, so that a page always has a number.
 #[must_use]
 pub fn rate(part: i64, whole: i64) -> f64 {
-    if whole > 0 { part as f64 / whole as f64 } else { 0.0 }
+    if whole > 0 {
+        part as f64 / whole as f64
+    } else {
+        0.0
+    }
 }
 
 /// One field of a CSV line (RFC 4180); a leading formula character is defused for spreadsheets.
 #[must_use]
 pub fn csv_field(text: &str) -> String {
     let risky = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if risky { format!("'{text}") } else { text.to_owned() };
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    let text = if risky {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    };
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]
@@ -47,7 +59,11 @@ mod tests {
         check(&[], None, None);
         check(&[7.0], Some(7.0), Some(7.0));
         check(&[4.0, 1.0], Some(2.5), Some(4.0));
-        check(&[10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0], Some(5.5), Some(9.0));
+        check(
+            &[10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0],
+            Some(5.5),
+            Some(9.0),
+        );
         check(&[3.0, 1.0, 2.0], Some(2.0), Some(3.0));
     }
 

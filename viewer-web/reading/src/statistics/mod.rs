@@ -9,6 +9,8 @@ use archive::params;
 use serde::Serialize;
 
 pub use figures::{csv_field, median, percentile, rate};
+#[cfg(test)]
+pub(crate) use weekly::sql as weekly_sql;
 pub use weekly::weekly_csv;
 
 use crate::access::{Action, guard_global};
@@ -48,7 +50,10 @@ pub struct Period {
 
 impl Period {
     /// All times.
-    pub const ALWAYS: Period = Period { from: 0, to: i64::MAX };
+    pub const ALWAYS: Period = Period {
+        from: 0,
+        to: i64::MAX,
+    };
 
     /// Reads `from` and `to`, ISO 8601 or dates.
     ///
@@ -56,9 +61,13 @@ impl Period {
     /// `Invalid`.
     pub fn parse(from: Option<&str>, to: Option<&str>) -> Result<Period> {
         let read = |field, text: Option<&str>, otherwise| {
-            text.filter(|t| !t.is_empty()).map_or(Ok(otherwise), |t| crate::worklist_moment(field, t))
+            text.filter(|t| !t.is_empty())
+                .map_or(Ok(otherwise), |t| crate::worklist_moment(field, t))
         };
-        Ok(Period { from: read("from", from, 0)?, to: read("to", to, i64::MAX)? })
+        Ok(Period {
+            from: read("from", from, 0)?,
+            to: read("to", to, i64::MAX)?,
+        })
     }
 }
 
@@ -83,20 +92,35 @@ pub struct RecognitionFigures {
 /// As the policy says.
 pub async fn recognition(reading: &Reading, actor: &Actor, period: Period) -> Result<RecognitionFigures> {
     guard_global(reading, actor, Action::ReadStatistics).await?;
-    let mut refused_by_reason: BTreeMap<String, i64> =
-        crate::recognition::Reason::ALL.iter().map(|r| (r.code().to_owned(), 0)).collect();
+    let mut refused_by_reason: BTreeMap<String, i64> = crate::recognition::Reason::ALL
+        .iter()
+        .map(|r| (r.code().to_owned(), 0))
+        .collect();
     let (mut recognised, mut refused) = (0, 0);
-    for row in reading.archive().db().fetch_all(sql::DECISIONS, params![period.from, period.to]).await? {
+    for row in reading
+        .archive()
+        .db()
+        .fetch_all(sql::DECISIONS, params![period.from, period.to])
+        .await?
+    {
         let n = row.int("n")?;
         if row.text("decision")? == "recognised" {
             recognised += n;
         } else {
             refused += n;
-            *refused_by_reason.entry(row.opt_text("reason_code")?.unwrap_or_default()).or_default() += n;
+            *refused_by_reason
+                .entry(row.opt_text("reason_code")?.unwrap_or_default())
+                .or_default() += n;
         }
     }
     let eligible = recognised + refused;
-    Ok(RecognitionFigures { recognised, refused, eligible, rate: rate(recognised, eligible), refused_by_reason })
+    Ok(RecognitionFigures {
+        recognised,
+        refused,
+        eligible,
+        rate: rate(recognised, eligible),
+        refused_by_reason,
+    })
 }
 
 /// How fast reports were signed.
@@ -163,7 +187,11 @@ impl Times {
 /// As the policy says.
 pub async fn turnaround(reading: &Reading, actor: &Actor, period: Period) -> Result<TurnaroundFigures> {
     guard_global(reading, actor, Action::ReadStatistics).await?;
-    let rows = reading.archive().db().fetch_all(sql::SIGNED, params![period.from, period.to, SIGNED_ROWS_MAX]).await?;
+    let rows = reading
+        .archive()
+        .db()
+        .fetch_all(sql::SIGNED, params![period.from, period.to, SIGNED_ROWS_MAX])
+        .await?;
     let mut all = Times::default();
     let mut by_class: BTreeMap<i64, Times> = BTreeMap::new();
     let mut by_modality: BTreeMap<String, Times> = BTreeMap::new();
@@ -171,8 +199,14 @@ pub async fn turnaround(reading: &Reading, actor: &Actor, period: Period) -> Res
         let (received, due, signed) = (row.int("received_at")?, row.int("due_at")?, row.int("signed_at")?);
         let (seconds, in_time) = ((signed - received).max(0) as f64 / 1e6, signed <= due);
         all.add(seconds, in_time);
-        by_class.entry(row.int("priority_class")?).or_default().add(seconds, in_time);
-        by_modality.entry(row.text("modality")?).or_default().add(seconds, in_time);
+        by_class
+            .entry(row.int("priority_class")?)
+            .or_default()
+            .add(seconds, in_time);
+        by_modality
+            .entry(row.text("modality")?)
+            .or_default()
+            .add(seconds, in_time);
     }
     let whole = all.line(String::new());
     Ok(TurnaroundFigures {
@@ -180,7 +214,10 @@ pub async fn turnaround(reading: &Reading, actor: &Actor, period: Period) -> Res
         median_s: whole.median_s,
         p90_s: whole.p90_s,
         in_time_rate: whole.in_time_rate,
-        by_priority: by_class.into_iter().map(|(c, t)| t.line(Priority::from_class(c).as_str().to_owned())).collect(),
+        by_priority: by_class
+            .into_iter()
+            .map(|(c, t)| t.line(Priority::from_class(c).as_str().to_owned()))
+            .collect(),
         by_modality: by_modality.into_iter().map(|(m, t)| t.line(m)).collect(),
         truncated: rows.len() as i64 == SIGNED_ROWS_MAX,
     })
@@ -223,16 +260,24 @@ pub async fn load(reading: &Reading, actor: &Actor, period: Period) -> Result<Lo
     let db = reading.archive().db();
     let mut people = BTreeMap::new();
     for row in db.fetch_all(sql::ACCOUNTS, Vec::new()).await? {
-        let institution = InstitutionView { code: row.text("code")?, name: row.text("name_zh")? };
+        let institution = InstitutionView {
+            code: row.text("code")?,
+            name: row.text("name_zh")?,
+        };
         people.insert(row.text("user_name")?, (row.text("display_name")?, institution));
     }
     let mut lines: BTreeMap<String, LoadLine> = BTreeMap::new();
     for row in db.fetch_all(sql::LOAD, params![period.from, period.to]).await? {
         let (user, kind, n) = (row.text("user_name")?, row.text("kind")?, row.int("n")?);
-        let Some((display_name, institution)) = people.get(&user) else { continue };
+        let Some((display_name, institution)) = people.get(&user) else {
+            continue;
+        };
         let line = lines.entry(user.clone()).or_insert_with(|| LoadLine {
             account: user.clone(),
-            person: Person { user: user.clone(), display_name: display_name.clone() },
+            person: Person {
+                user: user.clone(),
+                display_name: display_name.clone(),
+            },
             institution: institution.clone(),
             submitted: 0,
             signed: 0,
@@ -246,7 +291,11 @@ pub async fn load(reading: &Reading, actor: &Actor, period: Period) -> Result<Lo
     }
     let items: Vec<LoadLine> = lines.into_values().collect();
     let sum = |of: fn(&LoadLine) -> i64| items.iter().map(of).sum();
-    Ok(LoadFigures { submitted: sum(|l| l.submitted), signed: sum(|l| l.signed), items })
+    Ok(LoadFigures {
+        submitted: sum(|l| l.submitted),
+        signed: sum(|l| l.signed),
+        items,
+    })
 }
 
 /// Positive findings of one modality.
@@ -310,7 +359,9 @@ pub async fn quality(reading: &Reading, actor: &Actor, period: Period) -> Result
     guard_global(reading, actor, Action::ReadStatistics).await?;
     let db = reading.archive().db();
     let (from, to) = (period.from, period.to);
-    let critical = db.fetch_one(sql::CRITICAL, params![from, to, CRITICAL_NOTIFY_MIN * MINUTE_US]).await?;
+    let critical = db
+        .fetch_one(sql::CRITICAL, params![from, to, CRITICAL_NOTIFY_MIN * MINUTE_US])
+        .await?;
     let raised = critical.int("raised")?;
     let in_time = critical.int("in_time")?;
     let mut events: BTreeMap<String, i64> = BTreeMap::new();
@@ -321,8 +372,13 @@ pub async fn quality(reading: &Reading, actor: &Actor, period: Period) -> Result
     let received = db.fetch_one(sql::RECEIVED, params![from, to]).await?.int("n")?;
     let mut rejected_by_institution = Vec::new();
     for row in db.fetch_all(sql::REJECTED, params![from, to]).await? {
-        let institution = reading.institution(archive::InstitutionId(row.int("institution_id")?)).await?;
-        rejected_by_institution.push(RejectLine { institution: (&institution).into(), rejected: row.int("n")? });
+        let institution = reading
+            .institution(archive::InstitutionId(row.int("institution_id")?))
+            .await?;
+        rejected_by_institution.push(RejectLine {
+            institution: (&institution).into(),
+            rejected: row.int("n")?,
+        });
     }
     let rejected = rejected_by_institution.iter().map(|l| l.rejected).sum();
     let mut positive_by_modality = Vec::new();

@@ -2,8 +2,8 @@
 
 use archive::{UnixMicros, params};
 
-use super::figures::csv_field;
 use super::Period;
+use super::figures::csv_field;
 use crate::access::{Action, guard_global};
 use crate::actor::Actor;
 use crate::context::{LOCAL_OFFSET_US, local_day};
@@ -38,7 +38,10 @@ archive::statements! {
 pub fn week_of(moment: i64) -> Period {
     let local = moment + LOCAL_OFFSET_US - FIRST_MONDAY_US;
     let from = local - local.rem_euclid(7 * DAY_US) + FIRST_MONDAY_US - LOCAL_OFFSET_US;
-    Period { from, to: from + 7 * DAY_US }
+    Period {
+        from,
+        to: from + 7 * DAY_US,
+    }
 }
 
 /// The form as CSV with a header, UTF-8 with a byte order mark. Without `period` it is the running week.
@@ -48,14 +51,35 @@ pub fn week_of(moment: i64) -> Period {
 pub async fn weekly_csv(reading: &Reading, actor: &Actor, period: Option<Period>) -> Result<String> {
     guard_global(reading, actor, Action::ReadStatistics).await?;
     let period = period.unwrap_or_else(|| week_of(UnixMicros::now().0));
-    let mut csv = format!("{BOM}周起,周止,机构代码,机构名称,影像检查数,心电检查数,签发报告数,按时签发数,阳性数,危急值数,质控退回数,互认采用数,互认不采用数\r\n");
+    let mut csv = format!(
+        "{BOM}周起,周止,机构代码,机构名称,影像检查数,心电检查数,签发报告数,按时签发数,阳性数,危急值数,质控退回数,互认采用数,互认不采用数\r\n"
+    );
     let day = |t: i64| to_iso_date(&local_day(t));
-    let shown_to = period.to.min(i64::MAX - LOCAL_OFFSET_US).saturating_sub(1).min(UnixMicros::now().0.max(period.from) + 7 * DAY_US);
+    let shown_to = period
+        .to
+        .min(i64::MAX - LOCAL_OFFSET_US)
+        .saturating_sub(1)
+        .min(UnixMicros::now().0.max(period.from) + 7 * DAY_US);
     let days = [day(period.from), day(shown_to)];
-    for row in reading.archive().db().fetch_all(sql::WEEK, params![period.from, period.to]).await? {
+    for row in reading
+        .archive()
+        .db()
+        .fetch_all(sql::WEEK, params![period.from, period.to])
+        .await?
+    {
         let mut fields = days.to_vec();
         fields.extend([csv_field(&row.text("code")?), csv_field(&row.text("name_zh")?)]);
-        for name in ["imaging", "ecg", "signed", "in_time", "positive", "critical", "rejected", "recognised", "refused"] {
+        for name in [
+            "imaging",
+            "ecg",
+            "signed",
+            "in_time",
+            "positive",
+            "critical",
+            "rejected",
+            "recognised",
+            "refused",
+        ] {
             fields.push(row.int(name)?.to_string());
         }
         csv.push_str(&fields.join(","));

@@ -74,7 +74,11 @@ impl WorklistFilter {
     /// Whether issued reports are wanted: they are ordered by their signature.
     pub(super) fn shows_done(&self) -> bool {
         self.tab == Some(Tab::Done)
-            || (!self.status.is_empty() && self.status.iter().all(|s| matches!(s.as_str(), "signed" | "amended" | "revoked")))
+            || (!self.status.is_empty()
+                && self
+                    .status
+                    .iter()
+                    .all(|s| matches!(s.as_str(), "signed" | "amended" | "revoked")))
     }
 }
 
@@ -98,11 +102,16 @@ impl Where {
 
     /// What the actor may see. Nothing else ever leaves the index, so counts do not leak either.
     pub(super) fn scope(actor: &Actor, now: i64) -> Where {
-        let mut w = Where { text: String::new(), params: Vec::new() };
+        let mut w = Where {
+            text: String::new(),
+            params: Vec::new(),
+        };
         let me = w.add(actor.institution_id());
         if actor.is_reader() {
             let at = w.add(now);
-            let images = actor.roles.has_any(&[Role::RadiologyWriter, Role::RadiologyReviewer]);
+            let images = actor
+                .roles
+                .has_any(&[Role::RadiologyWriter, Role::RadiologyReviewer]);
             let ecg = actor.roles.has_any(&[Role::EcgWriter, Role::EcgReviewer]);
             w.text = format!(
                 "i.institution_id IN (SELECT a.sender_id FROM reading_agreement a WHERE a.reader_id = ${me} \
@@ -123,9 +132,17 @@ impl Where {
     pub(super) fn narrow(&mut self, actor: &Actor, filter: &WorklistFilter, now: i64) -> Result<()> {
         self.tab(actor, filter, now);
         if !filter.status.is_empty() {
-            let marks: Vec<String> = filter.status.iter().map(|s| format!("${}", self.add(s.as_str()))).collect();
+            let marks: Vec<String> = filter
+                .status
+                .iter()
+                .map(|s| format!("${}", self.add(s.as_str())))
+                .collect();
             // A study still arriving has the status `received` on the page and waits to be written.
-            let arriving = if filter.status.iter().any(|s| s == "received") { " OR s.state = 'receiving'" } else { "" };
+            let arriving = if filter.status.iter().any(|s| s == "received") {
+                " OR s.state = 'receiving'"
+            } else {
+                ""
+            };
             self.and(&format!("(i.status IN ({}){arriving})", marks.join(", ")));
         } else if filter.tab.is_none() {
             self.and("i.open = 1");
@@ -136,7 +153,9 @@ impl Where {
         }
         if let Some(code) = &filter.institution {
             let n = self.add(code.as_str());
-            self.and(&format!("i.institution_id IN (SELECT id FROM institution WHERE code = ${n})"));
+            self.and(&format!(
+                "i.institution_id IN (SELECT id FROM institution WHERE code = ${n})"
+            ));
         }
         if let Some(priority) = filter.priority {
             let n = self.add(priority.class());
@@ -184,7 +203,11 @@ impl Where {
 
     fn search(&mut self, q: &str) -> Result<()> {
         if q.chars().count() > SEARCH_CHARS_MAX {
-            return Err(ReadingError::invalid("q", "超过 64 字", "longer than 64 characters"));
+            return Err(ReadingError::invalid(
+                "q",
+                "超过 64 字",
+                "longer than 64 characters",
+            ));
         }
         let key = archive::name::search_key(q);
         let escaped = key.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
@@ -203,10 +226,14 @@ impl Where {
         let uid = self.add(cursor.study_uid);
         let time = self.add(cursor.time);
         if done {
-            self.and(&format!("(i.signed_at < ${time} OR (i.signed_at = ${time} AND i.study_uid > ${uid}))"));
+            self.and(&format!(
+                "(i.signed_at < ${time} OR (i.signed_at = ${time} AND i.study_uid > ${uid}))"
+            ));
         } else {
             let class = self.add(cursor.class);
-            self.and(&format!("(i.priority_class, i.due_at, i.study_uid) > (${class}, ${time}, ${uid})"));
+            self.and(&format!(
+                "(i.priority_class, i.due_at, i.study_uid) > (${class}, ${time}, ${uid})"
+            ));
         }
         Ok(())
     }
@@ -224,23 +251,38 @@ impl Cursor {
     pub(super) fn after(row: &Row, done: bool) -> Result<Cursor> {
         Ok(Cursor {
             class: row.int("i_class")?,
-            time: if done { row.opt_int("i_signed")?.unwrap_or(0) } else { row.int("i_due")? },
+            time: if done {
+                row.opt_int("i_signed")?.unwrap_or(0)
+            } else {
+                row.int("i_due")?
+            },
             study_uid: row.text("s_uid")?,
             done,
         })
     }
 
     pub(super) fn to_text(&self) -> String {
-        let head = if self.done { "d".to_owned() } else { self.class.to_string() };
+        let head = if self.done {
+            "d".to_owned()
+        } else {
+            self.class.to_string()
+        };
         format!("{head}-{}-{}", self.time, self.study_uid)
     }
 
     fn parse(text: &str, done: bool) -> Result<Cursor> {
-        let wrong = || ReadingError::invalid("cursor", "请用上一页给出的值", "use the one of the page before");
+        let wrong =
+            || ReadingError::invalid("cursor", "请用上一页给出的值", "use the one of the page before");
         let mut parts = text.splitn(3, '-');
         let (head, time, uid) = (parts.next(), parts.next(), parts.next());
-        let (Some(head), Some(time), Some(uid)) = (head, time, uid) else { return Err(wrong()) };
-        let class = if done { (head == "d").then_some(0) } else { head.parse().ok() };
+        let (Some(head), Some(time), Some(uid)) = (head, time, uid) else {
+            return Err(wrong());
+        };
+        let class = if done {
+            (head == "d").then_some(0)
+        } else {
+            head.parse().ok()
+        };
         Ok(Cursor {
             class: class.ok_or_else(wrong)?,
             time: time.parse().map_err(|_| wrong())?,
@@ -255,7 +297,13 @@ impl Cursor {
 /// # Errors
 /// `Invalid` when it is neither.
 pub(crate) fn moment(field: &'static str, text: &str) -> Result<i64> {
-    let wrong = || ReadingError::invalid(field, "应为日期或 ISO 8601 时间", "must be a date or an ISO 8601 time");
+    let wrong = || {
+        ReadingError::invalid(
+            field,
+            "应为日期或 ISO 8601 时间",
+            "must be a date or an ISO 8601 time",
+        )
+    };
     UnixMicros::parse_iso8601(text).map(|t| t.0).ok_or_else(wrong)
 }
 
@@ -265,7 +313,12 @@ mod tests {
 
     #[test]
     fn a_cursor_goes_back_and_forth_and_a_strange_one_is_refused() {
-        let cursor = Cursor { class: 2, time: -5, study_uid: "1.2.3".into(), done: false };
+        let cursor = Cursor {
+            class: 2,
+            time: -5,
+            study_uid: "1.2.3".into(),
+            done: false,
+        };
         assert_eq!(cursor.to_text(), "2--5-1.2.3");
         for bad in ["", "2", "2-3", "x-3-1.2", "d-3-1.2", "2-y-1.2"] {
             assert!(Cursor::parse(bad, false).is_err(), "{bad}");

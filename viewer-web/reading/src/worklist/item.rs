@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::account::InstitutionView;
 use crate::actor::{Actor, Person};
-use crate::context::{PatientView, StudyContext, context_sql};
+use crate::context::{PatientView, StudyContext};
 use crate::error::Result;
 use crate::goals::Priority;
 use crate::service::Reading;
@@ -48,7 +48,10 @@ pub struct CriticalCount {
 
 /// One line of the worklist.
 #[derive(Debug, Clone, Serialize)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own on the page")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own on the page"
+)]
 pub struct WorklistItem {
     /// Study Instance UID.
     pub study_uid: String,
@@ -116,7 +119,7 @@ pub struct WorklistItem {
 
 archive::statements! {
     mod sql {
-        ITEMS = context_sql!(", i.kind AS i_kind, i.priority_class AS i_class, i.due_at AS i_due, i.status AS i_status, i.author AS i_author, i.signer AS i_signer, i.positive AS i_positive, i.critical_open AS i_critical, i.signed_at AS i_signed, s.has_waveform AS s_waveform, \
+        ITEMS = crate::context::context_sql!(", i.kind AS i_kind, i.priority_class AS i_class, i.due_at AS i_due, i.status AS i_status, i.author AS i_author, i.signer AS i_signer, i.positive AS i_positive, i.critical_open AS i_critical, i.signed_at AS i_signed, s.has_waveform AS s_waveform, \
             c.user_name AS c_user, c.since_at AS c_since, c.until_at AS c_until, \
             (SELECT COUNT(*) FROM patient q JOIN study t ON t.patient_id = q.id WHERE q.person_id = p.person_id AND t.id <> s.id) AS priors \
             FROM reading_item i JOIN study s ON s.study_uid = i.study_uid JOIN patient p ON p.id = s.patient_id \
@@ -141,26 +144,27 @@ pub(crate) async fn enrich(reading: &Reading, actor: &Actor, row: &Row, now: i64
     let institution = InstitutionView::from(&reading.institution(study.institution_id).await?);
     let signed_at = row.opt_int("i_signed")?;
     let due_at = row.int("i_due")?;
-    let claimed_by = match (row.opt_text("c_user")?, row.opt_int("c_until")?) {
-        (Some(user), Some(until)) if until > now => Some(ClaimView {
-            display_name: reading.person(&user).await?.display_name,
-            since: UnixMicros(row.opt_int("c_since")?.unwrap_or(0)).to_iso8601(),
-            until: UnixMicros(until).to_iso8601(),
-            mine: user == actor.user,
-            user,
-        }),
-        _ => None,
-    };
+    let claimed_by = claim_of(reading, actor, row, now).await?;
     let status = row.text("i_status")?;
     let critical = row.int("i_critical")?;
     let reader = actor.is_reader();
-    let author = row.opt_text("i_author")?.filter(|_| reader || signed_at.is_some());
+    let author = row
+        .opt_text("i_author")?
+        .filter(|_| reader || signed_at.is_some());
     let signer = row.opt_text("i_signer")?;
-    let machine_flags = if row.text("i_kind")? == "ecg" { flags(reading, &study.study_uid).await? } else { Vec::new() };
+    let machine_flags = if row.text("i_kind")? == "ecg" {
+        flags(reading, &study.study_uid).await?
+    } else {
+        Vec::new()
+    };
     Ok(WorklistItem {
         accession_number: study.accession_number.clone(),
         report_status: report_status(&status).to_owned(),
-        status: if study.receiving && status == "to_write" { "received".to_owned() } else { status },
+        status: if study.receiving && status == "to_write" {
+            "received".to_owned()
+        } else {
+            status
+        },
         priority: Priority::from_class(row.int("i_class")?),
         modality: study.modality.clone(),
         modalities: study.modalities.clone(),
@@ -170,7 +174,10 @@ pub(crate) async fn enrich(reading: &Reading, actor: &Actor, row: &Row, now: i64
         study_description: study.description.clone(),
         patient: study.patient_view(),
         institution,
-        requested_at: study.order.as_ref().map(|o| UnixMicros(o.ordered_at).to_iso8601()),
+        requested_at: study
+            .order
+            .as_ref()
+            .map(|o| UnixMicros(o.ordered_at).to_iso8601()),
         study_at: UnixMicros(study.study_at).to_iso8601(),
         received_at: UnixMicros(study.received_at).to_iso8601(),
         waiting_s: (signed_at.unwrap_or(now) - study.received_at).max(0) / 1_000_000,
@@ -187,9 +194,28 @@ pub(crate) async fn enrich(reading: &Reading, actor: &Actor, row: &Row, now: i64
         author: reading.person_opt(author.as_deref()).await?,
         signer: reading.person_opt(signer.as_deref()).await?,
         clinical_history: study.order.as_ref().and_then(|o| o.clinical_history.clone()),
-        positive: row.opt_int("i_positive")?.map(|v| v != 0).filter(|_| signed_at.is_some()),
+        positive: row
+            .opt_int("i_positive")?
+            .map(|v| v != 0)
+            .filter(|_| signed_at.is_some()),
         study_uid: study.study_uid,
     })
+}
+
+async fn claim_of(reading: &Reading, actor: &Actor, row: &Row, now: i64) -> Result<Option<ClaimView>> {
+    let (Some(user), Some(until)) = (row.opt_text("c_user")?, row.opt_int("c_until")?) else {
+        return Ok(None);
+    };
+    if until <= now {
+        return Ok(None);
+    }
+    Ok(Some(ClaimView {
+        display_name: reading.person(&user).await?.display_name,
+        since: UnixMicros(row.opt_int("c_since")?.unwrap_or(0)).to_iso8601(),
+        until: UnixMicros(until).to_iso8601(),
+        mine: user == actor.user,
+        user,
+    }))
 }
 
 fn report_status(status: &str) -> &str {
@@ -202,18 +228,35 @@ fn report_status(status: &str) -> &str {
 
 /// Critical rules and findings of the machine's ECG reading, if it has one.
 async fn flags(reading: &Reading, study_uid: &str) -> Result<Vec<MachineFlag>> {
-    let row = reading.archive().db().fetch_optional(sql::FLAGS, params![study_uid]).await?;
-    let content = row.map(|r| r.opt_bytes("content")).transpose()?.flatten().unwrap_or_default();
+    let row = reading
+        .archive()
+        .db()
+        .fetch_optional(sql::FLAGS, params![study_uid])
+        .await?;
+    let content = row
+        .map(|r| r.opt_bytes("content"))
+        .transpose()?
+        .flatten()
+        .unwrap_or_default();
     let analysis: serde_json::Value = serde_json::from_slice(&content).unwrap_or_default();
     let list = |name: &str, code: &str, critical: bool| {
-        let items = analysis.get(name).and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
-        let text = |v: &serde_json::Value, key: &str| v.get(key).and_then(|t| t.as_str()).unwrap_or_default().to_owned();
-        items.into_iter().map(move |v| MachineFlag {
-            code: text(&v, code),
-            text_zh: text(&v, "text_zh"),
-            text_en: text(&v, "text_en"),
-            critical,
-        }).collect::<Vec<_>>()
+        let items = analysis
+            .get(name)
+            .and_then(serde_json::Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        let text = |v: &serde_json::Value, key: &str| {
+            v.get(key).and_then(|t| t.as_str()).unwrap_or_default().to_owned()
+        };
+        items
+            .into_iter()
+            .map(move |v| MachineFlag {
+                code: text(&v, code),
+                text_zh: text(&v, "text_zh"),
+                text_en: text(&v, "text_en"),
+                critical,
+            })
+            .collect::<Vec<_>>()
     };
     let mut flags = list("critical", "rule", true);
     flags.extend(list("statements", "code", false));

@@ -10,9 +10,13 @@ use serde::Serialize;
 
 pub(crate) use filter::moment;
 pub use filter::{Tab, WorklistFilter};
+#[cfg(test)]
+pub(crate) use item::sql as item_statements;
 pub use item::{ClaimView, MachineFlag, WorklistItem};
 pub(crate) use item::{enrich, item_sql};
 pub(crate) use sync::ensure;
+#[cfg(test)]
+pub(crate) use sync::sql as sync_sql;
 
 use crate::access::{Action, guard_query};
 use crate::actor::Actor;
@@ -80,7 +84,11 @@ pub async fn worklist(reading: &Reading, actor: &Actor, filter: &WorklistFilter)
         items.push(item::read(reading, actor, row, now).await?);
     }
     let next_cursor = last.filter(|_| more).map(|cursor| cursor.to_text());
-    Ok(Page { items, next_cursor, counts })
+    Ok(Page {
+        items,
+        next_cursor,
+        counts,
+    })
 }
 
 async fn counts(reading: &Reading, actor: &Actor, scope: &Where, now: i64) -> Result<Counts> {
@@ -115,7 +123,9 @@ async fn counts(reading: &Reading, actor: &Actor, scope: &Where, now: i64) -> Re
     let db = reading.archive().db();
     let rows = db.fetch_dynamic(open, params.clone()).await?;
     let others = db.fetch_dynamic(rest, params).await?;
-    let (Some(row), Some(other)) = (rows.first(), others.first()) else { return Ok(Counts::default()) };
+    let (Some(row), Some(other)) = (rows.first(), others.first()) else {
+        return Ok(Counts::default());
+    };
     Ok(Counts {
         to_write: row.int("to_write")?,
         to_review: row.int("to_review")?,

@@ -57,16 +57,32 @@ fn read(row: &archive::db::Row) -> Result<Arrival> {
         id: row.int("id")?,
         institution_id: row.int("institution_id")?,
         modality: main_modality(row.opt_text("o_modality")?.as_deref(), &row.text("modalities")?),
-        priority: row.opt_text("o_priority")?.and_then(|p| Priority::parse(&p)).unwrap_or(Priority::Routine),
+        priority: row
+            .opt_text("o_priority")?
+            .and_then(|p| Priority::parse(&p))
+            .unwrap_or(Priority::Routine),
         body_part: part.map_or_else(|| row.opt_text("body_part").map(Option::unwrap_or_default), Ok)?,
         received_at: row.int("received_first_at")?,
     })
 }
 
 async fn put(tx: &mut Tx, a: &Arrival) -> Result<()> {
-    let kind = if kind_of(&a.modality) == Kind::Ecg { "ecg" } else { "imaging" };
+    let kind = if kind_of(&a.modality) == Kind::Ecg {
+        "ecg"
+    } else {
+        "imaging"
+    };
     let due = due_at(a.received_at, a.priority, &a.modality, &a.body_part);
-    let row = params![&a.study_uid, a.id, a.institution_id, kind, &a.modality, a.priority.class(), due, a.received_at];
+    let row = params![
+        &a.study_uid,
+        a.id,
+        a.institution_id,
+        kind,
+        &a.modality,
+        a.priority.class(),
+        due,
+        a.received_at
+    ];
     Ok(tx.execute(sql::PUT, row).await.map(drop)?)
 }
 
@@ -85,16 +101,25 @@ async fn put_all(reading: &Reading, arrivals: Vec<Arrival>) -> Result<()> {
 /// Brings in what arrived since the last call.
 pub(super) async fn bring_in(reading: &Reading) -> Result<()> {
     let db = reading.archive().db();
-    let newest = db.fetch_one(sql::NEWEST, Vec::new()).await?.opt_int("id")?.unwrap_or(0);
+    let newest = db
+        .fetch_one(sql::NEWEST, Vec::new())
+        .await?
+        .opt_int("id")?
+        .unwrap_or(0);
     let mut from = (newest - LOOK_BACK_ROWS).max(0);
     for _ in 0..ROUNDS_MAX {
         let rows = db.fetch_all(sql::ARRIVED, params![from, BATCH_STUDIES]).await?;
         let arrivals = rows.iter().map(read).collect::<Result<Vec<_>>>()?;
-        let Some(last) = arrivals.last() else { return Ok(()) };
+        let Some(last) = arrivals.last() else {
+            return Ok(());
+        };
         from = last.id;
         let is_last_round = (arrivals.len() as i64) < BATCH_STUDIES;
         // A study of documents only is looked at again and again: write only what brings something new.
-        let news: Vec<Arrival> = arrivals.into_iter().filter(|a| a.id > newest || !a.modality.is_empty()).collect();
+        let news: Vec<Arrival> = arrivals
+            .into_iter()
+            .filter(|a| a.id > newest || !a.modality.is_empty())
+            .collect();
         if !news.is_empty() {
             put_all(reading, news).await?;
         }

@@ -14,6 +14,7 @@ const BOTH: &[Statements] = &[
     patient::sql::ALL,
     order::sql::ALL,
     outbox::sql::ALL,
+    crate::admin::ADOPT,
     work::sql::ALL,
 ];
 const SQLITE: &[Statements] = &[work::claim_sqlite::ALL];
@@ -29,10 +30,15 @@ const MAY_SCAN: &[&str] = &[
     "verify::sql::HEADS",
     "chain::sql_postgres::FREE_HEAD",
     "device::sql::LIST",
+    "adopt::sql::CODES",
 ];
 
 fn all(own: &[Statements]) -> Vec<(&'static str, &'static str)> {
-    let both = BOTH.iter().chain(audit::STATEMENTS.0).chain(work::STATEMENTS);
+    let both = BOTH
+        .iter()
+        .chain(audit::STATEMENTS.0)
+        .chain(work::STATEMENTS)
+        .chain(crate::receive::STATEMENTS);
     both.chain(own).flat_map(|list| list.iter().copied()).collect()
 }
 

@@ -4,6 +4,7 @@
 //! row are on stable storage; bytes are kept exactly as received; the index can be rebuilt from the
 //! store. This crate knows no sockets, no HTTP and no access rules.
 
+pub mod admin;
 pub mod audit;
 #[cfg(test)]
 mod conformance;
@@ -17,6 +18,8 @@ pub mod name;
 pub mod order;
 pub mod outbox;
 pub mod patient;
+pub mod receive;
+pub mod recover;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -27,8 +30,10 @@ pub use ids::*;
 
 use audit::{Audit, AuditSigner};
 use db::{Db, IndexUrl, Migration, Migrations};
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// The archive's own schema.
@@ -45,6 +50,12 @@ pub const MIGRATIONS: Migrations = Migrations {
 const fn step(version: i64, name: &'static str, sql: &'static str) -> Migration {
     Migration { version, name, sql }
 }
+
+/// Jobs about a series are asked for at most this often; shorter than their own wait, so that none
+/// has begun when an object relies on it.
+const SERIES_NEWS_QUIET: Duration = Duration::from_millis(1000);
+/// Series remembered for that.
+const SERIES_NEWS_MAX: usize = 4096;
 
 /// Where an archive lives.
 #[derive(Debug, Clone)]
@@ -72,6 +83,9 @@ struct Shared {
     events: events::Events,
     job_wake: Arc<Notify>,
     outbox_wake: Arc<Notify>,
+    placements: Arc<recover::Placements>,
+    codes: Mutex<HashMap<InstitutionId, String>>,
+    series_news: Mutex<HashMap<String, Instant>>,
 }
 
 impl Archive {
@@ -99,9 +113,13 @@ impl Archive {
                 events: events::Events::default(),
                 job_wake: Arc::default(),
                 outbox_wake: Arc::default(),
+                placements: Arc::default(),
+                codes: Mutex::default(),
+                series_news: Mutex::default(),
             }),
         };
         work::listen(&archive.work());
+        recover::recover(&archive).await?;
         Ok(archive)
     }
 
@@ -158,6 +176,50 @@ impl Archive {
         }
     }
 
+    pub(crate) fn placements(&self) -> &Arc<recover::Placements> {
+        &self.shared.placements
+    }
+
+    pub(crate) fn in_flight(&self) -> recover::InFlight {
+        self.shared.placements.begin()
+    }
+
+    /// Code of an institution in small letters are part of file names; codes never change.
+    pub(crate) async fn institution_code(&self, id: InstitutionId) -> Result<String> {
+        let lock = || self.shared.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(code) = lock().get(&id) {
+            return Ok(code.clone());
+        }
+        let code = self.institutions().by_id(id).await?.code;
+        lock().insert(id, code.clone());
+        Ok(code)
+    }
+
+    /// Whether jobs about a series must be asked for: not when that was done a moment ago.
+    pub(crate) fn series_news(&self, series_uid: &str) -> bool {
+        let news = self
+            .shared
+            .series_news
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        news.get(series_uid)
+            .is_none_or(|at| at.elapsed() >= SERIES_NEWS_QUIET)
+    }
+
+    pub(crate) fn note_series_news(&self, series_uid: String) {
+        let mut news = self
+            .shared
+            .series_news
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if news.len() >= SERIES_NEWS_MAX {
+            news.retain(|_, at| at.elapsed() < SERIES_NEWS_QUIET);
+        }
+        if news.len() < SERIES_NEWS_MAX {
+            news.insert(series_uid, Instant::now());
+        }
+    }
+
     /// The index.
     pub fn db(&self) -> &Db {
         &self.shared.db
@@ -195,6 +257,7 @@ impl Archive {
     /// # Errors
     /// When the anchor file cannot be written.
     pub async fn close(&self) -> Result<()> {
+        recover::write_watermark(self)?;
         audit::write_anchor(&self.shared.db, &self.shared.config.data_dir).await
     }
 }

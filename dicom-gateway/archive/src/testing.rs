@@ -261,3 +261,140 @@ pub fn is_full_scan(dialect: Dialect, plan: &str) -> bool {
         Dialect::Postgres => line.contains("Seq Scan"),
     })
 }
+
+/// An institution for tests.
+pub fn hospital(code: &str) -> crate::institution::NewInstitution {
+    crate::institution::NewInstitution {
+        code: code.to_owned(),
+        name_zh: "镇中心卫生院".to_owned(),
+        name_en: "Township Hospital".to_owned(),
+        kind: crate::institution::InstitutionKind::TownshipHospital,
+    }
+}
+
+/// A small valid object for tests of storing and finding.
+#[derive(Debug, Clone)]
+pub struct ObjectSpec {
+    /// SOP Class UID.
+    pub sop_class: String,
+    /// SOP Instance UID.
+    pub sop_instance: String,
+    /// Study Instance UID; left away when empty.
+    pub study: String,
+    /// Series Instance UID.
+    pub series: String,
+    /// Series Number.
+    pub series_number: u32,
+    /// Instance Number.
+    pub number: u32,
+    /// Modality.
+    pub modality: String,
+    /// Patient ID.
+    pub patient_id: String,
+    /// Patient's Name, in UTF-8.
+    pub patient_name: String,
+    /// Study Date.
+    pub study_date: String,
+    /// Accession Number.
+    pub accession: Option<String>,
+    /// Source AE title of the file's head.
+    pub source_ae: Option<String>,
+    /// Rows and columns.
+    pub size: u16,
+}
+
+impl ObjectSpec {
+    /// A CT picture: the `n`-th of a series of a study.
+    pub fn new(study: &str, series: u32, n: u32) -> Self {
+        Self {
+            sop_class: "1.2.840.10008.5.1.4.1.1.2".to_owned(),
+            sop_instance: format!("{study}.{series}.{n}"),
+            study: study.to_owned(),
+            series: format!("{study}.{series}"),
+            series_number: series,
+            number: n,
+            modality: "CT".to_owned(),
+            patient_id: format!("P{study}"),
+            patient_name: "Wang^XiaoMing=王^小明".to_owned(),
+            study_date: "20251120".to_owned(),
+            accession: None,
+            source_ae: None,
+            size: 64,
+        }
+    }
+
+    /// A twelve-lead ECG.
+    pub fn waveform(study: &str, series: u32, n: u32) -> Self {
+        Self {
+            sop_class: "1.2.840.10008.5.1.4.1.1.9.1.1".to_owned(),
+            modality: "ECG".to_owned(),
+            ..Self::new(study, series, n)
+        }
+    }
+
+    /// Its data set, explicit VR little endian.
+    pub fn dataset_bytes(&self) -> Vec<u8> {
+        use dataset::{CharacterSets, DataSet, Vr, tags};
+        let mut set = DataSet::with_charset(CharacterSets::utf8());
+        let texts = [
+            (tags::SPECIFIC_CHARACTER_SET, Vr::CS, "ISO_IR 192"),
+            (tags::SOP_CLASS_UID, Vr::UI, &self.sop_class),
+            (tags::SOP_INSTANCE_UID, Vr::UI, &self.sop_instance),
+            (tags::STUDY_DATE, Vr::DA, &self.study_date),
+            (tags::STUDY_TIME, Vr::TM, "083000"),
+            (
+                tags::ACCESSION_NUMBER,
+                Vr::SH,
+                self.accession.as_deref().unwrap_or(""),
+            ),
+            (tags::MODALITY, Vr::CS, &self.modality),
+            (tags::STUDY_DESCRIPTION, Vr::LO, "胸部CT平扫"),
+            (tags::SERIES_DESCRIPTION, Vr::LO, "Lung 1.0"),
+            (tags::PATIENT_NAME, Vr::PN, &self.patient_name),
+            (tags::PATIENT_ID, Vr::LO, &self.patient_id),
+            (tags::PATIENT_BIRTH_DATE, Vr::DA, "19600102"),
+            (tags::PATIENT_SEX, Vr::CS, "M"),
+            (tags::BODY_PART_EXAMINED, Vr::CS, "CHEST"),
+            (tags::STUDY_INSTANCE_UID, Vr::UI, &self.study),
+            (tags::SERIES_INSTANCE_UID, Vr::UI, &self.series),
+            (tags::SERIES_NUMBER, Vr::IS, &self.series_number.to_string()),
+            (tags::INSTANCE_NUMBER, Vr::IS, &self.number.to_string()),
+        ];
+        for (tag, vr, text) in texts {
+            if !text.is_empty() {
+                set.put_text(tag, vr, text);
+            }
+        }
+        if self.modality == "ECG" {
+            let mut group = DataSet::new();
+            group.put_bytes(tags::WAVEFORM_DATA, Vr::OW, vec![7; 2000]);
+            set.put_sequence(tags::WAVEFORM_SEQUENCE, vec![group]);
+        } else {
+            set.put_u16(tags::ROWS, self.size);
+            set.put_u16(tags::COLUMNS, self.size);
+            set.put_u16(tags::BITS_ALLOCATED, 16);
+            let mark = u8::try_from(self.number % 251).unwrap_or(0);
+            let pixels = usize::from(self.size) * usize::from(self.size) * 2;
+            set.put_bytes(tags::PIXEL_DATA, Vr::OW, vec![mark; pixels]);
+        }
+        dataset::write::encode(&set, dataset::uid::Encoding::ExplicitLe).unwrap_or_default()
+    }
+
+    /// Its file, with preamble and meta information.
+    pub fn file_bytes(&self) -> Vec<u8> {
+        use dataset::{AeTitle, SopClassUid, SopInstanceUid, TransferSyntaxUid};
+        let parts = SopClassUid::parse(&self.sop_class).and_then(|class| {
+            let instance = SopInstanceUid::parse(&self.sop_instance)?;
+            let source = self.source_ae.as_deref().map(AeTitle::parse).transpose()?;
+            dataset::file::meta_bytes(
+                &class,
+                &instance,
+                &TransferSyntaxUid::explicit_le(),
+                source.as_ref(),
+            )
+        });
+        let mut file = parts.unwrap_or_default();
+        file.extend(self.dataset_bytes());
+        file
+    }
+}

@@ -60,7 +60,8 @@ pub enum FileState {
     Changed,
 }
 
-/// Place of an object below the store, e.g. `20251121/143/<digest>-<random>.dcm`.
+/// Place of an object below the store, e.g. `20251121/143/<digest>-<random>.hexi.dcm`: day, ten
+/// minutes, and the code of the institution that received it, so that the index can be rebuilt.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectKey(String);
 
@@ -71,7 +72,7 @@ impl ObjectKey {
     /// [`ArchiveError::Corrupt`] for anything else.
     pub fn parse(text: &str) -> Result<Self> {
         let part = |p: &str| {
-            let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+            let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.' | '_');
             !p.is_empty() && !p.starts_with('.') && p.chars().all(fits)
         };
         if text.len() > 200 || text.contains("..") || !text.split('/').all(part) {
@@ -94,6 +95,12 @@ impl ObjectKey {
     /// The text that the index keeps.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Code of the institution, in small letters, that the name tells.
+    pub fn institution(&self) -> Option<&str> {
+        let name = self.0.rsplit('/').next()?;
+        name.strip_suffix(".dcm")?.split_once('.').map(|(_, code)| code)
     }
 
     /// Digest that the name claims.

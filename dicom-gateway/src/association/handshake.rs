@@ -1,0 +1,227 @@
+//! From a connection to an association: who calls, whether they may, and what is agreed.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use archive::device::{Device, DeviceRefused};
+use dataset::{AeTitle, file};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::negotiate::{AcceptedContext, answer_all};
+use crate::limits::{Admitted, HalfOpen};
+use crate::pdu::{
+    APPLICATION_CONTEXT, AbortReason, AssociateAc, AssociateRq, Event, Rejection, UserIdentity, UserInformation, Wire,
+    WireError,
+};
+use crate::server::Gateway;
+
+/// PDUs as long as the peer likes are written at most this long.
+const PDU_BYTES_MAX: u32 = 256 << 10;
+/// A peer that asks for less than this is given as much; PS3.8 D.1 knows no lower bound.
+const PDU_BYTES_MIN: u32 = 1024;
+
+/// What the handshake leaves.
+pub(super) struct Accepted<S> {
+    pub(super) wire: Wire<S>,
+    pub(super) calling: String,
+    pub(super) device: Device,
+    pub(super) contexts: Vec<AcceptedContext>,
+    pub(super) peer_pdu_bytes_max: u32,
+}
+
+/// Reads and answers the request. `None`: the connection was refused and is closed.
+pub(super) async fn accept<S>(
+    stream: S,
+    address: SocketAddr,
+    gateway: &Arc<Gateway>,
+    half_open: HalfOpen,
+) -> Option<(Accepted<S>, Admitted)>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let config = &gateway.config;
+    let mut wire = Wire::new(stream, config.pdu_bytes_max, config.write_timeout);
+    let deadline = Instant::now() + config.handshake_timeout;
+    let event = tokio::select! {
+        biased;
+        () = half_open.evicted.cancelled() => None,
+        () = gateway.shutdown.cancelled() => None,
+        event = wire.next(deadline) => Some(event),
+    };
+    let body = match event {
+        None => {
+            wire.close_with(&[]).await;
+            return None;
+        }
+        Some(Ok(Event::AssociateRq(body))) => body,
+        Some(other) => {
+            refuse_noise(wire, address, other).await;
+            return None;
+        }
+    };
+    let Some(request) = AssociateRq::parse(&body) else {
+        warn!(%address, "connection refused: an association request that cannot be read");
+        wire.close_with(&AbortReason::InvalidParameter.to_bytes()).await;
+        return None;
+    };
+    match decide(&request, address, gateway).await {
+        Ok((device, place)) => {
+            drop(half_open);
+            agree(wire, request, device, place, address, gateway).await
+        }
+        Err(rejection) => {
+            metrics::counter!("gongying_dicom_associations_refused_total", "reason" => rejection.words()).increment(1);
+            drop(half_open);
+            wire.close_with(&rejection.to_bytes()).await;
+            None
+        }
+    }
+}
+
+async fn refuse_noise<S>(wire: Wire<S>, address: SocketAddr, event: Result<Event, WireError>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let (words, last_word): (String, &[u8]) = match event {
+        Ok(Event::Closed) => return,
+        Ok(_) => ("it does not begin with an association request".into(), &AbortReason::UnexpectedPdu.to_bytes()),
+        Err(WireError::Protocol(reason, words)) => (words.into(), &reason.to_bytes()),
+        Err(WireError::Deadline) => ("no association request in time".into(), &[]),
+        Err(error) => (error.to_string(), &[]),
+    };
+    info!(%address, "connection refused: {words}");
+    metrics::counter!("gongying_dicom_associations_refused_total", "reason" => "no request").increment(1);
+    wire.close_with(last_word).await;
+}
+
+/// Everything that can refuse the association as a whole.
+async fn decide(
+    request: &AssociateRq,
+    address: SocketAddr,
+    gateway: &Arc<Gateway>,
+) -> Result<(Device, Admitted), Rejection> {
+    let config = &gateway.config;
+    if request.protocol_version & 1 == 0 {
+        return Err(Rejection::PROTOCOL_VERSION);
+    }
+    if request.application_context != APPLICATION_CONTEXT {
+        return Err(Rejection::APPLICATION_CONTEXT);
+    }
+    if config.check_called_ae && request.called != config.ae_title.as_str() {
+        let ours = &config.ae_title;
+        warn!(%address, called = ?request.called, "association refused: it calls another AE title; set the device's called AE title to {ours}");
+        return Err(Rejection::CALLED_AE);
+    }
+    let Ok(calling) = AeTitle::parse(&request.calling) else {
+        warn!(%address, calling = ?request.calling, "association refused: the calling AE title is empty or has forbidden characters; correct it at the device");
+        return Err(Rejection::CALLING_AE);
+    };
+    let authorised = gateway.archive.devices().authorise(calling.as_str(), address.ip()).await;
+    let device = authorised.map_err(|refused| refuse_device(&calling, address, refused))?;
+    let place = gateway.counts.admit(config, address.ip(), device.id.0).map_err(|full| {
+        warn!(%address, %calling, "association refused: {full}");
+        Rejection::LOCAL_LIMIT
+    })?;
+    if let Some(identity) = &request.user.user_identity
+        && !verify(identity, address, gateway).await
+    {
+        warn!(%address, %calling, "association refused: the user identity is not right");
+        return Err(Rejection::NO_REASON);
+    }
+    Ok((device, place))
+}
+
+fn refuse_device(calling: &AeTitle, address: SocketAddr, refused: DeviceRefused) -> Rejection {
+    let ip = address.ip().to_canonical();
+    let create = format!(
+        "gongying admin device create --name NAME --aet {} --institution CODE --from {ip}",
+        shell_word(calling.as_str())
+    );
+    match refused {
+        DeviceRefused::Unavailable => {
+            warn!(%address, %calling, "association refused: {refused}");
+            return Rejection::CONGESTION;
+        }
+        DeviceRefused::Unknown => {
+            warn!(%address, %calling, "association refused: no device with this AE title is enrolled; if it is one of yours, run: {create}");
+        }
+        DeviceRefused::WrongAddress | DeviceRefused::Expired | DeviceRefused::Revoked => {
+            warn!(%address, %calling, "association refused: {refused}; if it is one of yours, run: {create}");
+        }
+    }
+    Rejection::CALLING_AE
+}
+
+/// Quoted for a shell when it needs to be.
+fn shell_word(text: &str) -> String {
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+/// A name alone claims nothing and is taken; a passcode must be right. Tickets and assertions of
+/// other kinds cannot be checked and count as wrong.
+async fn verify(identity: &UserIdentity, address: SocketAddr, gateway: &Arc<Gateway>) -> bool {
+    match (identity.kind, &gateway.config.users) {
+        (1, _) => true,
+        (2, Some(users)) => {
+            let (Ok(name), Ok(passcode)) =
+                (std::str::from_utf8(&identity.primary), std::str::from_utf8(&identity.secondary))
+            else {
+                return false;
+            };
+            let verify = users.verify(name, passcode, address.ip());
+            tokio::time::timeout(gateway.config.handshake_timeout, verify).await.unwrap_or(false)
+        }
+        _ => false,
+    }
+}
+
+async fn agree<S>(
+    mut wire: Wire<S>,
+    request: AssociateRq,
+    device: Device,
+    place: Admitted,
+    address: SocketAddr,
+    gateway: &Arc<Gateway>,
+) -> Option<(Accepted<S>, Admitted)>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let (answers, contexts) = answer_all(&request);
+    let wants_identity = request.user.user_identity.as_ref().is_some_and(|identity| identity.wants_answer);
+    let answer = AssociateAc {
+        called: request.called,
+        calling: request.calling.clone(),
+        contexts: answers,
+        user: UserInformation {
+            pdu_bytes_max: gateway.config.pdu_bytes_max,
+            implementation_class: file::IMPLEMENTATION_CLASS_UID.into(),
+            implementation_version: file::IMPLEMENTATION_VERSION_NAME.into(),
+            identity_accepted: wants_identity,
+            ..UserInformation::default()
+        },
+    };
+    if let Err(error) = wire.write(&answer.to_bytes()).await {
+        info!(%address, "connection lost while an association was accepted: {error}");
+        return None;
+    }
+    metrics::counter!("gongying_dicom_associations_accepted_total").increment(1);
+    let peer_pdu_bytes_max = match request.user.pdu_bytes_max {
+        0 => PDU_BYTES_MAX,
+        other => other.clamp(PDU_BYTES_MIN, PDU_BYTES_MAX),
+    };
+    Some((Accepted { wire, calling: request.calling, device, contexts, peer_pdu_bytes_max }, place))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn titles_are_quoted_for_a_shell() {
+        let check = |text: &str, expect: &str| assert_eq!(super::shell_word(text), expect);
+        check("HEXI_CT", "HEXI_CT");
+        check("A B", "'A B'");
+        check("' OR '1'='1", "''\\'' OR '\\''1'\\''='\\''1'");
+    }
+}

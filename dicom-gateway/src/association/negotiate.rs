@@ -1,0 +1,156 @@
+//! Which of the proposed presentation contexts are accepted, and how (PS3.8 9.3.3). Pure.
+
+use dataset::{TransferSyntaxUid, uids};
+
+use crate::pdu::{AssociateRq, ContextAnswer, ContextProposal};
+
+/// What an abstract syntax asks of us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Service {
+    /// C-ECHO.
+    Verification,
+    /// C-STORE of any class.
+    Storage,
+    /// C-FIND, Patient Root.
+    PatientFind,
+    /// C-FIND, Study Root.
+    StudyFind,
+    /// C-FIND, Modality Worklist.
+    Worklist,
+}
+
+/// An accepted presentation context.
+#[derive(Debug, Clone)]
+pub(crate) struct AcceptedContext {
+    pub(crate) id: u8,
+    pub(crate) abstract_syntax: String,
+    pub(crate) transfer_syntax: TransferSyntaxUid,
+    pub(crate) service: Service,
+}
+
+const ACCEPTED: u8 = 0;
+const ABSTRACT_SYNTAX_NOT_SUPPORTED: u8 = 3;
+const TRANSFER_SYNTAXES_NOT_SUPPORTED: u8 = 4;
+
+/// Instances that belong to no study, or are none: they cannot be kept in a patient's archive.
+const NOT_FOR_STUDIES: [&str; 4] = [
+    "1.2.840.10008.1.3.10",         // Media Storage Directory
+    "1.2.840.10008.5.1.4.38.1",     // Hanging Protocol
+    "1.2.840.10008.5.1.4.39.1",     // Color Palette
+    "1.2.840.10008.5.1.4.1.1.200.1", // CT Defined Procedure Protocol
+];
+
+/// Service of an abstract syntax; `None` when we do not offer it.
+pub(crate) fn service_of(abstract_syntax: &str) -> Option<Service> {
+    match abstract_syntax {
+        uids::VERIFICATION => Some(Service::Verification),
+        uids::PATIENT_ROOT_QUERY_RETRIEVE_INFORMATION_MODEL_FIND => Some(Service::PatientFind),
+        uids::STUDY_ROOT_QUERY_RETRIEVE_INFORMATION_MODEL_FIND => Some(Service::StudyFind),
+        uids::MODALITY_WORKLIST_INFORMATION_MODEL_FIND => Some(Service::Worklist),
+        other => is_storage(other).then_some(Service::Storage),
+    }
+}
+
+/// Storage classes: images, waveforms, structured reports, presentation states, key objects,
+/// documents, segmentations, radiotherapy, video, retired ones, and every private class.
+pub(crate) fn is_storage(uid: &str) -> bool {
+    if NOT_FOR_STUDIES.contains(&uid) || dataset::Uid::parse(uid).is_err() {
+        return false;
+    }
+    let private = !uid.starts_with("1.2.840.10008.");
+    private
+        || uid.starts_with("1.2.840.10008.5.1.4.1.1.")
+        || matches!(
+            uid,
+            "1.2.840.10008.5.1.1.27"
+                | "1.2.840.10008.5.1.1.29"
+                | "1.2.840.10008.5.1.1.30"
+                | "1.2.840.10008.5.1.4.34.7"
+                | "1.2.840.10008.5.1.4.34.10"
+        )
+}
+
+/// Chooses among the proposed transfer syntaxes. Objects are stored as they come, so for storage
+/// the sender's order holds, but implicit VR and big endian come last: they lose the VRs of
+/// private attributes and are read by fewer programs. The other services read and write explicit
+/// and implicit VR little endian.
+fn choose(service: Service, proposed: &[String]) -> Option<TransferSyntaxUid> {
+    let (explicit, implicit) = (TransferSyntaxUid::explicit_le(), TransferSyntaxUid::implicit_le());
+    let valid = || proposed.iter().filter_map(|syntax| TransferSyntaxUid::parse(syntax).ok());
+    if service != Service::Storage {
+        return valid().find(|s| *s == explicit).or_else(|| valid().find(|s| *s == implicit));
+    }
+    let last = [implicit, TransferSyntaxUid::explicit_be()];
+    valid().find(|syntax| !last.contains(syntax)).or_else(|| valid().next())
+}
+
+fn answer(proposal: &ContextProposal) -> (ContextAnswer, Option<AcceptedContext>) {
+    let refuse = |result| ContextAnswer {
+        id: proposal.id,
+        result,
+        // the value is not to be looked at, but must be there
+        transfer_syntax: proposal.transfer_syntaxes.first().cloned().unwrap_or_default(),
+    };
+    let Some(service) = service_of(&proposal.abstract_syntax) else {
+        return (refuse(ABSTRACT_SYNTAX_NOT_SUPPORTED), None);
+    };
+    let Some(transfer_syntax) = choose(service, &proposal.transfer_syntaxes) else {
+        return (refuse(TRANSFER_SYNTAXES_NOT_SUPPORTED), None);
+    };
+    let answer =
+        ContextAnswer { id: proposal.id, result: ACCEPTED, transfer_syntax: transfer_syntax.as_str().to_owned() };
+    let accepted = AcceptedContext {
+        id: proposal.id,
+        abstract_syntax: proposal.abstract_syntax.clone(),
+        transfer_syntax,
+        service,
+    };
+    (answer, Some(accepted))
+}
+
+/// Answers all proposals of a request.
+pub(crate) fn answer_all(request: &AssociateRq) -> (Vec<ContextAnswer>, Vec<AcceptedContext>) {
+    let (answers, accepted): (Vec<_>, Vec<_>) = request.contexts.iter().map(answer).unzip();
+    (answers, accepted.into_iter().flatten().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_are_known() {
+        let check = |uid: &str, expect| assert_eq!(service_of(uid), expect, "{uid}");
+        check("1.2.840.10008.1.1", Some(Service::Verification));
+        check("1.2.840.10008.5.1.4.1.1.2", Some(Service::Storage)); // CT
+        check("1.2.840.10008.5.1.4.1.1.9.1.1", Some(Service::Storage)); // 12-lead ECG
+        check("1.2.840.10008.5.1.4.1.1.104.1", Some(Service::Storage)); // PDF
+        check("1.2.840.10008.5.1.4.1.1.88.59", Some(Service::Storage)); // KOS
+        check("1.2.840.10008.5.1.4.1.1.77.1.4.1", Some(Service::Storage)); // video
+        check("1.2.840.113619.4.26", Some(Service::Storage)); // private
+        check("1.2.840.10008.1.3.10", None);
+        check("1.2.840.10008.5.1.4.1.2.2.1", Some(Service::StudyFind));
+        check("1.2.840.10008.5.1.4.31", Some(Service::Worklist));
+        check("1.2.840.10008.5.1.1.9", None); // film printing
+        check("../../etc", None);
+        check("", None);
+    }
+
+    #[test]
+    fn syntaxes_are_chosen() {
+        let check = |service, proposed: &[&str], expect: Option<&str>| {
+            let proposed: Vec<String> = proposed.iter().map(|s| (*s).to_owned()).collect();
+            let chosen = choose(service, &proposed);
+            assert_eq!(chosen.as_ref().map(TransferSyntaxUid::as_str), expect, "{proposed:?}");
+        };
+        let (implicit, explicit, big) = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2");
+        check(Service::Storage, &[implicit, explicit], Some(explicit));
+        check(Service::Storage, &[implicit], Some(implicit));
+        check(Service::Storage, &[big, implicit], Some(big));
+        check(Service::Storage, &["1.2.840.10008.1.2.4.80", explicit], Some("1.2.840.10008.1.2.4.80"));
+        check(Service::Storage, &["1.2.3.4.5"], Some("1.2.3.4.5"));
+        check(Service::Storage, &["x"], None);
+        check(Service::StudyFind, &[implicit, explicit], Some(explicit));
+        check(Service::StudyFind, &[big], None);
+    }
+}

@@ -1,0 +1,24 @@
+//! Status codes (PS3.7 Annex C, PS3.4 B.2.3 and C.4.1.1.4).
+
+/// Done.
+pub(crate) const SUCCESS: u16 = 0x0000;
+/// C-FIND: an answer follows, all keys supported.
+pub(crate) const PENDING: u16 = 0xff00;
+/// C-FIND: an answer follows, some optional keys were not supported.
+pub(crate) const PENDING_UNSUPPORTED_KEYS: u16 = 0xff01;
+/// Ended by a C-CANCEL.
+pub(crate) const CANCEL: u16 = 0xfe00;
+/// The SOP class does not fit the operation.
+pub(crate) const SOP_CLASS_NOT_SUPPORTED: u16 = 0x0122;
+/// The peer may not do this.
+pub(crate) const NOT_AUTHORISED: u16 = 0x0124;
+/// No such operation.
+pub(crate) const UNRECOGNISED_OPERATION: u16 = 0x0211;
+/// An attribute of the command is wrong.
+pub(crate) const INVALID_ARGUMENT: u16 = 0x0115;
+/// No room, or the index does not answer.
+pub(crate) const OUT_OF_RESOURCES: u16 = 0xa700;
+/// Data set and SOP class, or identifier and query level, do not fit.
+pub(crate) const MISMATCH: u16 = 0xa900;
+/// The data set cannot be read.
+pub(crate) const CANNOT_UNDERSTAND: u16 = 0xc000;

@@ -84,6 +84,8 @@ impl Config {
 
 impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Config").field("ae_title", &self.ae_title).finish_non_exhaustive()
+        f.debug_struct("Config")
+            .field("ae_title", &self.ae_title)
+            .finish_non_exhaustive()
     }
 }

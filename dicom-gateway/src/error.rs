@@ -16,7 +16,9 @@ pub enum GatewayError {
         source: std::io::Error,
     },
     /// The other side refused the association.
-    #[error("{address} refused the association: {reason}; check the AE titles and that this node is known there")]
+    #[error(
+        "{address} refused the association: {reason}; check the AE titles and that this node is known there"
+    )]
     Refused {
         /// As given.
         address: String,

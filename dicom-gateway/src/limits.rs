@@ -69,7 +69,11 @@ impl Counts {
         inner.next += 1;
         let (number, evicted) = (inner.next, CancellationToken::new());
         inner.half_open.insert(number, evicted.clone());
-        HalfOpen { counts: Arc::clone(self), number, evicted }
+        HalfOpen {
+            counts: Arc::clone(self),
+            number,
+            evicted,
+        }
     }
 
     /// Gives up the oldest half-open connection, for when the system has no more descriptors.
@@ -80,7 +84,12 @@ impl Counts {
     }
 
     /// A place for an association.
-    pub(crate) fn admit(self: &Arc<Self>, config: &Config, address: IpAddr, device: i64) -> Result<Admitted, Full> {
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        config: &Config,
+        address: IpAddr,
+        device: i64,
+    ) -> Result<Admitted, Full> {
         let mut inner = self.lock();
         let of = |count: Option<&usize>| count.copied().unwrap_or(0);
         if inner.associations >= config.associations_max {
@@ -96,7 +105,11 @@ impl Counts {
         *inner.by_address.entry(address).or_default() += 1;
         *inner.by_device.entry(device).or_default() += 1;
         metrics::gauge!("gongying_dicom_associations").set(inner.associations as f64);
-        Ok(Admitted { counts: Arc::clone(self), address, device })
+        Ok(Admitted {
+            counts: Arc::clone(self),
+            address,
+            device,
+        })
     }
 }
 

@@ -47,14 +47,25 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), GatewayError> {
     let drain_timeout = config.drain_timeout;
-    let gateway = Arc::new(Gateway { archive, config, counts: Arc::default(), shutdown: shutdown.clone() });
+    let gateway = Arc::new(Gateway {
+        archive,
+        config,
+        counts: Arc::default(),
+        shutdown: shutdown.clone(),
+    });
     let tasks = TaskTracker::new();
     let killed = CancellationToken::new();
     for Port { listener, tls } in ports {
         let address = listener.local_addr().map_err(GatewayError::Listener)?;
         info!(%address, tls = tls.is_some(), ae = %gateway.config.ae_title, "DICOM port open");
         let acceptor = tls.map(TlsAcceptor::from);
-        tasks.spawn(accept_loop(listener, acceptor, Arc::clone(&gateway), tasks.clone(), killed.clone()));
+        tasks.spawn(accept_loop(
+            listener,
+            acceptor,
+            Arc::clone(&gateway),
+            tasks.clone(),
+            killed.clone(),
+        ));
     }
     shutdown.cancelled().await;
     tasks.close();

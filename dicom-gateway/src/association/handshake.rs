@@ -12,8 +12,8 @@ use tracing::{info, warn};
 use super::negotiate::{AcceptedContext, answer_all};
 use crate::limits::{Admitted, HalfOpen};
 use crate::pdu::{
-    APPLICATION_CONTEXT, AbortReason, AssociateAc, AssociateRq, Event, Rejection, UserIdentity, UserInformation, Wire,
-    WireError,
+    APPLICATION_CONTEXT, AbortReason, AssociateAc, AssociateRq, Event, Rejection, UserIdentity,
+    UserInformation, Wire, WireError,
 };
 use crate::server::Gateway;
 
@@ -72,7 +72,8 @@ where
             agree(wire, request, device, place, address, gateway).await
         }
         Err(rejection) => {
-            metrics::counter!("gongying_dicom_associations_refused_total", "reason" => rejection.words()).increment(1);
+            metrics::counter!("gongying_dicom_associations_refused_total", "reason" => rejection.words())
+                .increment(1);
             drop(half_open);
             wire.close_with(&rejection.to_bytes()).await;
             None
@@ -86,7 +87,10 @@ where
 {
     let (words, last_word): (String, &[u8]) = match event {
         Ok(Event::Closed) => return,
-        Ok(_) => ("it does not begin with an association request".into(), &AbortReason::UnexpectedPdu.to_bytes()),
+        Ok(_) => (
+            "it does not begin with an association request".into(),
+            &AbortReason::UnexpectedPdu.to_bytes(),
+        ),
         Err(WireError::Protocol(reason, words)) => (words.into(), &reason.to_bytes()),
         Err(WireError::Deadline) => ("no association request in time".into(), &[]),
         Err(error) => (error.to_string(), &[]),
@@ -118,12 +122,19 @@ async fn decide(
         warn!(%address, calling = ?request.calling, "association refused: the calling AE title is empty or has forbidden characters; correct it at the device");
         return Err(Rejection::CALLING_AE);
     };
-    let authorised = gateway.archive.devices().authorise(calling.as_str(), address.ip()).await;
+    let authorised = gateway
+        .archive
+        .devices()
+        .authorise(calling.as_str(), address.ip())
+        .await;
     let device = authorised.map_err(|refused| refuse_device(&calling, address, refused))?;
-    let place = gateway.counts.admit(config, address.ip(), device.id.0).map_err(|full| {
-        warn!(%address, %calling, "association refused: {full}");
-        Rejection::LOCAL_LIMIT
-    })?;
+    let place = gateway
+        .counts
+        .admit(config, address.ip(), device.id.0)
+        .map_err(|full| {
+            warn!(%address, %calling, "association refused: {full}");
+            Rejection::LOCAL_LIMIT
+        })?;
     if let Some(identity) = &request.user.user_identity
         && !verify(identity, address, gateway).await
     {
@@ -156,8 +167,14 @@ fn refuse_device(calling: &AeTitle, address: SocketAddr, refused: DeviceRefused)
 
 /// Quoted for a shell when it needs to be.
 fn shell_word(text: &str) -> String {
-    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
-    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    let plain = text
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+    if plain {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 /// A name alone claims nothing and is taken; a passcode must be right. Tickets and assertions of
@@ -166,13 +183,16 @@ async fn verify(identity: &UserIdentity, address: SocketAddr, gateway: &Arc<Gate
     match (identity.kind, &gateway.config.users) {
         (1, _) => true,
         (2, Some(users)) => {
-            let (Ok(name), Ok(passcode)) =
-                (std::str::from_utf8(&identity.primary), std::str::from_utf8(&identity.secondary))
-            else {
+            let (Ok(name), Ok(passcode)) = (
+                std::str::from_utf8(&identity.primary),
+                std::str::from_utf8(&identity.secondary),
+            ) else {
                 return false;
             };
             let verify = users.verify(name, passcode, address.ip());
-            tokio::time::timeout(gateway.config.handshake_timeout, verify).await.unwrap_or(false)
+            tokio::time::timeout(gateway.config.handshake_timeout, verify)
+                .await
+                .unwrap_or(false)
         }
         _ => false,
     }
@@ -190,7 +210,11 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let (answers, contexts) = answer_all(&request);
-    let wants_identity = request.user.user_identity.as_ref().is_some_and(|identity| identity.wants_answer);
+    let wants_identity = request
+        .user
+        .user_identity
+        .as_ref()
+        .is_some_and(|identity| identity.wants_answer);
     let answer = AssociateAc {
         called: request.called,
         calling: request.calling.clone(),
@@ -212,7 +236,16 @@ where
         0 => PDU_BYTES_MAX,
         other => other.clamp(PDU_BYTES_MIN, PDU_BYTES_MAX),
     };
-    Some((Accepted { wire, calling: request.calling, device, contexts, peer_pdu_bytes_max }, place))
+    Some((
+        Accepted {
+            wire,
+            calling: request.calling,
+            device,
+            contexts,
+            peer_pdu_bytes_max,
+        },
+        place,
+    ))
 }
 
 #[cfg(test)]

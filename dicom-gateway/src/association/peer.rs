@@ -65,7 +65,9 @@ pub(crate) async fn run<S>(stream: S, address: SocketAddr, gateway: Arc<Gateway>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let Some((accepted, _place)) = handshake::accept(stream, address, &gateway, half_open).await else { return };
+    let Some((accepted, _place)) = handshake::accept(stream, address, &gateway, half_open).await else {
+        return;
+    };
     let mut peer = Peer {
         gateway,
         wire: accepted.wire,
@@ -104,15 +106,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Peer<S> {
     /// Messages until the association ends.
     async fn serve(&mut self) -> Result<(), Ended> {
         loop {
-            let Some((context, command)) = self.next_command().await? else { return Ok(()) };
+            let Some((context, command)) = self.next_command().await? else {
+                return Ok(());
+            };
             let service = context.service;
             match (command.field, service) {
                 (field::C_ECHO_RQ, Service::Verification) => {
                     self.drain(&context, &command).await?;
                     self.answer(&context, &command, status::SUCCESS, None).await?;
                 }
-                (field::C_STORE_RQ, Service::Storage) => service::store::run(self, &context, &command).await?,
-                (field::C_FIND_RQ, Service::PatientFind | Service::StudyFind | Service::Worklist) => {
+                (field::C_FIND_RQ, Service::Worklist) => {
                     service::find::run(self, &context, &command).await?;
                 }
                 // what it would cancel has been answered already
@@ -120,14 +123,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Peer<S> {
                 (field::C_ECHO_RQ | field::C_STORE_RQ | field::C_FIND_RQ, _) => {
                     self.drain(&context, &command).await?;
                     let words = "the presentation context is of another service";
-                    self.answer(&context, &command, status::SOP_CLASS_NOT_SUPPORTED, Some(words)).await?;
+                    self.answer(&context, &command, status::SOP_CLASS_NOT_SUPPORTED, Some(words))
+                        .await?;
                 }
                 (other, _) if other & field::RESPONSE != 0 => {
                     return Err(Ended::protocol("an answer to nothing that was asked"));
                 }
                 _ => {
                     self.drain(&context, &command).await?;
-                    self.answer(&context, &command, status::UNRECOGNISED_OPERATION, None).await?;
+                    self.answer(&context, &command, status::UNRECOGNISED_OPERATION, None)
+                        .await?;
                 }
             }
         }
@@ -164,7 +169,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Peer<S> {
             if fragment.last {
                 break;
             }
-            fragment = match self.wire.next(deadline).await? {
+            let event = tokio::select! {
+                biased;
+                event = self.wire.next(deadline) => event?,
+                () = shutdown.cancelled() => return Err(Ended::Shutdown),
+            };
+            fragment = match event {
                 Event::Data(fragment) => fragment,
                 other => return Err(unexpected(&other)),
             };
@@ -173,7 +183,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Peer<S> {
             Ok(command) => Ok(Some((context, command))),
             Err(error) => {
                 warn!(calling = %self.calling, address = %self.address, "command set cannot be read: {error}");
-                Err(Ended::Wire(WireError::Protocol(AbortReason::InvalidParameter, "a command set that cannot be read")))
+                Err(Ended::Wire(WireError::Protocol(
+                    AbortReason::InvalidParameter,
+                    "a command set that cannot be read",
+                )))
             }
         }
     }
@@ -193,7 +206,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Peer<S> {
             Event::Data(fragment) => {
                 check_fragment(&fragment, context, false)?;
                 self.progress.1 += fragment.bytes.len() as u64;
-                Ok(DataPiece { bytes: fragment.bytes, last: fragment.last })
+                Ok(DataPiece {
+                    bytes: fragment.bytes,
+                    last: fragment.last,
+                })
             }
             other => Err(unexpected(&other)),
         }
@@ -261,7 +277,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Peer<S> {
             }
         }
         match self.next_command().await? {
-            Some((_, command)) if command.field == field::C_CANCEL_RQ => Ok(command.responded_id == message_id),
+            Some((_, command)) if command.field == field::C_CANCEL_RQ => {
+                Ok(command.responded_id == message_id)
+            }
             Some(_) => Err(Ended::protocol("a request while another is being answered")),
             None => Err(Ended::protocol("a release while a request is being answered")),
         }

@@ -42,8 +42,9 @@ impl Command {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, DatasetError> {
         let set = write::decode_command(bytes)?;
         let number = |tag| set.i64(tag).and_then(|value| u16::try_from(value).ok());
-        let field = number(tags::COMMAND_FIELD)
-            .ok_or(DatasetError::NotDicom { reason: "a command set without a command field".into() })?;
+        let field = number(tags::COMMAND_FIELD).ok_or(DatasetError::NotDicom {
+            reason: "a command set without a command field".into(),
+        })?;
         let text = |first, second| set.text(first).or_else(|| set.text(second)).unwrap_or_default();
         Ok(Self {
             field,
@@ -59,7 +60,13 @@ impl Command {
 }
 
 /// A request as a command set.
-pub(crate) fn request(field: u16, message_id: u16, sop_class: &str, sop_instance: Option<&str>, data: bool) -> DataSet {
+pub(crate) fn request(
+    field: u16,
+    message_id: u16,
+    sop_class: &str,
+    sop_instance: Option<&str>,
+    data: bool,
+) -> DataSet {
     let mut set = DataSet::new();
     set.put_uid(tags::AFFECTED_SOP_CLASS_UID, sop_class);
     set.put_u16(tags::COMMAND_FIELD, field);
@@ -88,7 +95,13 @@ pub(crate) fn response(command: &Command, status: u16, comment: Option<&str>, da
         let ascii: String = comment
             .chars()
             .take(ERROR_COMMENT_CHARS_MAX)
-            .map(|c| if c.is_ascii_graphic() && c != '\\' || c == ' ' { c } else { '?' })
+            .map(|c| {
+                if c.is_ascii_graphic() && c != '\\' || c == ' ' {
+                    c
+                } else {
+                    '?'
+                }
+            })
             .collect();
         set.put_text(tags::ERROR_COMMENT, Vr::LO, &ascii);
     }
@@ -120,20 +133,40 @@ mod tests {
 
     #[test]
     fn commands_go_both_ways() {
-        let set = request(field::C_STORE_RQ, 7, "1.2.840.10008.5.1.4.1.1.2", Some("1.2.3"), true);
+        let set = request(
+            field::C_STORE_RQ,
+            7,
+            "1.2.840.10008.5.1.4.1.1.2",
+            Some("1.2.3"),
+            true,
+        );
         let command = Command::parse(&write::encode_command(&set).expect("writable")).expect("readable");
-        assert_eq!((command.field, command.message_id, command.has_data_set), (1, 7, true));
+        assert_eq!(
+            (command.field, command.message_id, command.has_data_set),
+            (1, 7, true)
+        );
         let answer = response(&command, 0xa700, Some("磁盘已满 disk\\full"), false);
         let answer = Command::parse(&write::encode_command(&answer).expect("writable")).expect("readable");
-        assert_eq!((answer.field, answer.responded_id, answer.status), (0x8001, 7, 0xa700));
+        assert_eq!(
+            (answer.field, answer.responded_id, answer.status),
+            (0x8001, 7, 0xa700)
+        );
         assert_eq!(answer.sop_instance, "1.2.3");
         assert!(!answer.has_data_set);
-        assert_eq!(answer.set.text(tags::ERROR_COMMENT).as_deref(), Some("???? disk?full"));
+        assert_eq!(
+            answer.set.text(tags::ERROR_COMMENT).as_deref(),
+            Some("???? disk?full")
+        );
     }
 
     #[test]
     fn bad_commands_are_errors() {
-        for bytes in [&[][..], &[0, 0, 0], &[0, 0, 0, 1, 0xff, 0xff, 0xff, 0x7f, 1], b"GET / HTTP/1.1\r\n\r\n"] {
+        for bytes in [
+            &[][..],
+            &[0, 0, 0],
+            &[0, 0, 0, 1, 0xff, 0xff, 0xff, 0x7f, 1],
+            b"GET / HTTP/1.1\r\n\r\n",
+        ] {
             assert!(Command::parse(bytes).is_err(), "{bytes:?}");
         }
     }

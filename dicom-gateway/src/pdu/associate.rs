@@ -94,12 +94,15 @@ impl<'a> Iterator for Items<'a> {
         if self.0.is_empty() {
             return None;
         }
-        let item = self.0.split_first_chunk::<4>().and_then(|(&[kind, _, high, low], rest)| {
-            let length = usize::from(u16::from_be_bytes([high, low]));
-            let (body, after) = rest.split_at_checked(length)?;
-            self.0 = after;
-            Some((kind, body))
-        });
+        let item = self
+            .0
+            .split_first_chunk::<4>()
+            .and_then(|(&[kind, _, high, low], rest)| {
+                let length = usize::from(u16::from_be_bytes([high, low]));
+                let (body, after) = rest.split_at_checked(length)?;
+                self.0 = after;
+                Some((kind, body))
+            });
         if item.is_none() {
             self.0 = &[];
         }
@@ -108,14 +111,35 @@ impl<'a> Iterator for Items<'a> {
 }
 
 fn ascii(bytes: &[u8]) -> String {
-    let text: String = bytes.iter().map(|&b| if (0x20..0x7f).contains(&b) { char::from(b) } else { ' ' }).collect();
+    let text: String = bytes
+        .iter()
+        .map(|&b| {
+            if (0x20..0x7f).contains(&b) {
+                char::from(b)
+            } else {
+                ' '
+            }
+        })
+        .collect();
     text.trim().to_owned()
 }
 
 fn title(bytes: Option<&[u8]>) -> String {
     // other bytes than printable ASCII become a sign no AE title may hold, so they match nothing
-    let lossy = |&b: &u8| if (0x20..0x7f).contains(&b) || b == 0 { char::from(b) } else { '\\' };
-    bytes.unwrap_or_default().iter().map(lossy).collect::<String>().trim_matches([' ', '\0']).to_owned()
+    let lossy = |&b: &u8| {
+        if (0x20..0x7f).contains(&b) || b == 0 {
+            char::from(b)
+        } else {
+            '\\'
+        }
+    };
+    bytes
+        .unwrap_or_default()
+        .iter()
+        .map(lossy)
+        .collect::<String>()
+        .trim_matches([' ', '\0'])
+        .to_owned()
 }
 
 impl AssociateRq {
@@ -164,7 +188,11 @@ impl AssociateRq {
 
 fn proposal(bytes: &[u8]) -> Option<ContextProposal> {
     let (&[id, _, _, _], items) = bytes.split_first_chunk::<4>()?;
-    let mut context = ContextProposal { id, abstract_syntax: String::new(), transfer_syntaxes: Vec::new() };
+    let mut context = ContextProposal {
+        id,
+        abstract_syntax: String::new(),
+        transfer_syntaxes: Vec::new(),
+    };
     for item in Items(items) {
         match item? {
             (0x30, name) => context.abstract_syntax = ascii(name),
@@ -195,7 +223,11 @@ impl AssociateAc {
                         Some(Some((0x40, name))) => ascii(name),
                         _ => String::new(),
                     };
-                    answer.contexts.push(ContextAnswer { id, result, transfer_syntax });
+                    answer.contexts.push(ContextAnswer {
+                        id,
+                        result,
+                        transfer_syntax,
+                    });
                 }
                 (0x50, user) => answer.user = UserInformation::parse(user)?,
                 _ => {}
@@ -228,11 +260,16 @@ impl UserInformation {
                     let (length, rest) = value.split_first_chunk::<2>()?;
                     let (name, roles) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
                     let &[scu, scp] = roles.first_chunk::<2>()?;
-                    user.roles.push(RoleSelection { sop_class: ascii(name), scu: scu == 1, scp: scp == 1 });
+                    user.roles.push(RoleSelection {
+                        sop_class: ascii(name),
+                        scu: scu == 1,
+                        scp: scp == 1,
+                    });
                 }
                 (0x58, value) => {
                     let (&[kind, wants, high, low], rest) = value.split_first_chunk::<4>()?;
-                    let (primary, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([high, low])))?;
+                    let (primary, rest) =
+                        rest.split_at_checked(usize::from(u16::from_be_bytes([high, low])))?;
                     let (length, rest) = rest.split_first_chunk::<2>()?;
                     let secondary = rest.get(..usize::from(u16::from_be_bytes(*length)))?;
                     user.user_identity = Some(UserIdentity {
@@ -325,7 +362,11 @@ mod tests {
                 pdu_bytes_max: 65536,
                 implementation_class: "1.2.3".into(),
                 implementation_version: "V".into(),
-                roles: vec![RoleSelection { sop_class: "1.2.840.10008.5.1.4.1.1.2".into(), scu: false, scp: true }],
+                roles: vec![RoleSelection {
+                    sop_class: "1.2.840.10008.5.1.4.1.1.2".into(),
+                    scu: false,
+                    scp: true,
+                }],
                 user_identity: Some(UserIdentity {
                     kind: 2,
                     wants_answer: true,
@@ -348,8 +389,16 @@ mod tests {
         let answer = AssociateAc {
             called: "A".into(),
             calling: "B".into(),
-            contexts: vec![ContextAnswer { id: 3, result: 0, transfer_syntax: "1.2.840.10008.1.2".into() }],
-            user: UserInformation { pdu_bytes_max: 1, identity_accepted: true, ..UserInformation::default() },
+            contexts: vec![ContextAnswer {
+                id: 3,
+                result: 0,
+                transfer_syntax: "1.2.840.10008.1.2".into(),
+            }],
+            user: UserInformation {
+                pdu_bytes_max: 1,
+                identity_accepted: true,
+                ..UserInformation::default()
+            },
         };
         assert_eq!(AssociateAc::parse(&answer.to_bytes()[6..]), Some(answer));
     }

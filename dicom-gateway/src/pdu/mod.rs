@@ -5,7 +5,7 @@ mod associate;
 mod wire;
 
 pub(crate) use associate::{
-    AssociateAc, AssociateRq, ContextAnswer, ContextProposal, RoleSelection, UserIdentity, UserInformation,
+    AssociateAc, AssociateRq, ContextAnswer, ContextProposal, UserIdentity, UserInformation,
 };
 pub(crate) use wire::{Event, Fragment, Wire, WireError};
 
@@ -31,13 +31,41 @@ pub(crate) struct Rejection {
 }
 
 impl Rejection {
-    pub(crate) const NO_REASON: Self = Self { result: 1, source: 1, reason: 1 };
-    pub(crate) const APPLICATION_CONTEXT: Self = Self { result: 1, source: 1, reason: 2 };
-    pub(crate) const CALLING_AE: Self = Self { result: 1, source: 1, reason: 3 };
-    pub(crate) const CALLED_AE: Self = Self { result: 1, source: 1, reason: 7 };
-    pub(crate) const PROTOCOL_VERSION: Self = Self { result: 1, source: 2, reason: 2 };
-    pub(crate) const CONGESTION: Self = Self { result: 2, source: 3, reason: 1 };
-    pub(crate) const LOCAL_LIMIT: Self = Self { result: 2, source: 3, reason: 2 };
+    pub(crate) const NO_REASON: Self = Self {
+        result: 1,
+        source: 1,
+        reason: 1,
+    };
+    pub(crate) const APPLICATION_CONTEXT: Self = Self {
+        result: 1,
+        source: 1,
+        reason: 2,
+    };
+    pub(crate) const CALLING_AE: Self = Self {
+        result: 1,
+        source: 1,
+        reason: 3,
+    };
+    pub(crate) const CALLED_AE: Self = Self {
+        result: 1,
+        source: 1,
+        reason: 7,
+    };
+    pub(crate) const PROTOCOL_VERSION: Self = Self {
+        result: 1,
+        source: 2,
+        reason: 2,
+    };
+    pub(crate) const CONGESTION: Self = Self {
+        result: 2,
+        source: 3,
+        reason: 1,
+    };
+    pub(crate) const LOCAL_LIMIT: Self = Self {
+        result: 2,
+        source: 3,
+        reason: 2,
+    };
 
     pub(crate) fn to_bytes(self) -> [u8; 10] {
         [3, 0, 0, 0, 0, 4, 0, self.result, self.source, self.reason]
@@ -108,7 +136,13 @@ pub(crate) fn push_p_data(
 }
 
 /// Appends the header of a P-DATA-TF PDU with one PDV of `length` bytes.
-pub(crate) fn push_p_data_header(out: &mut Vec<u8>, context: u8, is_command: bool, last: bool, length: usize) {
+pub(crate) fn push_p_data_header(
+    out: &mut Vec<u8>,
+    context: u8,
+    is_command: bool,
+    last: bool,
+    length: usize,
+) {
     let pdv = u32::try_from(length + 2).unwrap_or(u32::MAX);
     out.extend_from_slice(&[P_DATA, 0]);
     out.extend_from_slice(&(pdv + 4).to_be_bytes());

@@ -149,10 +149,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     fn open_p_data(&mut self, length: u32) -> Result<(), WireError> {
         if length > self.pdu_bytes_max {
-            return Err(WireError::Protocol(AbortReason::InvalidParameter, "a PDU is longer than agreed"));
+            return Err(WireError::Protocol(
+                AbortReason::InvalidParameter,
+                "a PDU is longer than agreed",
+            ));
         }
         if length < 6 {
-            return Err(WireError::Protocol(AbortReason::InvalidParameter, "a P-DATA PDU without a PDV"));
+            return Err(WireError::Protocol(
+                AbortReason::InvalidParameter,
+                "a P-DATA PDU without a PDV",
+            ));
         }
         self.buffer.advance(HEADER_BYTES);
         self.pdu_left = length;
@@ -177,7 +183,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
         self.buffer.advance(PDV_HEADER_BYTES);
         self.pdu_left -= 4 + length;
-        self.pdv = Some(OpenPdv { context, control, left: length - 2 });
+        self.pdv = Some(OpenPdv {
+            context,
+            control,
+            left: length - 2,
+        });
         Ok(())
     }
 
@@ -186,7 +196,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         if pdv.left > 0 {
             self.want(1, deadline).await?;
         }
-        let count = self.buffer.len().min(usize::try_from(pdv.left).unwrap_or(usize::MAX));
+        let count = self
+            .buffer
+            .len()
+            .min(usize::try_from(pdv.left).unwrap_or(usize::MAX));
         let bytes = self.buffer.split_to(count).freeze();
         let left = pdv.left - u32::try_from(count).unwrap_or(pdv.left);
         self.pdv = (left > 0).then_some(OpenPdv { left, ..pdv });
@@ -202,10 +215,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         let length_max = match kind {
             1 | 2 => ASSOCIATE_BYTES_MAX,
             3 | 5 | 6 | 7 => 4,
-            _ => return Err(WireError::Protocol(AbortReason::UnrecognizedPdu, "an unknown PDU type")),
+            _ => {
+                return Err(WireError::Protocol(
+                    AbortReason::UnrecognizedPdu,
+                    "an unknown PDU type",
+                ));
+            }
         };
         if length > length_max || length < 4 {
-            return Err(WireError::Protocol(AbortReason::InvalidParameter, "a PDU with an impossible length"));
+            return Err(WireError::Protocol(
+                AbortReason::InvalidParameter,
+                "a PDU with an impossible length",
+            ));
         }
         let total = HEADER_BYTES + usize::try_from(length).unwrap_or(usize::MAX);
         self.want(total, deadline).await?;
@@ -227,7 +248,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             self.stream.write_all(bytes).await?;
             self.stream.flush().await
         };
-        timeout(self.write_timeout, write).await.map_err(|_| WireError::Deadline)??;
+        timeout(self.write_timeout, write)
+            .await
+            .map_err(|_| WireError::Deadline)??;
         Ok(())
     }
 

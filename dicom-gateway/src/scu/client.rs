@@ -10,8 +10,8 @@ use super::Destination;
 use crate::GatewayError;
 use crate::dimse::{self, Command};
 use crate::pdu::{
-    APPLICATION_CONTEXT, ABORT_BY_USER, AssociateAc, AssociateRq, ContextProposal, Event, RELEASE_RQ, Rejection,
-    UserInformation, Wire,
+    ABORT_BY_USER, APPLICATION_CONTEXT, AssociateAc, AssociateRq, ContextProposal, Event, RELEASE_RQ,
+    Rejection, UserInformation, Wire,
 };
 
 /// What we take ourselves: answers only.
@@ -41,15 +41,27 @@ pub(crate) struct Client {
 
 impl Client {
     /// Connects and proposes one context for each pair (at most 128).
-    pub(crate) async fn open(to: &Destination, pairs: &[Pair], limit: Duration) -> Result<Self, GatewayError> {
+    pub(crate) async fn open(
+        to: &Destination,
+        pairs: &[Pair],
+        limit: Duration,
+    ) -> Result<Self, GatewayError> {
         let address = to.address();
-        let broken = |reason: String| GatewayError::Broken { address: to.address(), reason };
+        let broken = |reason: String| GatewayError::Broken {
+            address: to.address(),
+            reason,
+        };
         let connect = timeout(limit, TcpStream::connect((to.host.as_str(), to.port)));
         let stream = connect
             .await
             .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
-            .map_err(|source| GatewayError::Connect { address: address.clone(), source })?;
-        stream.set_nodelay(true).map_err(|error| broken(error.to_string()))?;
+            .map_err(|source| GatewayError::Connect {
+                address: address.clone(),
+                source,
+            })?;
+        stream
+            .set_nodelay(true)
+            .map_err(|error| broken(error.to_string()))?;
         let mut wire = Wire::new(stream, PDU_BYTES_MAX, limit);
         let numbered = || pairs.iter().zip((1..=255_u8).step_by(2));
         let request = AssociateRq {
@@ -80,24 +92,48 @@ impl Client {
                 AssociateAc::parse(&body).ok_or_else(|| broken("its answer cannot be read".into()))?
             }
             Event::AssociateRj([result, source, reason]) => {
-                let reason = Rejection { result, source, reason }.words().into();
+                let reason = Rejection {
+                    result,
+                    source,
+                    reason,
+                }
+                .words()
+                .into();
                 return Err(GatewayError::Refused { address, reason });
             }
             Event::Abort | Event::Closed => return Err(broken("closed before it was accepted".into())),
             _ => return Err(broken("an answer that is none".into())),
         };
-        let accepted = |id| answer.contexts.iter().any(|context| context.id == id && context.result == 0);
-        let contexts = numbered().filter(|(_, id)| accepted(*id)).map(|(pair, id)| (pair.clone(), id)).collect();
+        let accepted = |id| {
+            answer
+                .contexts
+                .iter()
+                .any(|context| context.id == id && context.result == 0)
+        };
+        let contexts = numbered()
+            .filter(|(_, id)| accepted(*id))
+            .map(|(pair, id)| (pair.clone(), id))
+            .collect();
         let peer_pdu_bytes_max = match answer.user.pdu_bytes_max {
             0 => WRITE_PDU_BYTES_MAX,
             other => other.clamp(64, WRITE_PDU_BYTES_MAX),
         };
-        Ok(Self { wire, address, contexts, peer_pdu_bytes_max, message_id: 0, timeout: limit })
+        Ok(Self {
+            wire,
+            address,
+            contexts,
+            peer_pdu_bytes_max,
+            message_id: 0,
+            timeout: limit,
+        })
     }
 
     /// Context on which a pair can be sent.
     pub(crate) fn context(&self, pair: &Pair) -> Option<u8> {
-        self.contexts.iter().find(|(known, _)| known == pair).map(|(_, id)| *id)
+        self.contexts
+            .iter()
+            .find(|(known, _)| known == pair)
+            .map(|(_, id)| *id)
     }
 
     /// A new message number.
@@ -107,7 +143,10 @@ impl Client {
     }
 
     pub(crate) fn broken(&self, reason: impl std::fmt::Display) -> GatewayError {
-        GatewayError::Broken { address: self.address.clone(), reason: reason.to_string() }
+        GatewayError::Broken {
+            address: self.address.clone(),
+            reason: reason.to_string(),
+        }
     }
 
     /// Writes bytes that are PDUs already.
@@ -121,7 +160,12 @@ impl Client {
         let deadline = Instant::now() + self.timeout;
         let mut bytes = Vec::new();
         loop {
-            let fragment = match self.wire.next(deadline).await.map_err(|error| self.broken(error))? {
+            let fragment = match self
+                .wire
+                .next(deadline)
+                .await
+                .map_err(|error| self.broken(error))?
+            {
                 Event::Data(fragment) => fragment,
                 Event::Abort => return Err(self.broken("aborted by the other side")),
                 Event::Closed => return Err(self.broken("closed by the other side")),

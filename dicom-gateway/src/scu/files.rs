@@ -57,7 +57,10 @@ pub(super) fn inspect(path: &Path) -> Result<Item, String> {
     };
     Ok(Item {
         path: path.to_owned(),
-        pair: Pair { sop_class, transfer_syntax: header.transfer_syntax.as_str().to_owned() },
+        pair: Pair {
+            sop_class,
+            transfer_syntax: header.transfer_syntax.as_str().to_owned(),
+        },
         sop_instance,
         offset,
         length: size.saturating_sub(offset),
@@ -67,9 +70,12 @@ pub(super) fn inspect(path: &Path) -> Result<Item, String> {
 /// SOP class and instance from the data set itself.
 fn search(file: &mut File, header: &file::Part10) -> Result<(String, String), String> {
     let start = header.dataset_offset as u64;
-    file.seek(SeekFrom::Start(start)).map_err(|error| error.to_string())?;
+    file.seek(SeekFrom::Start(start))
+        .map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
-    file.take(SEARCH_BYTES_MAX).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    file.take(SEARCH_BYTES_MAX)
+        .read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
     let mut tokenizer = Tokenizer::new(&header.transfer_syntax, Limits::default());
     // the start of a data set ends inside something; what was read before counts
     let _ = tokenizer.feed(&bytes);
@@ -105,7 +111,10 @@ pub(super) struct Job {
 
 impl Queue {
     pub(super) fn push(&self, job: Job) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(job);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push_back(job);
     }
 
     pub(super) fn pop(&self) -> Option<Job> {

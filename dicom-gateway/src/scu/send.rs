@@ -102,8 +102,10 @@ pub struct SendSummary {
 /// # Errors
 /// When it cannot be reached, refuses, or breaks off.
 pub async fn echo(to: &Destination, timeout: Duration) -> Result<Duration, GatewayError> {
-    let pair =
-        Pair { sop_class: uids::VERIFICATION.into(), transfer_syntax: uids::IMPLICIT_VR_LITTLE_ENDIAN.into() };
+    let pair = Pair {
+        sop_class: uids::VERIFICATION.into(),
+        transfer_syntax: uids::IMPLICIT_VR_LITTLE_ENDIAN.into(),
+    };
     let mut client = Client::open(to, std::slice::from_ref(&pair), timeout).await?;
     let Some(context) = client.context(&pair) else {
         return Err(client.broken("the other side offers no C-ECHO"));
@@ -153,7 +155,10 @@ pub async fn send(
 /// Looks at all files; those that are no DICOM are results already.
 async fn scan(files: Vec<PathBuf>, count: &mut impl FnMut(FileResult)) -> Vec<Item> {
     let inspected = tokio::task::spawn_blocking(move || {
-        files.into_iter().map(|path| inspect(&path).map_err(|reason| (path, reason))).collect::<Vec<_>>()
+        files
+            .into_iter()
+            .map(|path| inspect(&path).map_err(|reason| (path, reason)))
+            .collect::<Vec<_>>()
     });
     let mut items = Vec::new();
     for result in inspected.await.unwrap_or_default() {
@@ -175,10 +180,15 @@ async fn scan(files: Vec<PathBuf>, count: &mut impl FnMut(FileResult)) -> Vec<It
 fn group(items: Vec<Item>) -> Vec<(Vec<Pair>, Vec<Item>)> {
     let pairs: BTreeSet<Pair> = items.iter().map(|item| item.pair.clone()).collect();
     let pairs: Vec<Pair> = pairs.into_iter().collect();
-    let mut groups: Vec<(Vec<Pair>, Vec<Item>)> =
-        pairs.chunks(CONTEXTS_MAX).map(|chunk| (chunk.to_vec(), Vec::new())).collect();
-    let place: HashMap<Pair, usize> =
-        pairs.into_iter().enumerate().map(|(index, pair)| (pair, index / CONTEXTS_MAX)).collect();
+    let mut groups: Vec<(Vec<Pair>, Vec<Item>)> = pairs
+        .chunks(CONTEXTS_MAX)
+        .map(|chunk| (chunk.to_vec(), Vec::new()))
+        .collect();
+    let place: HashMap<Pair, usize> = pairs
+        .into_iter()
+        .enumerate()
+        .map(|(index, pair)| (pair, index / CONTEXTS_MAX))
+        .collect();
     for item in items {
         if let Some((_, list)) = place.get(&item.pair).and_then(|&index| groups.get_mut(index)) {
             list.push(item);
@@ -196,7 +206,10 @@ async fn send_group(
     let queue = Queue::default();
     let workers = options.associations.clamp(1, ASSOCIATIONS_MAX).min(items.len());
     for item in items {
-        queue.push(Job { item: Arc::new(item), attempts: 0 });
+        queue.push(Job {
+            item: Arc::new(item),
+            attempts: 0,
+        });
     }
     let first = Client::open(&options.to, pairs, options.timeout).await?;
     let (sender, mut results) = mpsc::channel(RESULTS_WAITING_MAX);
@@ -248,13 +261,20 @@ impl Worker {
             failures += 1;
             match broken.job {
                 Some(job) if job.attempts + 1 < ATTEMPTS_MAX => {
-                    self.queue.push(Job { attempts: job.attempts + 1, ..job });
+                    self.queue.push(Job {
+                        attempts: job.attempts + 1,
+                        ..job
+                    });
                     failures = 0;
                 }
-                Some(job) => self.tell(&job, Duration::ZERO, Outcome::Failed(broken.error.to_string())).await,
+                Some(job) => {
+                    self.tell(&job, Duration::ZERO, Outcome::Failed(broken.error.to_string()))
+                        .await
+                }
                 None if failures >= ATTEMPTS_MAX => {
                     while let Some(job) = self.queue.pop() {
-                        self.tell(&job, Duration::ZERO, Outcome::Failed(broken.error.to_string())).await;
+                        self.tell(&job, Duration::ZERO, Outcome::Failed(broken.error.to_string()))
+                            .await;
                     }
                 }
                 None => {}
@@ -290,7 +310,10 @@ impl Worker {
                             self.queue.push(job);
                         }
                     }
-                    return Err(Broken { error, job: Some(job) });
+                    return Err(Broken {
+                        error,
+                        job: Some(job),
+                    });
                 }
             }
         }
@@ -309,25 +332,40 @@ impl Worker {
         let Some(context) = client.context(&item.pair) else {
             // what was read ahead of this file is passed over by the caller's loop
             let (class, syntax) = (&item.pair.sop_class, &item.pair.transfer_syntax);
-            let reason = format!("the other side takes no objects of class {class} in transfer syntax {syntax}");
+            let reason =
+                format!("the other side takes no objects of class {class} in transfer syntax {syntax}");
             return Ok(Outcome::Failed(reason));
         };
         let message_id = client.next_message_id();
-        let request =
-            dimse::request(field::C_STORE_RQ, message_id, &item.pair.sop_class, Some(&item.sop_instance), true);
+        let request = dimse::request(
+            field::C_STORE_RQ,
+            message_id,
+            &item.pair.sop_class,
+            Some(&item.sop_instance),
+            true,
+        );
         let mut bytes = Vec::new();
         dimse::push_message(&mut bytes, context, &request, None, client.peer_pdu_bytes_max)
             .map_err(|error| client.broken(error))?;
         let mut left = item.length;
+        if left == 0 {
+            return Ok(Outcome::Failed("the file holds no data set".into()));
+        }
         loop {
-            let piece = match (left, pieces.recv().await) {
-                (0, _) => return Ok(Outcome::Failed("the file holds no data set".into())),
-                (_, Some(Piece::Data(piece))) => piece,
-                (_, Some(Piece::Failed(reason))) => return self.cannot_read(client, &bytes, reason),
+            let piece = match pieces.recv().await {
+                Some(Piece::Data(piece)) => piece,
+                Some(Piece::Failed(reason)) => return cannot_read(client, &bytes, reason),
                 _ => return Err(client.broken("the file could not be read to its end")),
             };
             left = left.saturating_sub(piece.len() as u64);
-            push_p_data(&mut bytes, context, false, left == 0, &piece, client.peer_pdu_bytes_max);
+            push_p_data(
+                &mut bytes,
+                context,
+                false,
+                left == 0,
+                &piece,
+                client.peer_pdu_bytes_max,
+            );
             client.write(&bytes).await?;
             bytes.clear();
             if left == 0 {
@@ -335,12 +373,19 @@ impl Worker {
             }
         }
         let answer = client.answer(message_id).await?;
-        Ok(Outcome::from_status(answer.status, answer.set.text(dataset::tags::ERROR_COMMENT)))
+        Ok(Outcome::from_status(
+            answer.status,
+            answer.set.text(dataset::tags::ERROR_COMMENT),
+        ))
     }
+}
 
-    /// A file that fails before a byte of it was sent is its own failure; later the association is
-    /// in the middle of a message and must end.
-    fn cannot_read(&self, client: &Client, unsent: &[u8], reason: String) -> Result<Outcome, GatewayError> {
-        if unsent.is_empty() { Err(client.broken(reason)) } else { Ok(Outcome::Failed(reason)) }
+/// A file that fails before a byte of it was sent is its own failure; later the association is in
+/// the middle of a message and must end.
+fn cannot_read(client: &Client, unsent: &[u8], reason: String) -> Result<Outcome, GatewayError> {
+    if unsent.is_empty() {
+        Err(client.broken(reason))
+    } else {
+        Ok(Outcome::Failed(reason))
     }
 }

@@ -1,0 +1,3 @@
+//! What peers may ask of us, one file a service.
+
+pub(crate) mod find;

@@ -49,7 +49,8 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u64> {
 fn code_stream(bytes: &[u8]) -> Result<&[u8]> {
     const START: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];
     let at = bytes.windows(4).take(1 << 16).position(|w| w == START);
-    at.and_then(|at| bytes.get(at..)).ok_or_else(|| damaged("it does not start as a JPEG 2000 stream"))
+    at.and_then(|at| bytes.get(at..))
+        .ok_or_else(|| damaged("it does not start as a JPEG 2000 stream"))
 }
 
 impl Main {
@@ -59,11 +60,16 @@ impl Main {
         let mut at = 2 + 2 + usize::from(u16_at(stream, 4).unwrap_or(0));
         let mut levels = u8::MAX;
         while let (Some(code), Some(length)) = (u16_at(stream, at), u16_at(stream, at + 2)) {
-            let body = stream.get(at + 4..at + 2 + usize::from(length)).unwrap_or_default();
+            let body = stream
+                .get(at + 4..at + 2 + usize::from(length))
+                .unwrap_or_default();
             match code {
                 0xff52 => {
                     main.transformed = body.get(4) == Some(&1);
-                    levels = levels.min(main.style(body.get(5..).unwrap_or_default(), body.first().copied().unwrap_or(0)));
+                    levels = levels.min(main.style(
+                        body.get(5..).unwrap_or_default(),
+                        body.first().copied().unwrap_or(0),
+                    ));
                 }
                 0xff53 => {
                     let skip = 1 + usize::from(main.stream.components > 256);
@@ -82,25 +88,44 @@ impl Main {
 
     /// Reads the coding style of a tile-component and estimates its blocks; answers its decomposition levels.
     fn style(&mut self, body: &[u8], flags: u8) -> u8 {
-        let [levels, width, height, _, _, precincts @ ..] = body else { return 0 };
+        let [levels, width, height, _, _, precincts @ ..] = body else {
+            return 0;
+        };
         let block = |exponent: &u8| u32::from(exponent & 15) + 2;
         let (mut across, mut down) = (block(width), block(height));
         if flags & 1 == 1 {
             // The smallest precinct bounds every block; all levels but the lowest halve it.
-            across = precincts.iter().map(|p| u32::from(p & 15).saturating_sub(1)).min().unwrap_or(across).min(across);
-            down = precincts.iter().map(|p| u32::from(p >> 4).saturating_sub(1)).min().unwrap_or(down).min(down);
+            across = precincts
+                .iter()
+                .map(|p| u32::from(p & 15).saturating_sub(1))
+                .min()
+                .unwrap_or(across)
+                .min(across);
+            down = precincts
+                .iter()
+                .map(|p| u32::from(p >> 4).saturating_sub(1))
+                .min()
+                .unwrap_or(down)
+                .min(down);
         }
-        let samples = u64::from(self.stream.rows) * u64::from(self.stream.columns) * u64::from(self.stream.components);
+        let samples =
+            u64::from(self.stream.rows) * u64::from(self.stream.columns) * u64::from(self.stream.components);
         let blocks = (samples >> (across + down).min(40)).saturating_mul(2);
         let resolutions = u64::from(levels.saturating_add(1)) * u64::from(self.stream.components);
-        self.blocks = self.blocks.max(blocks.saturating_add(self.tiles.saturating_mul(resolutions)));
+        self.blocks = self
+            .blocks
+            .max(blocks.saturating_add(self.tiles.saturating_mul(resolutions)));
         *levels
     }
 
     fn check(&self, bytes: u64) -> Result<()> {
-        let samples = u64::from(self.stream.rows) * u64::from(self.stream.columns) * u64::from(self.stream.components);
+        let samples =
+            u64::from(self.stream.rows) * u64::from(self.stream.columns) * u64::from(self.stream.components);
         if samples > SAMPLES_MAX {
-            return Err(ImagingError::TooLarge { needed_bytes: samples * 10, limit_bytes: SAMPLES_MAX * 10 });
+            return Err(ImagingError::TooLarge {
+                needed_bytes: samples * 10,
+                limit_bytes: SAMPLES_MAX * 10,
+            });
         }
         if self.tiles > bytes / TILE_BYTES_MIN {
             return Err(damaged("it has more tiles than its length can hold"));
@@ -123,7 +148,10 @@ fn size(stream: &[u8]) -> Option<Main> {
     if !sound || x1 - x0 > 0xffff || y1 - y0 > 0xffff || !(1..=4).contains(&components) {
         return None;
     }
-    let specs = stream.get(42..42 + 3 * usize::from(components))?.as_chunks::<3>().0;
+    let specs = stream
+        .get(42..42 + 3 * usize::from(components))?
+        .as_chunks::<3>()
+        .0;
     let [depth, ..] = *specs.first()?;
     // Components of different depth or with fewer samples do not occur in DICOM.
     if specs.iter().any(|[d, x, y]| *d != depth || *x != 1 || *y != 1) {
@@ -137,7 +165,9 @@ fn size(stream: &[u8]) -> Option<Main> {
             bits: (depth & 0x7f) + 1,
             signed: depth & 0x80 != 0,
         },
-        tiles: (x1 - origin_x).div_ceil(tile_x).saturating_mul((y1 - origin_y).div_ceil(tile_y)),
+        tiles: (x1 - origin_x)
+            .div_ceil(tile_x)
+            .saturating_mul((y1 - origin_y).div_ceil(tile_y)),
         blocks: 0,
         levels: 0,
         transformed: false,
@@ -161,7 +191,9 @@ impl FrameDecoder for Jpeg2000 {
         let image = catch_unwind(AssertUnwindSafe(|| {
             Image::from_bytes_with(stream, DecodeParameters::new().reduce(reduce.into()))
         }));
-        let image = image.map_err(|_| damaged("its block data is impossible"))?.map_err(|e| damaged(&e.to_string()))?;
+        let image = image
+            .map_err(|_| damaged("its block data is impossible"))?
+            .map_err(|e| damaged(&e.to_string()))?;
         let pixels = collect(frame, &main, &image, reduce)?;
         Ok(pixels)
     }
@@ -175,28 +207,50 @@ fn collect(frame: &FrameDescription, main: &Main, image: &Image, reduce: u8) -> 
     // Reduced sizes may differ by one where the image does not start at 0.
     let near = rows.abs_diff(part(frame.rows)) <= 1 && columns.abs_diff(part(frame.columns)) <= 1;
     let count = components.len();
-    let complete = components.iter().all(|c| (c.width() as usize, c.height() as usize) == (columns, rows));
+    let complete = components
+        .iter()
+        .all(|c| (c.width() as usize, c.height() as usize) == (columns, rows));
     if !near || !complete || count != usize::from(frame.samples_per_pixel) {
         return Err(damaged("it decodes to another size than it claims"));
     }
     let planes: Vec<&[i32]> = components.iter().map(jpeg2k::ImageComponent::data).collect();
     // An unsigned stream in an image of signed values holds them in two's complement of its own depth.
-    let shift = if frame.signed && !main.stream.signed { 32 - u32::from(main.stream.bits) } else { 0 };
+    let shift = if frame.signed && !main.stream.signed {
+        32 - u32::from(main.stream.bits)
+    } else {
+        0
+    };
     let word = |v: i32| ((v << shift) >> shift).cast_unsigned();
     let data = match planes.as_slice() {
         [one] => pack(frame, one.iter().map(|v| word(*v))),
         planes => pack(
             frame,
             (0..rows * columns * count).map(|i| {
-                word(planes.get(i % count).and_then(|p| p.get(i / count)).copied().unwrap_or(0))
+                word(
+                    planes
+                        .get(i % count)
+                        .and_then(|p| p.get(i / count))
+                        .copied()
+                        .unwrap_or(0),
+                )
             }),
         ),
     };
     if data.len() != rows * columns * count {
         return Err(damaged("it decodes to fewer samples than it claims"));
     }
-    let colour = if main.transformed { DecodedColour::Rgb } else { DecodedColour::AsDeclared };
-    Ok(StoredPixels { rows, columns, samples_per_pixel: count, data, colour })
+    let colour = if main.transformed {
+        DecodedColour::Rgb
+    } else {
+        DecodedColour::AsDeclared
+    };
+    Ok(StoredPixels {
+        rows,
+        columns,
+        samples_per_pixel: count,
+        data,
+        colour,
+    })
 }
 
 #[cfg(test)]
@@ -229,12 +283,25 @@ mod tests {
             stream(u32::MAX / 2, u32::MAX / 2, u32::MAX / 2, &PLAIN),
             stream(60000, 60000, 60000, &PLAIN),
             stream(60000, 60, 1, &PLAIN),
-            stream(4096, 4096, 4096, &[1, 0, 0, 1, 0, 5, 4, 4, 0, 1, 0, 0, 0, 0, 0, 0]),
+            stream(
+                4096,
+                4096,
+                4096,
+                &[1, 0, 0, 1, 0, 5, 4, 4, 0, 1, 0, 0, 0, 0, 0, 0],
+            ),
         ] {
             assert!(Jpeg2000.header(&bytes).is_err());
         }
         let main = Main::read(&stream(512, 300, 512, &PLAIN)).unwrap();
-        assert_eq!((main.stream.rows, main.stream.columns, main.levels, main.stream.bits), (300, 512, 5, 12));
+        assert_eq!(
+            (
+                main.stream.rows,
+                main.stream.columns,
+                main.levels,
+                main.stream.bits
+            ),
+            (300, 512, 5, 12)
+        );
     }
 
     proptest! {

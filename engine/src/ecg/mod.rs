@@ -7,6 +7,7 @@
 //! unless a name ends in another unit.
 
 pub mod beats;
+pub mod delineate;
 pub mod error;
 pub mod filter;
 pub mod formats;

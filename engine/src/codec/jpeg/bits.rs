@@ -15,7 +15,13 @@ pub(super) struct BitReader<'a> {
 
 impl<'a> BitReader<'a> {
     pub(super) fn new(data: &'a [u8], at: usize) -> Self {
-        Self { data, at, buffer: 0, count: 0, padding: 0 }
+        Self {
+            data,
+            at,
+            buffer: 0,
+            count: 0,
+            padding: 0,
+        }
     }
 
     /// Makes at least 32 bits ready.
@@ -87,7 +93,11 @@ impl<'a> BitReader<'a> {
     pub(super) fn extend(&mut self, n: u32) -> i32 {
         let bits = self.peek(n).cast_signed();
         self.skip(n);
-        if n > 0 && bits < 1 << (n - 1) { bits - (1 << n) + 1 } else { bits }
+        if n > 0 && bits < 1 << (n - 1) {
+            bits - (1 << n) + 1
+        } else {
+            bits
+        }
     }
 
     /// True when more bits were taken than the segment holds.
@@ -139,7 +149,14 @@ mod tests {
 
     #[test]
     fn signed_differences() {
-        for (bits, n, expect) in [(0u8, 0, 0), (0, 1, -1), (0x80, 1, 1), (0, 3, -7), (0x60, 3, -4), (0x80, 3, 4)] {
+        for (bits, n, expect) in [
+            (0u8, 0, 0),
+            (0, 1, -1),
+            (0x80, 1, 1),
+            (0, 3, -7),
+            (0x60, 3, -4),
+            (0x80, 3, 4),
+        ] {
             let data = [bits, 0];
             let mut r = BitReader::new(&data, 0);
             r.refill();

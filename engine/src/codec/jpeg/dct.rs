@@ -10,9 +10,9 @@ use crate::error::{ImagingError, Result};
 
 /// Natural position of the k-th coefficient of the zigzag.
 pub(super) const ZIGZAG: [usize; 64] = [
-    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
-    35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55,
-    62, 63,
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7,
+    14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39,
+    46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
 /// Blocks of one component: how many there are and how many belong to the picture.
@@ -65,12 +65,16 @@ pub(super) fn walk(
     scan: &Scan,
     interval: usize,
 ) -> Result<()> {
-    let part = |c: &super::markers::ScanComponent| Some((frame.components.get(c.index)?, grids.get(c.index)?));
+    let part =
+        |c: &super::markers::ScanComponent| Some((frame.components.get(c.index)?, grids.get(c.index)?));
     let parts: Vec<_> = scan.components.iter().filter_map(part).collect();
     let alone = parts.len() == 1;
     let (columns, rows) = match parts.first() {
         Some((_, g)) if alone => (g.own_columns, g.own_rows),
-        _ => (frame.columns.div_ceil(8 * frame.h_max), frame.rows.div_ceil(8 * frame.v_max)),
+        _ => (
+            frame.columns.div_ceil(8 * frame.h_max),
+            frame.rows.div_ceil(8 * frame.v_max),
+        ),
     };
     let mut count = 0;
     for y in 0..rows {
@@ -145,17 +149,30 @@ pub(super) fn decode(parser: &mut Parser<'_>, frame: &Frame) -> Result<Vec<u16>>
     let mut planes = planes(&grids);
     let mut seen = vec![false; frame.components.len()];
     while let Some(segment) = parser.next_segment()? {
-        let Segment::Scan(scan) = segment else { return Err(ImagingError::damaged(CODEC, "a second frame header")) };
+        let Segment::Scan(scan) = segment else {
+            return Err(ImagingError::damaged(CODEC, "a second frame header"));
+        };
         let mut tables = Vec::new();
         for c in &scan.components {
             let quantisation = quantisation(parser, frame, c.index)?;
-            tables.push((parser.dc_table(c.dc)?.clone(), parser.ac_table(c.ac)?.clone(), quantisation, c.index));
+            tables.push((
+                parser.dc_table(c.dc)?.clone(),
+                parser.ac_table(c.ac)?.clone(),
+                quantisation,
+                c.index,
+            ));
             if let Some(s) = seen.get_mut(c.index) {
                 *s = true;
             }
         }
         let reader = BitReader::new(parser.data, scan.data);
-        let mut decoder = Decoder { reader, tables, predictions: [0; 4], planes, precision: frame.precision };
+        let mut decoder = Decoder {
+            reader,
+            tables,
+            predictions: [0; 4],
+            planes,
+            precision: frame.precision,
+        };
         walk(&mut decoder, frame, &grids, &scan, parser.restart_interval)?;
         planes = decoder.planes;
         parser.resume(decoder.reader.next_marker());
@@ -172,7 +189,15 @@ impl Blocks for Decoder<'_> {
         let (dc, ac, quantisation, index) = self.tables.get(k).ok_or_else(wrong)?;
         let prediction = self.predictions.get_mut(k).ok_or_else(wrong)?;
         let mut coefficients = [0i32; 64];
-        fill(&mut self.reader, dc, ac, quantisation, prediction, &mut coefficients).ok_or_else(wrong)?;
+        fill(
+            &mut self.reader,
+            dc,
+            ac,
+            quantisation,
+            prediction,
+            &mut coefficients,
+        )
+        .ok_or_else(wrong)?;
         let mut samples = [0u16; 64];
         idct(&coefficients, self.precision, &mut samples);
         place(self.planes.get_mut(*index).ok_or_else(wrong)?, x, y, &samples);
@@ -181,12 +206,19 @@ impl Blocks for Decoder<'_> {
 
     fn restart(&mut self) -> Result<()> {
         self.predictions = [0; 4];
-        if self.reader.restart() { Ok(()) } else { Err(ImagingError::damaged(CODEC, "a restart marker is missing")) }
+        if self.reader.restart() {
+            Ok(())
+        } else {
+            Err(ImagingError::damaged(CODEC, "a restart marker is missing"))
+        }
     }
 
     fn line(&mut self, y: usize) -> Result<()> {
         if self.reader.overrun() {
-            return Err(ImagingError::damaged(CODEC, format!("it ends in line {} of blocks", y + 1)));
+            return Err(ImagingError::damaged(
+                CODEC,
+                format!("it ends in line {} of blocks", y + 1),
+            ));
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Huffman tables (ITU-T T.81 Annex C and F.2.2.3).
 
-use super::bits::BitReader;
 use super::CODEC;
+use super::bits::BitReader;
 use crate::error::{ImagingError, Result};
 
 const FAST_BITS: u32 = 9;
@@ -23,8 +23,12 @@ impl Huffman {
     /// From the counts of codes of 1 to 16 bits and the symbols in order.
     pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Result<Self> {
         let wrong = || ImagingError::damaged(CODEC, "an impossible Huffman table");
-        let mut table =
-            Self { fast: vec![NO_CODE; 1 << FAST_BITS], limit: [0; 17], offset: [0; 17], symbols: symbols.to_vec() };
+        let mut table = Self {
+            fast: vec![NO_CODE; 1 << FAST_BITS],
+            limit: [0; 17],
+            offset: [0; 17],
+            symbols: symbols.to_vec(),
+        };
         let (mut code, mut index) = (0u32, 0usize);
         for length in 1..=16u32 {
             let count = usize::from(*counts.get(length as usize - 1).ok_or_else(wrong)?);
@@ -36,12 +40,17 @@ impl Huffman {
                 if length <= FAST_BITS {
                     let from = (code << (FAST_BITS - length)) as usize;
                     let entry = (length as u16) << 8 | u16::from(*symbol);
-                    table.fast.get_mut(from..from + (1 << (FAST_BITS - length))).ok_or_else(wrong)?.fill(entry);
+                    table
+                        .fast
+                        .get_mut(from..from + (1 << (FAST_BITS - length)))
+                        .ok_or_else(wrong)?
+                        .fill(entry);
                 }
                 code += 1;
             }
             index += count;
-            *table.limit.get_mut(length as usize).ok_or_else(wrong)? = if count > 0 { code << (16 - length) } else { 0 };
+            *table.limit.get_mut(length as usize).ok_or_else(wrong)? =
+                if count > 0 { code << (16 - length) } else { 0 };
             code <<= 1;
         }
         Ok(table)
@@ -50,7 +59,11 @@ impl Huffman {
     /// The next symbol; needs 16 bits ready. `None` for bits that are no code.
     #[inline]
     pub(super) fn decode(&self, reader: &mut BitReader<'_>) -> Option<u8> {
-        let entry = self.fast.get(reader.peek(FAST_BITS) as usize).copied().unwrap_or(NO_CODE);
+        let entry = self
+            .fast
+            .get(reader.peek(FAST_BITS) as usize)
+            .copied()
+            .unwrap_or(NO_CODE);
         if entry != NO_CODE {
             reader.skip(u32::from(entry >> 8));
             return Some(entry as u8);
@@ -61,7 +74,12 @@ impl Huffman {
     #[cold]
     fn decode_slowly(&self, reader: &mut BitReader<'_>) -> Option<u8> {
         let bits = reader.peek(16);
-        let longer = self.limit.iter().zip(&self.offset).enumerate().skip(FAST_BITS as usize + 1);
+        let longer = self
+            .limit
+            .iter()
+            .zip(&self.offset)
+            .enumerate()
+            .skip(FAST_BITS as usize + 1);
         for (length, (limit, offset)) in longer {
             if bits < *limit {
                 reader.skip(length as u32);
@@ -86,7 +104,11 @@ mod tests {
         let table = Huffman::new(&counts, &symbols).unwrap();
         for k in 1..=12u32 {
             let word = ((1u64 << 32) - (1u64 << (33 - k))) as u32;
-            let data: Vec<u8> = word.to_be_bytes().iter().flat_map(|b| if *b == 0xff { vec![0xff, 0] } else { vec![*b] }).collect();
+            let data: Vec<u8> = word
+                .to_be_bytes()
+                .iter()
+                .flat_map(|b| if *b == 0xff { vec![0xff, 0] } else { vec![*b] })
+                .collect();
             let mut r = BitReader::new(&data, 0);
             r.refill();
             assert_eq!(table.decode(&mut r), Some(k as u8));

@@ -38,7 +38,16 @@ fn line(s: [W; 8]) -> [W; 8] {
     let o1 = s[5] * F_2_053 - z2 + z4;
     let o2 = s[3] * F_3_072 - z2 + z3;
     let o3 = s[1] * F_1_501 - z1 + z4;
-    [e0 + o3, e1 + o2, e2 + o1, e3 + o0, e3 - o0, e2 - o1, e1 - o2, e0 - o3]
+    [
+        e0 + o3,
+        e1 + o2,
+        e2 + o1,
+        e3 + o0,
+        e3 - o0,
+        e2 - o1,
+        e1 - o2,
+        e0 - o3,
+    ]
 }
 
 fn descale(v: W, bits: usize) -> W {
@@ -50,7 +59,9 @@ pub(super) fn idct(coefficients: &[i32; 64], precision: u8, out: &mut [u16; 64])
     let pass_bits = if precision > 8 { 1 } else { 2 };
     let (middle, top) = (1i32 << (precision - 1), (1i32 << precision) - 1);
     if coefficients.iter().skip(1).all(|c| *c == 0) {
-        let dc = descale(Wrapping(coefficients[0]) << pass_bits, pass_bits + 3).0.wrapping_add(middle);
+        let dc = descale(Wrapping(coefficients[0]) << pass_bits, pass_bits + 3)
+            .0
+            .wrapping_add(middle);
         out.fill(dc.clamp(0, top) as u16);
         return;
     }
@@ -63,7 +74,10 @@ pub(super) fn idct(coefficients: &[i32; 64], precision: u8, out: &mut [u16; 64])
     }
     for (row, out) in work.as_chunks::<8>().0.iter().zip(out.as_chunks_mut::<8>().0) {
         for (v, o) in line(*row).into_iter().zip(out) {
-            *o = descale(v, CONST_BITS + pass_bits + 3).0.wrapping_add(middle).clamp(0, top) as u16;
+            *o = descale(v, CONST_BITS + pass_bits + 3)
+                .0
+                .wrapping_add(middle)
+                .clamp(0, top) as u16;
         }
     }
 }
@@ -78,7 +92,8 @@ mod tests {
         for v in 0..8 {
             for u in 0..8 {
                 let scale = |k: usize| if k == 0 { 0.5f64.sqrt() } else { 1.0 };
-                let cos = |p: usize, k: usize| ((2 * p + 1) as f64 * k as f64 * std::f64::consts::PI / 16.0).cos();
+                let cos =
+                    |p: usize, k: usize| ((2 * p + 1) as f64 * k as f64 * std::f64::consts::PI / 16.0).cos();
                 sum += scale(u) * scale(v) * f64::from(c[v * 8 + u]) * cos(x, u) * cos(y, v);
             }
         }
@@ -97,11 +112,18 @@ mod tests {
                 }
                 let mut out = [0u16; 64];
                 idct(&c, precision, &mut out);
-                let (middle, top) = (f64::from(1u32 << (precision - 1)), f64::from((1u32 << precision) - 1));
+                let (middle, top) = (
+                    f64::from(1u32 << (precision - 1)),
+                    f64::from((1u32 << precision) - 1),
+                );
                 for y in 0..8 {
                     for x in 0..8 {
                         let want = (plain(&c, x, y) + middle).clamp(0.0, top);
-                        assert!((want - f64::from(out[y * 8 + x])).abs() < 0.9, "{want} {}", out[y * 8 + x]);
+                        assert!(
+                            (want - f64::from(out[y * 8 + x])).abs() < 0.9,
+                            "{want} {}",
+                            out[y * 8 + x]
+                        );
                     }
                 }
             }

@@ -17,7 +17,9 @@ pub(super) fn decode(parser: &mut Parser<'_>, frame: &Frame) -> Result<Vec<u16>>
     let mut out = vec![0u16; samples];
     let mut seen = vec![false; count];
     while let Some(segment) = parser.next_segment()? {
-        let Segment::Scan(scan) = segment else { return Err(ImagingError::damaged(CODEC, "a second frame header")) };
+        let Segment::Scan(scan) = segment else {
+            return Err(ImagingError::damaged(CODEC, "a second frame header"));
+        };
         for c in &scan.components {
             if let Some(s) = seen.get_mut(c.index) {
                 *s = true;
@@ -48,11 +50,17 @@ struct Lines<'a> {
 impl<'a> Lines<'a> {
     fn new(parser: &Parser<'a>, frame: &Frame, scan: &Scan) -> Result<Self> {
         if !(1..=7).contains(&scan.spectral_start) || scan.low >= u32::from(frame.precision) {
-            return Err(ImagingError::damaged(CODEC, format!("predictor {}", scan.spectral_start)));
+            return Err(ImagingError::damaged(
+                CODEC,
+                format!("predictor {}", scan.spectral_start),
+            ));
         }
         let columns = frame.columns;
         if columns == 0 || parser.restart_interval % columns != 0 {
-            return Err(ImagingError::unsupported(CODEC, "a restart interval that ends inside a line"));
+            return Err(ImagingError::unsupported(
+                CODEC,
+                "a restart interval that ends inside a line",
+            ));
         }
         let tables = scan
             .components
@@ -80,7 +88,11 @@ impl<'a> Lines<'a> {
                 return Err(ImagingError::damaged(CODEC, "a restart marker is missing"));
             }
             let (before, rest) = out.split_at_mut(row * line);
-            let above = if row == 0 || restarted { None } else { before.get((row - 1) * line..) };
+            let above = if row == 0 || restarted {
+                None
+            } else {
+                before.get((row - 1) * line..)
+            };
             let current = rest.get_mut(..line).unwrap_or_default();
             let sound = match self.tables.as_slice() {
                 [(0, _)] if self.stride == 1 => self.single(current, above),
@@ -93,7 +105,10 @@ impl<'a> Lines<'a> {
         }
         if self.point > 0 {
             for (index, _) in &self.tables {
-                out.iter_mut().skip(*index).step_by(self.stride).for_each(|v| *v <<= self.point);
+                out.iter_mut()
+                    .skip(*index)
+                    .step_by(self.stride)
+                    .for_each(|v| *v <<= self.point);
             }
         }
         Ok(self.reader.next_marker())
@@ -103,7 +118,9 @@ impl<'a> Lines<'a> {
     fn single(&mut self, current: &mut [u16], above: Option<&[u16]>) -> Option<()> {
         let (_, table) = self.tables.first()?;
         let reader = &mut self.reader;
-        let Some(above) = above else { return line(table, reader, current, self.initial, |left, _, _| left, &[]) };
+        let Some(above) = above else {
+            return line(table, reader, current, self.initial, |left, _, _| left, &[]);
+        };
         let start = i32::from(*above.first()?);
         match self.predictor {
             1 => line(table, reader, current, start, |a, _, _| a, above),
@@ -126,7 +143,9 @@ impl<'a> Lines<'a> {
                     (None, None) => self.initial,
                     (None, Some(l)) => at(current, l),
                     (Some(above), None) => at(above, i),
-                    (Some(above), Some(l)) => predict(self.predictor, at(current, l), at(above, i), at(above, l)),
+                    (Some(above), Some(l)) => {
+                        predict(self.predictor, at(current, l), at(above, i), at(above, l))
+                    }
                 };
                 *current.get_mut(i)? = (prediction + difference(table, &mut self.reader)?) as u16;
             }

@@ -128,7 +128,9 @@ impl<'a> Parser<'a> {
     /// The next frame or scan header; `None` at the end of the image or of the data.
     pub(super) fn next_segment(&mut self) -> Result<Option<Segment>> {
         loop {
-            let Some(code) = self.next_code() else { return Ok(None) };
+            let Some(code) = self.next_code() else {
+                return Ok(None);
+            };
             match code {
                 0xd9 => return Ok(None),
                 0x01 | 0xd0..=0xd8 => continue,
@@ -138,8 +140,14 @@ impl<'a> Parser<'a> {
             match code {
                 0xc4 => self.huffman_tables(body)?,
                 0xdb => self.quantisation_tables(body)?,
-                0xdd => self.restart_interval = body.first_chunk::<2>().map_or(0, |b| u16::from_be_bytes(*b).into()),
-                0xe0 if body.starts_with(b"JFIF\0") && self.marker == Marker::None => self.marker = Marker::Jfif,
+                0xdd => {
+                    self.restart_interval = body
+                        .first_chunk::<2>()
+                        .map_or(0, |b| u16::from_be_bytes(*b).into())
+                }
+                0xe0 if body.starts_with(b"JFIF\0") && self.marker == Marker::None => {
+                    self.marker = Marker::Jfif
+                }
                 0xee if body.starts_with(b"Adobe") => {
                     self.marker = body.get(11).map_or(self.marker, |t| Marker::Adobe(*t));
                 }
@@ -147,7 +155,10 @@ impl<'a> Parser<'a> {
                 0xc2 => return self.frame(body, Process::Progressive).map(Some),
                 0xc3 => return self.frame(body, Process::Lossless).map(Some),
                 0xc5..=0xc7 | 0xc9..=0xcf => {
-                    return Err(ImagingError::unsupported(CODEC, "arithmetic or hierarchical coding"));
+                    return Err(ImagingError::unsupported(
+                        CODEC,
+                        "arithmetic or hierarchical coding",
+                    ));
                 }
                 0xda => return self.scan(body).map(Some),
                 0xf7 => return Err(damaged("it is a JPEG-LS stream under a JPEG transfer syntax")),
@@ -170,20 +181,39 @@ impl<'a> Parser<'a> {
     }
 
     fn body(&mut self) -> Result<&'a [u8]> {
-        let length = self.data.get(self.at..).and_then(|d| d.first_chunk::<2>()).map(|b| usize::from(u16::from_be_bytes(*b)));
-        let length = length.filter(|n| *n >= 2).ok_or_else(|| damaged("a segment has no length"))?;
-        let body = self.data.get(self.at + 2..self.at + length).ok_or_else(|| damaged("a segment is cut off"))?;
+        let length = self
+            .data
+            .get(self.at..)
+            .and_then(|d| d.first_chunk::<2>())
+            .map(|b| usize::from(u16::from_be_bytes(*b)));
+        let length = length
+            .filter(|n| *n >= 2)
+            .ok_or_else(|| damaged("a segment has no length"))?;
+        let body = self
+            .data
+            .get(self.at + 2..self.at + length)
+            .ok_or_else(|| damaged("a segment is cut off"))?;
         self.at += length;
         Ok(body)
     }
 
     fn huffman_tables(&mut self, mut body: &[u8]) -> Result<()> {
         while let [kind, rest @ ..] = body {
-            let counts = rest.first_chunk::<16>().ok_or_else(|| damaged("a Huffman table is cut off"))?;
+            let counts = rest
+                .first_chunk::<16>()
+                .ok_or_else(|| damaged("a Huffman table is cut off"))?;
             let n: usize = counts.iter().map(|c| usize::from(*c)).sum();
-            let symbols = rest.get(16..16 + n).ok_or_else(|| damaged("a Huffman table is cut off"))?;
-            let tables = if kind >> 4 == 0 { &mut self.dc } else { &mut self.ac };
-            let place = tables.get_mut(usize::from(kind & 15)).ok_or_else(|| damaged("a Huffman table has a wrong number"))?;
+            let symbols = rest
+                .get(16..16 + n)
+                .ok_or_else(|| damaged("a Huffman table is cut off"))?;
+            let tables = if kind >> 4 == 0 {
+                &mut self.dc
+            } else {
+                &mut self.ac
+            };
+            let place = tables
+                .get_mut(usize::from(kind & 15))
+                .ok_or_else(|| damaged("a Huffman table has a wrong number"))?;
             *place = Some(Huffman::new(counts, symbols)?);
             body = rest.get(16 + n..).unwrap_or_default();
         }
@@ -193,11 +223,17 @@ impl<'a> Parser<'a> {
     fn quantisation_tables(&mut self, mut body: &[u8]) -> Result<()> {
         while let [kind, rest @ ..] = body {
             let wide = kind >> 4 != 0;
-            let bytes = rest.get(..if wide { 128 } else { 64 }).ok_or_else(|| damaged("a quantisation table is cut off"))?;
+            let bytes = rest
+                .get(..if wide { 128 } else { 64 })
+                .ok_or_else(|| damaged("a quantisation table is cut off"))?;
             let mut table = [0u16; 64];
             for (k, t) in table.iter_mut().enumerate() {
                 let byte = |i: usize| bytes.get(i).copied().map_or(0, u16::from);
-                *t = if wide { byte(2 * k) << 8 | byte(2 * k + 1) } else { byte(k) };
+                *t = if wide {
+                    byte(2 * k) << 8 | byte(2 * k + 1)
+                } else {
+                    byte(k)
+                };
             }
             let place = self.quantisation.get_mut(usize::from(kind & 15));
             *place.ok_or_else(|| damaged("a quantisation table has a wrong number"))? = Some(table);
@@ -207,23 +243,45 @@ impl<'a> Parser<'a> {
     }
 
     fn frame(&mut self, body: &[u8], process: Process) -> Result<Segment> {
-        let [precision, r0, r1, c0, c1, count, rest @ ..] = body else { return Err(damaged("the frame header is cut off")) };
+        let [precision, r0, r1, c0, c1, count, rest @ ..] = body else {
+            return Err(damaged("the frame header is cut off"));
+        };
         let lossless = process == Process::Lossless;
-        if !(if lossless { (2..=16).contains(precision) } else { matches!(precision, 8 | 12) }) {
-            return Err(ImagingError::unsupported(CODEC, format!("{precision} bits a sample")));
+        if !(if lossless {
+            (2..=16).contains(precision)
+        } else {
+            matches!(precision, 8 | 12)
+        }) {
+            return Err(ImagingError::unsupported(
+                CODEC,
+                format!("{precision} bits a sample"),
+            ));
         }
-        let specs = rest.as_chunks::<3>().0.get(..usize::from(*count)).filter(|s| !s.is_empty() && s.len() <= 4);
+        let specs = rest
+            .as_chunks::<3>()
+            .0
+            .get(..usize::from(*count))
+            .filter(|s| !s.is_empty() && s.len() <= 4);
         let specs = specs.ok_or_else(|| damaged("the frame header is cut off"))?;
         let components: Vec<Component> = specs
             .iter()
-            .map(|[id, hv, tq]| Component { id: *id, h: (hv >> 4).into(), v: (hv & 15).into(), quantisation: (*tq).into() })
+            .map(|[id, hv, tq]| Component {
+                id: *id,
+                h: (hv >> 4).into(),
+                v: (hv & 15).into(),
+                quantisation: (*tq).into(),
+            })
             .collect();
         let h_max = components.iter().map(|c| c.h).max().unwrap_or(0);
         let v_max = components.iter().map(|c| c.v).max().unwrap_or(0);
         for c in &components {
-            let sound = (1..=4).contains(&c.h) && (1..=4).contains(&c.v) && h_max % c.h == 0 && v_max % c.v == 0;
+            let sound =
+                (1..=4).contains(&c.h) && (1..=4).contains(&c.v) && h_max % c.h == 0 && v_max % c.v == 0;
             if !sound || lossless && (c.h != h_max || c.v != v_max) {
-                return Err(ImagingError::unsupported(CODEC, format!("sampling {} x {}", c.h, c.v)));
+                return Err(ImagingError::unsupported(
+                    CODEC,
+                    format!("sampling {} x {}", c.h, c.v),
+                ));
             }
         }
         self.ids = components.iter().map(|c| c.id).collect();
@@ -244,17 +302,29 @@ impl<'a> Parser<'a> {
             return Err(damaged("it has too many scans"));
         }
         let cut = || damaged("a scan header is cut off");
-        let [count, rest @ ..] = body else { return Err(cut()) };
+        let [count, rest @ ..] = body else {
+            return Err(cut());
+        };
         let (pairs, tail) = rest.split_at_checked(2 * usize::from(*count)).ok_or_else(cut)?;
         let mut components = Vec::with_capacity(4);
         for [id, tables] in pairs.as_chunks::<2>().0 {
-            let index = self.ids.iter().position(|i| i == id).ok_or_else(|| damaged("a scan of an unknown component"))?;
+            let index = self
+                .ids
+                .iter()
+                .position(|i| i == id)
+                .ok_or_else(|| damaged("a scan of an unknown component"))?;
             if components.iter().any(|c: &ScanComponent| c.index == index) {
                 return Err(damaged("a scan names a component twice"));
             }
-            components.push(ScanComponent { index, dc: (tables >> 4).into(), ac: (tables & 15).into() });
+            components.push(ScanComponent {
+                index,
+                dc: (tables >> 4).into(),
+                ac: (tables & 15).into(),
+            });
         }
-        let [start, end, approximation, ..] = *tail else { return Err(cut()) };
+        let [start, end, approximation, ..] = *tail else {
+            return Err(cut());
+        };
         if components.is_empty() {
             return Err(damaged("a scan without components"));
         }
@@ -270,11 +340,17 @@ impl<'a> Parser<'a> {
 
     /// A DC (or lossless) table.
     pub(super) fn dc_table(&self, number: usize) -> Result<&Huffman> {
-        self.dc.get(number).and_then(Option::as_ref).ok_or_else(|| damaged("a Huffman table is missing"))
+        self.dc
+            .get(number)
+            .and_then(Option::as_ref)
+            .ok_or_else(|| damaged("a Huffman table is missing"))
     }
 
     /// An AC table.
     pub(super) fn ac_table(&self, number: usize) -> Result<&Huffman> {
-        self.ac.get(number).and_then(Option::as_ref).ok_or_else(|| damaged("a Huffman table is missing"))
+        self.ac
+            .get(number)
+            .and_then(Option::as_ref)
+            .ok_or_else(|| damaged("a Huffman table is missing"))
     }
 }

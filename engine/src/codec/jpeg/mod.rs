@@ -56,7 +56,10 @@ fn colour(parser: &Parser<'_>, sof: &markers::Frame, frame: &FrameDescription) -
     if sof.components.len() != 3 || sof.process == Process::Lossless {
         return DecodedColour::AsDeclared;
     }
-    let subsampled = sof.components.iter().any(|c| (c.h, c.v) != (sof.h_max, sof.v_max));
+    let subsampled = sof
+        .components
+        .iter()
+        .any(|c| (c.h, c.v) != (sof.h_max, sof.v_max));
     match parser.marker {
         Marker::Adobe(0) => DecodedColour::Rgb,
         Marker::None if sof.components.iter().map(|c| c.id).eq(*b"RGB") => DecodedColour::Rgb,

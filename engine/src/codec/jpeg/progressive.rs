@@ -21,7 +21,9 @@ pub(super) fn decode(parser: &mut Parser<'_>, frame: &Frame) -> Result<Vec<u16>>
     let mut coefficients: Vec<Vec<Block>> = grids.iter().map(|g| vec![[0; 64]; g.columns * g.rows]).collect();
     let mut seen = vec![false; frame.components.len()];
     while let Some(segment) = parser.next_segment()? {
-        let Segment::Scan(scan) = segment else { return Err(ImagingError::damaged(CODEC, "a second frame header")) };
+        let Segment::Scan(scan) = segment else {
+            return Err(ImagingError::damaged(CODEC, "a second frame header"));
+        };
         let mut decoder = Decoder::new(parser, &scan, &grids, coefficients)?;
         walk(&mut decoder, frame, &grids, &scan, parser.restart_interval)?;
         coefficients = decoder.coefficients;
@@ -36,7 +38,8 @@ pub(super) fn decode(parser: &mut Parser<'_>, frame: &Frame) -> Result<Vec<u16>>
         return Err(ImagingError::damaged(CODEC, "a component is missing"));
     }
     let mut planes = planes(&grids);
-    for (index, (plane, (grid, blocks))) in planes.iter_mut().zip(grids.iter().zip(coefficients)).enumerate() {
+    for (index, (plane, (grid, blocks))) in planes.iter_mut().zip(grids.iter().zip(coefficients)).enumerate()
+    {
         let table = quantisation(parser, frame, index)?;
         for (n, block) in blocks.iter().enumerate() {
             let mut natural = [0i32; 64];
@@ -73,7 +76,10 @@ impl<'a> Decoder<'a> {
         let (start, end) = (scan.spectral_start, scan.spectral_end);
         let sound = end < 64 && start <= end && (start > 0 || end == 0) && scan.low < 14;
         if !sound || (start > 0 && scan.components.len() != 1) {
-            return Err(ImagingError::damaged(CODEC, "a scan with an impossible spectral band"));
+            return Err(ImagingError::damaged(
+                CODEC,
+                "a scan with an impossible spectral band",
+            ));
         }
         let refine = scan.high > 0;
         let mut parts = Vec::new();
@@ -86,13 +92,27 @@ impl<'a> Decoder<'a> {
             parts.push((table, c.index, grids.get(c.index).map_or(0, |g| g.columns)));
         }
         let reader = BitReader::new(parser.data, scan.data);
-        Ok(Self { reader, parts, coefficients, predictions: [0; 4], end_of_band_run: 0, start, end, low: scan.low, refine })
+        Ok(Self {
+            reader,
+            parts,
+            coefficients,
+            predictions: [0; 4],
+            end_of_band_run: 0,
+            start,
+            end,
+            low: scan.low,
+            refine,
+        })
     }
 
     fn step(&mut self, k: usize, x: usize, y: usize) -> Option<()> {
         let (table, index, columns) = self.parts.get(k)?;
         let block = self.coefficients.get_mut(*index)?.get_mut(y * columns + x)?;
-        let band = Band { start: self.start, end: self.end, low: self.low };
+        let band = Band {
+            start: self.start,
+            end: self.end,
+            low: self.low,
+        };
         match (table, self.start, self.refine) {
             (_, 0, true) => {
                 if self.reader.take(1) == 1 {
@@ -108,8 +128,12 @@ impl<'a> Decoder<'a> {
                 block[0] = (*prediction << self.low) as i16;
                 Some(())
             }
-            (Some(table), _, false) => first_ac(&mut self.reader, table, &mut self.end_of_band_run, &band, block),
-            (Some(table), _, true) => refine_ac(&mut self.reader, table, &mut self.end_of_band_run, &band, block),
+            (Some(table), _, false) => {
+                first_ac(&mut self.reader, table, &mut self.end_of_band_run, &band, block)
+            }
+            (Some(table), _, true) => {
+                refine_ac(&mut self.reader, table, &mut self.end_of_band_run, &band, block)
+            }
             (None, ..) => None,
         }
     }
@@ -117,18 +141,26 @@ impl<'a> Decoder<'a> {
 
 impl Blocks for Decoder<'_> {
     fn block(&mut self, k: usize, x: usize, y: usize) -> Result<()> {
-        self.step(k, x, y).ok_or_else(|| ImagingError::damaged(CODEC, "an impossible code"))
+        self.step(k, x, y)
+            .ok_or_else(|| ImagingError::damaged(CODEC, "an impossible code"))
     }
 
     fn restart(&mut self) -> Result<()> {
         self.predictions = [0; 4];
         self.end_of_band_run = 0;
-        if self.reader.restart() { Ok(()) } else { Err(ImagingError::damaged(CODEC, "a restart marker is missing")) }
+        if self.reader.restart() {
+            Ok(())
+        } else {
+            Err(ImagingError::damaged(CODEC, "a restart marker is missing"))
+        }
     }
 
     fn line(&mut self, y: usize) -> Result<()> {
         if self.reader.overrun() {
-            return Err(ImagingError::damaged(CODEC, format!("it ends in line {} of blocks", y + 1)));
+            return Err(ImagingError::damaged(
+                CODEC,
+                format!("it ends in line {} of blocks", y + 1),
+            ));
         }
         Ok(())
     }
@@ -141,7 +173,13 @@ struct Band {
 }
 
 /// First scan of an AC band (T.81 G.1.2.2). Coefficients are kept in zigzag order.
-fn first_ac(reader: &mut BitReader<'_>, table: &Huffman, run: &mut u32, band: &Band, block: &mut Block) -> Option<()> {
+fn first_ac(
+    reader: &mut BitReader<'_>,
+    table: &Huffman,
+    run: &mut u32,
+    band: &Band,
+    block: &mut Block,
+) -> Option<()> {
     if *run > 0 {
         *run -= 1;
         return Some(());
@@ -168,7 +206,13 @@ fn first_ac(reader: &mut BitReader<'_>, table: &Huffman, run: &mut u32, band: &B
 }
 
 /// Later scans of an AC band (T.81 G.1.2.3): one more bit of each coefficient.
-fn refine_ac(reader: &mut BitReader<'_>, table: &Huffman, run: &mut u32, band: &Band, block: &mut Block) -> Option<()> {
+fn refine_ac(
+    reader: &mut BitReader<'_>,
+    table: &Huffman,
+    run: &mut u32,
+    band: &Band,
+    block: &mut Block,
+) -> Option<()> {
     let bit = 1i16 << band.low;
     let mut k = band.start;
     if *run == 0 {

@@ -11,7 +11,14 @@ fn segment(code: u8, body: &[u8]) -> Vec<u8> {
 }
 
 /// Writes a lossless stream with fixed 5-bit codes for the 17 categories: an encoder small enough to be believed.
-fn lossless(values: &[u16], rows: usize, columns: usize, precision: u8, predictor: u8, restart_rows: usize) -> Vec<u8> {
+fn lossless(
+    values: &[u16],
+    rows: usize,
+    columns: usize,
+    precision: u8,
+    predictor: u8,
+    restart_rows: usize,
+) -> Vec<u8> {
     let mut out = vec![0xff, 0xd8];
     let mut table = vec![0u8, 0, 0, 0, 0, 17];
     table.extend([0; 11]);
@@ -29,7 +36,10 @@ fn lossless(values: &[u16], rows: usize, columns: usize, precision: u8, predicto
         while bits.len() % 8 != 0 {
             bits.push(true);
         }
-        for byte in bits.chunks(8).map(|b| b.iter().fold(0u8, |v, b| v << 1 | u8::from(*b))) {
+        for byte in bits
+            .chunks(8)
+            .map(|b| b.iter().fold(0u8, |v, b| v << 1 | u8::from(*b)))
+        {
             out.push(byte);
             if byte == 0xff {
                 out.push(0);
@@ -61,10 +71,22 @@ fn lossless(values: &[u16], rows: usize, columns: usize, precision: u8, predicto
                 },
             };
             let difference = i32::from((at(0, 0) - prediction) as i16);
-            let category = if difference == -32768 { 16 } else { 32 - difference.unsigned_abs().leading_zeros() };
-            let extra = if difference < 0 { difference - 1 } else { difference };
+            let category = if difference == -32768 {
+                16
+            } else {
+                32 - difference.unsigned_abs().leading_zeros()
+            };
+            let extra = if difference < 0 {
+                difference - 1
+            } else {
+                difference
+            };
             bits.extend((0..5).rev().map(|k| category >> k & 1 == 1));
-            bits.extend((0..if category == 16 { 0 } else { category }).rev().map(|k| extra >> k & 1 == 1));
+            bits.extend(
+                (0..if category == 16 { 0 } else { category })
+                    .rev()
+                    .map(|k| extra >> k & 1 == 1),
+            );
         }
     }
     flush(&mut bits, &mut out);
@@ -104,14 +126,24 @@ fn baseline(width: u16, height: u16, seed: u8) -> Vec<u8> {
     let mut encoder = jpeg_encoder::Encoder::new(&mut out, 95);
     encoder.set_sampling_factor(jpeg_encoder::SamplingFactor::R_4_2_0);
     encoder.set_progressive(seed % 2 == 1);
-    encoder.encode(&picture(width, height), width, height, jpeg_encoder::ColorType::Ycbcr).unwrap();
+    encoder
+        .encode(
+            &picture(width, height),
+            width,
+            height,
+            jpeg_encoder::ColorType::Ycbcr,
+        )
+        .unwrap();
     out
 }
 
 fn picture(width: u16, height: u16) -> Vec<u8> {
-    let wave = |x: u16, y: u16, f: f64| (127.0 + 100.0 * (f64::from(x) / f).sin() * (f64::from(y) / f).cos()) as u8;
+    let wave =
+        |x: u16, y: u16, f: f64| (127.0 + 100.0 * (f64::from(x) / f).sin() * (f64::from(y) / f).cos()) as u8;
     let pixels = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
-    pixels.flat_map(|(x, y)| [wave(x, y, 9.0), wave(x, y, 20.0), wave(y, x, 15.0)]).collect()
+    pixels
+        .flat_map(|(x, y)| [wave(x, y, 9.0), wave(x, y, 20.0), wave(y, x, 15.0)])
+        .collect()
 }
 
 #[test]
@@ -121,8 +153,15 @@ fn sequential_and_progressive_agree_with_the_picture() {
         let mut frame = test_frame(height, width, 8, 8);
         frame.samples_per_pixel = 3;
         let got = Jpeg.decode(&frame, &baseline(width, height, seed), 0).unwrap();
-        let Samples::U8(got) = got.data else { panic!("not bytes") };
-        let mean = picture(width, height).iter().zip(&got).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / got.len() as f64;
+        let Samples::U8(got) = got.data else {
+            panic!("not bytes")
+        };
+        let mean = picture(width, height)
+            .iter()
+            .zip(&got)
+            .map(|(a, b)| f64::from(a.abs_diff(*b)))
+            .sum::<f64>()
+            / got.len() as f64;
         assert!(mean < 2.0, "{mean}");
     }
 }
@@ -133,7 +172,10 @@ fn sizes_that_contradict_the_header_are_refused() {
     let mut frame = test_frame(48, 65, 8, 8);
     frame.samples_per_pixel = 3;
     let message = Jpeg.decode(&frame, &bytes, 0).unwrap_err().to_string();
-    assert!(message.contains("48 x 64 where the header says 48 x 65"), "{message}");
+    assert!(
+        message.contains("48 x 64 where the header says 48 x 65"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -142,5 +184,8 @@ fn size_lies_are_refused_before_memory_is_taken() {
     let at = bytes.windows(2).position(|w| w == [0xff, 0xc3]).unwrap() + 5;
     bytes[at..at + 4].copy_from_slice(&[0xff, 0, 0x40, 0]);
     assert!(Jpeg.decode(&test_frame(0xff00, 0x4000, 8, 8), &bytes, 0).is_err());
-    assert!(Jpeg.decode(&test_frame(0xff00, 0x400, 16, 16), &bytes, 0).is_err());
+    assert!(
+        Jpeg.decode(&test_frame(0xff00, 0x400, 16, 16), &bytes, 0)
+            .is_err()
+    );
 }

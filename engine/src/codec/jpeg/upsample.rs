@@ -61,13 +61,31 @@ fn triangle(near: &[u16], far: &[u16], both: bool, line: &mut [u16]) {
     let (unit, shift, bias_left, bias_right) = if both { (4, 4, 8, 7) } else { (1, 2, 1, 2) };
     let sum = |i: usize| {
         let n = near.get(i).map_or(0, |v| u32::from(*v));
-        if both { 3 * n + far.get(i).map_or(0, |v| u32::from(*v)) } else { n }
+        if both {
+            3 * n + far.get(i).map_or(0, |v| u32::from(*v))
+        } else {
+            n
+        }
     };
     let last = near.len().saturating_sub(1);
-    for (i, pair) in line.as_chunks_mut::<2>().0.iter_mut().enumerate().take(near.len()) {
+    for (i, pair) in line
+        .as_chunks_mut::<2>()
+        .0
+        .iter_mut()
+        .enumerate()
+        .take(near.len())
+    {
         let this = sum(i);
-        let left = if i == 0 { (this * unit + if both { 8 } else { 0 }) >> if both { 4 } else { 0 } } else { (3 * this + sum(i - 1) + bias_left) >> shift };
-        let right = if i == last { (this * unit + if both { 7 } else { 0 }) >> if both { 4 } else { 0 } } else { (3 * this + sum(i + 1) + bias_right) >> shift };
+        let left = if i == 0 {
+            (this * unit + if both { 8 } else { 0 }) >> if both { 4 } else { 0 }
+        } else {
+            (3 * this + sum(i - 1) + bias_left) >> shift
+        };
+        let right = if i == last {
+            (this * unit + if both { 7 } else { 0 }) >> if both { 4 } else { 0 }
+        } else {
+            (3 * this + sum(i + 1) + bias_right) >> shift
+        };
         *pair = [left as u16, right as u16];
     }
 }

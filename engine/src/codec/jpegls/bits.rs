@@ -13,7 +13,14 @@ pub(super) struct BitReader<'a> {
 
 impl<'a> BitReader<'a> {
     pub(super) fn new(data: &'a [u8], at: usize) -> Self {
-        Self { data, at, buffer: 0, count: 0, padding: 0, after_ff: false }
+        Self {
+            data,
+            at,
+            buffer: 0,
+            count: 0,
+            padding: 0,
+            after_ff: false,
+        }
     }
 
     /// Makes at least 32 bits ready.
@@ -116,7 +123,11 @@ pub(super) struct BitWriter {
 
 impl BitWriter {
     pub(super) fn new(out: Vec<u8>) -> Self {
-        Self { out, buffer: 0, count: 0 }
+        Self {
+            out,
+            buffer: 0,
+            count: 0,
+        }
     }
 
     /// Appends the low `n` bits of `bits`; `n` at most 32.
@@ -130,7 +141,8 @@ impl BitWriter {
                 return;
             }
             self.count -= room;
-            self.out.push((self.buffer >> self.count) as u8 & (0xff >> (8 - room)));
+            self.out
+                .push((self.buffer >> self.count) as u8 & (0xff >> (8 - room)));
             self.buffer &= (1 << self.count) - 1;
         }
     }

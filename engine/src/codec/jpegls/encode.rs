@@ -2,7 +2,7 @@
 
 use super::bits::BitWriter;
 use super::model::{Context, Parameters, RunContext, order, predict};
-use super::{Preset, CODEC};
+use super::{CODEC, Preset};
 use crate::codec::frame::FrameDescription;
 use crate::codec::stored::Samples;
 use crate::error::{ImagingError, Result};
@@ -41,7 +41,10 @@ pub fn encode(frame: &FrameDescription, samples: &Samples) -> Result<Vec<u8>> {
     let mut encoder = ScanEncoder {
         writer: BitWriter::new(out),
         contexts: vec![Context::new(parameters.range); 365],
-        runs: [RunContext::new(parameters.range, 0), RunContext::new(parameters.range, 1)],
+        runs: [
+            RunContext::new(parameters.range, 0),
+            RunContext::new(parameters.range, 1),
+        ],
         p: parameters,
         run_index: 0,
     };
@@ -90,7 +93,11 @@ impl ScanEncoder {
         let near = |x: usize, c: usize| Near {
             ra: if x > 0 { at(row, x - 1, c) } else { at(above, 0, c) },
             rb: at(above, x, c),
-            rc: if x > 0 { at(above, x - 1, c) } else { left_above.get(c).copied().unwrap_or(0) },
+            rc: if x > 0 {
+                at(above, x - 1, c)
+            } else {
+                left_above.get(c).copied().unwrap_or(0)
+            },
             rd: at(above, (x + 1).min(columns - 1), c),
         };
         let context = |p: &Parameters, n: Near| p.context(n.ra, n.rb, n.rc, n.rd);
@@ -122,7 +129,9 @@ impl ScanEncoder {
     fn regular(&mut self, q: i32, n: Near, value: i32) {
         let sign = q >> 31 | 1;
         let (near, step, reset) = (self.p.near, self.p.step, self.p.reset);
-        let Some(context) = self.contexts.get_mut(q.unsigned_abs() as usize) else { return };
+        let Some(context) = self.contexts.get_mut(q.unsigned_abs() as usize) else {
+            return;
+        };
         let prediction = (predict(n.ra, n.rb, n.rc) + sign * context.c).clamp(0, self.p.max_value);
         let error = self.p.error(sign * (value - prediction));
         let k = context.order();
@@ -157,7 +166,9 @@ impl ScanEncoder {
             value - n.rb
         };
         let error = self.p.error(difference);
-        let Some(context) = self.runs.get_mut(usize::from(same)) else { return };
+        let Some(context) = self.runs.get_mut(usize::from(same)) else {
+            return;
+        };
         let k = context.order();
         let mapped = context.map(error, k);
         context.update(error, mapped, self.p.reset);

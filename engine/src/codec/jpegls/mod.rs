@@ -56,7 +56,10 @@ fn damaged(why: &str) -> ImagingError {
 }
 
 fn word(bytes: &[u8], at: usize) -> u16 {
-    bytes.get(at..).and_then(|b| b.first_chunk::<2>()).map_or(0, |b| u16::from_be_bytes(*b))
+    bytes
+        .get(at..)
+        .and_then(|b| b.first_chunk::<2>())
+        .map_or(0, |b| u16::from_be_bytes(*b))
 }
 
 impl<'a> Parser<'a> {
@@ -64,13 +67,21 @@ impl<'a> Parser<'a> {
         if !data.starts_with(&[0xff, 0xd8]) {
             return Err(damaged("it does not start as a JPEG-LS stream"));
         }
-        Ok(Self { data, at: 2, header: None, ids: Vec::new(), preset: Preset::default() })
+        Ok(Self {
+            data,
+            at: 2,
+            header: None,
+            ids: Vec::new(),
+            preset: Preset::default(),
+        })
     }
 
     /// The next scan header; the frame header and parameters on the way are kept.
     fn next_scan(&mut self) -> Result<ScanHeader> {
         loop {
-            let Some(code) = self.next_code() else { return Err(damaged("it ends before its last scan")) };
+            let Some(code) = self.next_code() else {
+                return Err(damaged("it ends before its last scan"));
+            };
             if code == 0xd9 {
                 return Err(damaged("it ends before its last scan"));
             }
@@ -93,21 +104,32 @@ impl<'a> Parser<'a> {
 
     fn next_code(&mut self) -> Option<u8> {
         let rest = self.data.get(self.at..)?;
-        let place = rest.windows(2).position(|w| matches!(w, [0xff, code] if *code >= 0x80 && *code != 0xff))?;
+        let place = rest
+            .windows(2)
+            .position(|w| matches!(w, [0xff, code] if *code >= 0x80 && *code != 0xff))?;
         self.at += place + 2;
         rest.get(place + 1).copied()
     }
 
     fn body(&mut self) -> Result<&'a [u8]> {
         let length = usize::from(word(self.data, self.at));
-        let body = self.data.get(self.at + 2..self.at + length.max(2)).filter(|_| length >= 2);
+        let body = self
+            .data
+            .get(self.at + 2..self.at + length.max(2))
+            .filter(|_| length >= 2);
         self.at += length;
         body.ok_or_else(|| damaged("a segment is cut off"))
     }
 
     fn frame(&mut self, body: &[u8]) -> Result<()> {
-        let [bits, _, _, _, _, count, specs @ ..] = body else { return Err(damaged("the frame header is cut off")) };
-        let specs = specs.as_chunks::<3>().0.get(..usize::from(*count)).unwrap_or_default();
+        let [bits, _, _, _, _, count, specs @ ..] = body else {
+            return Err(damaged("the frame header is cut off"));
+        };
+        let specs = specs
+            .as_chunks::<3>()
+            .0
+            .get(..usize::from(*count))
+            .unwrap_or_default();
         if self.header.is_some() || !(2..=16).contains(bits) || specs.is_empty() || specs.len() > 4 {
             return Err(damaged("the frame header is impossible"));
         }
@@ -135,17 +157,26 @@ impl<'a> Parser<'a> {
                 };
                 Ok(())
             }
-            _ => Err(ImagingError::unsupported(CODEC, "mapping tables and oversize images")),
+            _ => Err(ImagingError::unsupported(
+                CODEC,
+                "mapping tables and oversize images",
+            )),
         }
     }
 
     fn scan(&self, body: &[u8]) -> Result<ScanHeader> {
         let cut = || damaged("a scan header is cut off");
-        let [count, rest @ ..] = body else { return Err(cut()) };
+        let [count, rest @ ..] = body else {
+            return Err(cut());
+        };
         let (pairs, tail) = rest.split_at_checked(2 * usize::from(*count)).ok_or_else(cut)?;
         let mut components = Vec::new();
         for [id, table] in pairs.as_chunks::<2>().0 {
-            let index = self.ids.iter().position(|i| i == id).ok_or_else(|| damaged("a scan of an unknown component"))?;
+            let index = self
+                .ids
+                .iter()
+                .position(|i| i == id)
+                .ok_or_else(|| damaged("a scan of an unknown component"))?;
             if *table != 0 {
                 return Err(ImagingError::unsupported(CODEC, "mapping tables"));
             }
@@ -154,7 +185,9 @@ impl<'a> Parser<'a> {
             }
             components.push(index);
         }
-        let [near, interleave, point, ..] = *tail else { return Err(cut()) };
+        let [near, interleave, point, ..] = *tail else {
+            return Err(cut());
+        };
         if point & 15 != 0 {
             return Err(ImagingError::unsupported(CODEC, "point transform"));
         }
@@ -165,7 +198,11 @@ impl<'a> Parser<'a> {
             (2, _) => Interleave::Sample,
             _ => return Err(damaged("an impossible interleave mode")),
         };
-        Ok(ScanHeader { components, near, interleave })
+        Ok(ScanHeader {
+            components,
+            near,
+            interleave,
+        })
     }
 }
 

@@ -4,8 +4,9 @@ use super::{Preset, damaged};
 use crate::error::Result;
 
 /// Run-length orders (T.87 A.7.1.1).
-pub(super) const J: [u32; 32] =
-    [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+pub(super) const J: [u32; 32] = [
+    0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+];
 
 /// Order of the code in run mode at run index `index`.
 #[inline]
@@ -32,7 +33,11 @@ pub(super) struct Parameters {
 impl Parameters {
     pub(super) fn new(bits: u8, near: u8, preset: &Preset) -> Result<Self> {
         let most = (1i32 << bits) - 1;
-        let max_value = if preset.max_value == 0 { most } else { i32::from(preset.max_value) };
+        let max_value = if preset.max_value == 0 {
+            most
+        } else {
+            i32::from(preset.max_value)
+        };
         let near = i32::from(near);
         if max_value > most || near > max_value / 2 {
             return Err(damaged("its coding parameters are impossible"));
@@ -41,14 +46,28 @@ impl Parameters {
         let step = 2 * near + 1;
         let range = (max_value + 2 * near) / step + 1;
         let bpp = (32 - max_value.leading_zeros()).max(2);
-        let reset = if preset.reset == 0 { 64 } else { i32::from(preset.reset) };
+        let reset = if preset.reset == 0 {
+            64
+        } else {
+            i32::from(preset.reset)
+        };
         if reset < 3 {
             return Err(damaged("its coding parameters are impossible"));
         }
         let quantise = |d: i32| {
             let [t1, t2, t3] = thresholds;
             let a = d.abs();
-            let q = if a <= near { 0 } else if a < t1 { 1 } else if a < t2 { 2 } else if a < t3 { 3 } else { 4 };
+            let q = if a <= near {
+                0
+            } else if a < t1 {
+                1
+            } else if a < t2 {
+                2
+            } else if a < t3 {
+                3
+            } else {
+                4
+            };
             if d < 0 { -q } else { q }
         };
         Ok(Self {
@@ -66,7 +85,10 @@ impl Parameters {
     /// Gradient -4 to 4 of a difference of two samples.
     #[inline]
     pub(super) fn quantise(&self, difference: i32) -> i32 {
-        self.quantised.get((difference + self.max_value) as usize).copied().map_or(0, i32::from)
+        self.quantised
+            .get((difference + self.max_value) as usize)
+            .copied()
+            .map_or(0, i32::from)
     }
 
     /// Context -364 to 364 of the four neighbours.
@@ -115,7 +137,11 @@ fn thresholds(max_value: i32, near: i32, preset: &Preset) -> Result<[i32; 3]> {
         [f + 2 + 3 * near, 4 * f + 3 + 5 * near, 17 * f + 4 + 7 * near]
     } else {
         let f = 256 / (max_value + 1);
-        [(3 / f + 3 * near).max(2), (7 / f + 5 * near).max(3), (21 / f + 7 * near).max(4)]
+        [
+            (3 / f + 3 * near).max(2),
+            (7 / f + 5 * near).max(3),
+            (21 / f + 7 * near).max(4),
+        ]
     };
     let t1 = clamp(t1, near + 1);
     let t2 = clamp(t2, t1);
@@ -128,7 +154,11 @@ fn thresholds(max_value: i32, near: i32, preset: &Preset) -> Result<[i32; 3]> {
     }
     let [a, b, c] = given;
     let ordered = near < a && a <= b && b <= c && c <= max_value.max(near + 1);
-    if ordered || given == defaults { Ok(given) } else { Err(damaged("its thresholds are impossible")) }
+    if ordered || given == defaults {
+        Ok(given)
+    } else {
+        Err(damaged("its thresholds are impossible"))
+    }
 }
 
 /// Median edge detector (T.87 A.4.1).
@@ -156,7 +186,12 @@ fn golomb_order(n: i32, a: i32) -> u32 {
 
 impl Context {
     pub(super) fn new(range: i32) -> Self {
-        Self { a: ((range + 32) >> 6).max(2), b: 0, c: 0, n: 1 }
+        Self {
+            a: ((range + 32) >> 6).max(2),
+            b: 0,
+            c: 0,
+            n: 1,
+        }
     }
 
     #[inline]
@@ -167,7 +202,11 @@ impl Context {
     /// All ones when the mapping of errors is turned over (k = 0, lossless, negative bias), else 0.
     #[inline]
     pub(super) fn turned(&self, k: u32, near: i32) -> i32 {
-        if k == 0 && near == 0 { (2 * self.b + self.n - 1) >> 31 } else { 0 }
+        if k == 0 && near == 0 {
+            (2 * self.b + self.n - 1) >> 31
+        } else {
+            0
+        }
     }
 
     #[inline]
@@ -201,7 +240,12 @@ pub(super) struct RunContext {
 
 impl RunContext {
     pub(super) fn new(range: i32, kind: i32) -> Self {
-        Self { a: ((range + 32) >> 6).max(2), n: 1, negative: 0, kind }
+        Self {
+            a: ((range + 32) >> 6).max(2),
+            n: 1,
+            negative: 0,
+            kind,
+        }
     }
 
     #[inline]
@@ -216,14 +260,22 @@ impl RunContext {
         let map = t & 1;
         let magnitude = (t + map) >> 1;
         let negative = k != 0 || 2 * self.negative >= self.n;
-        if negative == (map == 1) { -magnitude } else { magnitude }
+        if negative == (map == 1) {
+            -magnitude
+        } else {
+            magnitude
+        }
     }
 
     /// Mapped value of an error.
     #[inline]
     pub(super) fn map(&self, error: i32, k: u32) -> i32 {
         let often_negative = 2 * self.negative >= self.n;
-        let map = if k == 0 && error > 0 { !often_negative } else { error < 0 && (k != 0 || often_negative) };
+        let map = if k == 0 && error > 0 {
+            !often_negative
+        } else {
+            error < 0 && (k != 0 || often_negative)
+        };
         2 * error.abs() - self.kind - i32::from(map)
     }
 
@@ -266,7 +318,12 @@ mod tests {
     fn run_errors_map_both_ways() {
         for kind in [0, 1] {
             for negative in [0, 1] {
-                let context = RunContext { a: 4, n: 2, negative, kind };
+                let context = RunContext {
+                    a: 4,
+                    n: 2,
+                    negative,
+                    kind,
+                };
                 for k in [0, 3] {
                     for error in -20..=20 {
                         if kind == 1 && error == 0 {

@@ -44,7 +44,13 @@ impl<'a> ScanDecoder<'a> {
     }
 
     /// Fills the components of the scan in `out`, whose pixels have `stride` samples.
-    pub(super) fn decode(&mut self, scan: &ScanHeader, columns: usize, stride: usize, out: &mut [u16]) -> Result<()> {
+    pub(super) fn decode(
+        &mut self,
+        scan: &ScanHeader,
+        columns: usize,
+        stride: usize,
+        out: &mut [u16],
+    ) -> Result<()> {
         let count = scan.components.len();
         let mut above: Vec<Line> = vec![vec![0; columns + 2]; count];
         let mut current = above.clone();
@@ -56,13 +62,22 @@ impl<'a> ScanDecoder<'a> {
             let sound = if scan.interleave == Interleave::Sample {
                 self.sample_line(&above, &mut current, indices.first_mut())
             } else {
-                above.iter().zip(&mut current).zip(&mut indices).try_for_each(|((a, c), i)| self.line(a, c, i))
+                above
+                    .iter()
+                    .zip(&mut current)
+                    .zip(&mut indices)
+                    .try_for_each(|((a, c), i)| self.line(a, c, i))
             };
             if sound.is_none() || self.reader.overrun() {
-                return Err(ImagingError::damaged(super::CODEC, format!("it ends or breaks in line {}", y + 1)));
+                return Err(ImagingError::damaged(
+                    super::CODEC,
+                    format!("it ends or breaks in line {}", y + 1),
+                ));
             }
             for (line, index) in current.iter().zip(&scan.components) {
-                let samples = line.get(1..=columns).ok_or_else(|| damaged("an impossible width"))?;
+                let samples = line
+                    .get(1..=columns)
+                    .ok_or_else(|| damaged("an impossible width"))?;
                 for (o, v) in row.iter_mut().skip(*index).step_by(stride).zip(samples) {
                     *o = *v as u16;
                 }
@@ -100,7 +115,12 @@ impl<'a> ScanDecoder<'a> {
     }
 
     /// One line of all components, sample by sample.
-    fn sample_line(&mut self, above: &[Line], current: &mut [Line], run_index: Option<&mut usize>) -> Option<()> {
+    fn sample_line(
+        &mut self,
+        above: &[Line],
+        current: &mut [Line],
+        run_index: Option<&mut usize>,
+    ) -> Option<()> {
         let run_index = run_index?;
         let columns = current.first()?.len() - 2;
         let mut x = 1;

@@ -73,18 +73,30 @@ fn every_truncation_is_an_error() {
     let frame = test_frame(24, 24, 16, 12);
     let bytes = encode(&frame, &Samples::U16(mixed(576, 12, 99))).unwrap();
     for n in 0..bytes.len() - 6 {
-        assert!(JpegLs.decode(&frame, &bytes[..n], 0).is_err(), "{n} of {}", bytes.len());
+        assert!(
+            JpegLs.decode(&frame, &bytes[..n], 0).is_err(),
+            "{n} of {}",
+            bytes.len()
+        );
     }
 }
 
 /// The worked example of T.87 Annex H.3: a 4 x 4 image of 8 bits and its coded bits.
 #[test]
 fn example_of_the_standard() {
-    let values = vec![0u8, 0, 90, 74, 68, 50, 43, 205, 64, 145, 145, 145, 100, 145, 145, 145];
+    let values = vec![
+        0u8, 0, 90, 74, 68, 50, 43, 205, 64, 145, 145, 145, 100, 145, 145, 145,
+    ];
     let frame = test_frame(4, 4, 8, 8);
     let bytes = encode(&frame, &Samples::U8(values.clone())).unwrap();
     let at = bytes.windows(2).position(|w| w == [0xff, 0xda]).unwrap() + 10;
-    let coded = [0xc0u8, 0x00, 0x00, 0x6c, 0x80, 0x20, 0x8e, 0x01, 0xc0, 0x00, 0x00, 0x57, 0x40, 0x00, 0x00, 0x6e, 0xe6, 0x00, 0x00, 0x01, 0xbc, 0x18, 0x00, 0x00, 0x05, 0xd8, 0x00, 0x00, 0x91, 0x60];
+    let coded = [
+        0xc0u8, 0x00, 0x00, 0x6c, 0x80, 0x20, 0x8e, 0x01, 0xc0, 0x00, 0x00, 0x57, 0x40, 0x00, 0x00, 0x6e,
+        0xe6, 0x00, 0x00, 0x01, 0xbc, 0x18, 0x00, 0x00, 0x05, 0xd8, 0x00, 0x00, 0x91, 0x60,
+    ];
     assert_eq!(&bytes[at..at + coded.len()], coded);
-    assert_eq!(JpegLs.decode(&frame, &bytes, 0).unwrap().data, Samples::U8(values));
+    assert_eq!(
+        JpegLs.decode(&frame, &bytes, 0).unwrap().data,
+        Samples::U8(values)
+    );
 }

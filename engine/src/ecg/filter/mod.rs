@@ -94,6 +94,22 @@ pub fn bridged(record: &Record) -> Vec<Vec<f32>> {
         .collect()
 }
 
+/// Zero-phase low-pass of one filtered lead; gaps count as the isoelectric line.
+pub(crate) fn low_passed(lead: &[f64], edge_hz: f64, rate_hz: f64) -> Vec<f64> {
+    let mut signal: Vec<f64> = lead
+        .iter()
+        .map(|v| if v.is_finite() { *v } else { 0.0 })
+        .collect();
+    if edge_hz < 0.45 * rate_hz {
+        biquad::zero_phase(
+            &[Section::low_pass(edge_hz, rate_hz)],
+            &mut signal,
+            (0.2 * rate_hz) as usize,
+        );
+    }
+    signal
+}
+
 fn beats_of(prepared: &[gaps::Bridged], rate_hz: f64) -> Vec<Beat> {
     let leads: Vec<&[f32]> = prepared
         .iter()

@@ -4,6 +4,7 @@ import type { Priority, WorklistItem } from '../api/types';
 export const PRIORITIES: readonly Priority[] = ['STAT', 'URGENT', 'ROUTINE', 'SCREENING'];
 /** Share of the goal from which a wait is amber. */
 export const WARN_AT_SHARE = 0.7;
+const GOAL_STEP_S = 10;
 
 export const rank = (priority: string): number => {
   const at = PRIORITIES.indexOf(priority as Priority);
@@ -25,7 +26,8 @@ export interface Wait { waited_s: number; goal_s: number; over_s: number; share:
 
 /** Waiting time now, from the server's figures at `fetchedAt`: its clock counts, not this computer's. */
 export function waiting(item: Pick<WorklistItem, 'waiting_s' | 'due_at'>, fetchedAt: number, now: number): Wait {
-  const goal_s = Math.max(1, item.waiting_s + (Date.parse(item.due_at) - fetchedAt) / 1000);
+  const goal = item.waiting_s + (Date.parse(item.due_at) - fetchedAt) / 1000;
+  const goal_s = Math.max(GOAL_STEP_S, Math.round(goal / GOAL_STEP_S) * GOAL_STEP_S); // the answer's travel time must not turn 60 min into 59
   const waited_s = Math.max(0, item.waiting_s + (now - fetchedAt) / 1000);
   const share = waited_s / goal_s;
   return { waited_s, goal_s, over_s: waited_s - goal_s, share, tone: share >= 1 ? 'crit' : share >= WARN_AT_SHARE ? 'warn' : '' };

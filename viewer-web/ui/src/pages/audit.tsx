@@ -41,13 +41,15 @@ export default function AuditPage() {
       say(cause instanceof ApiError ? reasonOf(cause) : String(cause), true);
     }
   };
-  const field = (name: keyof Query, words: Key, type: 'text' | 'datetime-local' = 'text') => <div class="field"><label for={`audit-${name}`}>{t(words)}</label><input id={`audit-${name}`} class="in" type={type} value={draft[name]} onInput={(e) => setDraft({ ...draft, [name]: e.currentTarget.value })} /></div>;
+  const write = (name: keyof Query) => (e: { currentTarget: HTMLInputElement }) => setDraft({ ...draft, [name]: e.currentTarget.value });
+  const text = (name: 'user' | 'study_uid', words: Key) => <div class="field"><label for={`audit-${name}`}>{t(words)}</label><input id={`audit-${name}`} class="in" value={draft[name]} onInput={write(name)} /></div>;
+  const moment = (name: 'from' | 'to', words: Key) => <div class="field"><label for={`audit-${name}`}>{t(words)}</label><input id={`audit-${name}`} class="in" type="datetime-local" value={draft[name]} onInput={write(name)} /></div>;
   return (
     <Shell page="audit" title={t('audit.title')}>
       <div class="page">
         <div class="pagehead"><h1>{t('audit.title')}</h1></div>
         <form class="ftools" onSubmit={(e) => { e.preventDefault(); setQuery(draft); }}>
-          {field('from', 'field.from', 'datetime-local')}{field('to', 'field.to', 'datetime-local')}{field('user', 'audit.user')}{field('study_uid', 'audit.study')}
+          {moment('from', 'field.from')}{moment('to', 'field.to')}{text('user', 'audit.user')}{text('study_uid', 'audit.study')}
           <div class="field"><label for="audit-event">{t('audit.event')}</label><select id="audit-event" class="in" value={draft.event} onChange={(e) => setDraft({ ...draft, event: e.currentTarget.value })}><option value="">{t('field.all')}</option>{EVENTS.map((code) => <option key={code} value={code}>{t(`audit.e.${code}` as Key)}</option>)}</select></div>
           <button type="submit" class="btn primary"><Icon name="search" />{t('audit.search')}</button>
         </form>

@@ -86,6 +86,12 @@ export class StackView {
     return (engine?.getViewport(this.id) as Types.IStackViewport | undefined) ?? null;
   }
 
+  /** The viewport once it holds an image: before that, geometry calls of the library fail. */
+  private get loadedViewport(): Types.IStackViewport | null {
+    const viewport = this.viewport;
+    return viewport?.getCornerstoneImage() ? viewport : null;
+  }
+
   async show(frames: readonly Frame[], index: number): Promise<void> {
     this.imageIds = frames.map((f) => f.imageId);
     this.known = new Set(this.imageIds);
@@ -113,21 +119,21 @@ export class StackView {
   }
 
   setWindow(center: number, width: number): void {
-    const viewport = this.viewport;
+    const viewport = this.loadedViewport;
     viewport?.setProperties({ voiRange: utilities.windowLevel.toLowHighRange(width, center) });
     viewport?.render();
     this.report();
   }
 
   invert(): void {
-    const viewport = this.viewport;
+    const viewport = this.loadedViewport;
     viewport?.setProperties({ invert: !viewport.getProperties().invert });
     viewport?.render();
     this.report();
   }
 
   rotate(step: number): void {
-    const viewport = this.viewport;
+    const viewport = this.loadedViewport;
     if (!viewport) return;
     const now = viewport.getViewPresentation().rotation ?? 0;
     viewport.setViewPresentation({ rotation: (now + step + 360) % 360 });
@@ -136,7 +142,7 @@ export class StackView {
   }
 
   flip(): void {
-    const viewport = this.viewport;
+    const viewport = this.loadedViewport;
     if (!viewport) return;
     viewport.setCamera({ flipHorizontal: !viewport.getCamera().flipHorizontal });
     viewport.render();
@@ -144,14 +150,14 @@ export class StackView {
   }
 
   zoomBy(factor: number): void {
-    const viewport = this.viewport;
+    const viewport = this.loadedViewport;
     viewport?.setZoom(viewport.getZoom() * factor);
     viewport?.render();
     this.report();
   }
 
   reset(): void {
-    const viewport = this.viewport;
+    const viewport = this.loadedViewport;
     if (!viewport) return;
     viewport.resetProperties();
     viewport.resetCamera();
@@ -162,7 +168,7 @@ export class StackView {
   }
 
   resize(): void {
-    if (this.disposed || !this.element.clientWidth) return;
+    if (!this.loadedViewport || !this.element.clientWidth) return;
     engine?.resize(true, true);
   }
 
@@ -215,7 +221,7 @@ export class StackView {
   };
 
   private report(): void {
-    const viewport = this.viewport;
+    const viewport = this.loadedViewport;
     if (!viewport || this.imageIds.length === 0) return;
     const properties = viewport.getProperties();
     const range = properties.voiRange;

@@ -19,9 +19,12 @@ let arrowText: () => Promise<string> = async () => '';
 export async function initTools(): Promise<void> {
   initCornerstoneTools();
   for (const tool of Object.values(CLASSES)) addTool(tool);
+  const styles = annotation.config.style.getDefaultToolStyles();
   annotation.config.style.setDefaultToolStyles({
+    ...styles,
     global: {
-      color: MEASURE_COLOUR, colorHighlighted: 'rgb(255, 245, 200)', colorSelected: 'rgb(255, 245, 200)', lineWidth: '1.3', textBoxColor: MEASURE_COLOUR, textBoxColorHighlighted: 'rgb(255, 245, 200)', textBoxColorSelected: 'rgb(255, 245, 200)',
+      ...styles.global,
+      color: MEASURE_COLOUR, colorHighlighted: 'rgb(255, 245, 200)', colorSelected: 'rgb(255, 245, 200)', lineWidth: '1.3', textBoxBackground: '', textBoxColor: MEASURE_COLOUR, textBoxColorHighlighted: 'rgb(255, 245, 200)', textBoxColorSelected: 'rgb(255, 245, 200)',
       textBoxFontFamily: 'system-ui, sans-serif', textBoxFontSize: '13px', shadow: true,
     },
   } as never);

@@ -15,6 +15,7 @@ const BOTH: &[Statements] = &[
     order::sql::ALL,
     outbox::sql::ALL,
     crate::admin::ADOPT,
+    crate::derived::sql::ALL,
     work::sql::ALL,
 ];
 const SQLITE: &[Statements] = &[work::claim_sqlite::ALL];
@@ -38,7 +39,8 @@ fn all(own: &[Statements]) -> Vec<(&'static str, &'static str)> {
         .iter()
         .chain(audit::STATEMENTS.0)
         .chain(work::STATEMENTS)
-        .chain(crate::receive::STATEMENTS);
+        .chain(crate::receive::STATEMENTS)
+        .chain(crate::study::STATEMENTS);
     both.chain(own).flat_map(|list| list.iter().copied()).collect()
 }
 
@@ -62,6 +64,15 @@ async fn conforms(archive: &Archive, own: &[Statements], dialect: Dialect) {
             .unwrap_or_else(|e| panic!("{name}: {e}"));
         assert!(
             may || !is_full_scan(dialect, &plan),
+            "{name} reads a whole table: {sql}\n{plan}"
+        );
+    }
+    for (name, sql) in crate::study::explained() {
+        let plan = plan(archive, &sql, parameter_count(&sql))
+            .await
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert!(
+            !is_full_scan(dialect, &plan),
             "{name} reads a whole table: {sql}\n{plan}"
         );
     }

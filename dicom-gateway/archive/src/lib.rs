@@ -9,6 +9,7 @@ pub mod audit;
 #[cfg(test)]
 mod conformance;
 pub mod db;
+pub mod derived;
 pub mod device;
 pub mod error;
 pub mod events;
@@ -21,6 +22,7 @@ pub mod patient;
 pub mod receive;
 pub mod recover;
 pub mod store;
+pub mod study;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod work;
@@ -157,6 +159,20 @@ impl Archive {
     pub fn orders(&self) -> order::Orders {
         order::Orders {
             db: self.shared.db.clone(),
+        }
+    }
+
+    /// The studies, series and instances.
+    pub fn studies(&self) -> study::Studies {
+        study::Studies {
+            archive: self.clone(),
+        }
+    }
+
+    /// The results of jobs.
+    pub fn derived(&self) -> derived::DerivedObjects {
+        derived::DerivedObjects {
+            archive: self.clone(),
         }
     }
 

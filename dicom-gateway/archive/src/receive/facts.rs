@@ -248,12 +248,17 @@ pub(crate) fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     compress(&text).map_err(|e| ArchiveError::Corrupt(e.to_string()))
 }
 
-/// Reads what [`pack`] wrote.
-pub(crate) fn unpack<T: serde::de::DeserializeOwned>(packed: &[u8]) -> Result<T> {
-    let mut text = Vec::new();
+/// Takes the compression off.
+pub(crate) fn inflate(packed: &[u8]) -> Result<Vec<u8>> {
+    let mut text = Vec::with_capacity(packed.len().saturating_mul(4).min(1 << 20));
     ZlibDecoder::new(packed)
         .take(UNPACKED_BYTES_MAX)
         .read_to_end(&mut text)
         .map_err(|e| ArchiveError::Corrupt(e.to_string()))?;
-    serde_json::from_slice(&text).map_err(|e| ArchiveError::Corrupt(e.to_string()))
+    Ok(text)
+}
+
+/// Reads what [`pack`] wrote.
+pub(crate) fn unpack<T: serde::de::DeserializeOwned>(packed: &[u8]) -> Result<T> {
+    serde_json::from_slice(&inflate(packed)?).map_err(|e| ArchiveError::Corrupt(e.to_string()))
 }

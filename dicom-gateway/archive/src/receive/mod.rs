@@ -14,6 +14,7 @@ mod tests;
 
 pub(crate) use disk::PlacedObject;
 pub use facts::{InstanceFacts, SeriesKind};
+pub(crate) use facts::{inflate, unpack};
 
 pub(crate) use index::{IndexStop, Indexed, Indexing, index_object};
 pub use refused::{RefusedKind, StoreRefused};

@@ -23,6 +23,8 @@ use std::sync::Arc;
 const SPOOL_FOLDER: &str = ".spool";
 /// Folder of refused objects below the store.
 pub(crate) const QUARANTINE_FOLDER: &str = "quarantine";
+/// Folder of results of jobs below the store.
+pub(crate) const DERIVED_FOLDER: &str = "derived";
 /// Bytes read at a time when hashing.
 const READ_BYTES: usize = 1 << 20;
 /// Largest range that is read into memory at once.
@@ -173,6 +175,17 @@ impl ObjectStore {
     pub fn place_in_quarantine(&self, spool: SpoolFile, digest: Sha256Digest) -> Result<ObjectKey> {
         let inner = ObjectKey::new(UnixMicros::now(), digest, "dcm");
         let key = ObjectKey(format!("{QUARANTINE_FOLDER}/{}", inner.0));
+        self.place_at(spool, &key)?;
+        Ok(key)
+    }
+
+    /// Like [`ObjectStore::place`], among the results of jobs.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn place_derived(&self, spool: SpoolFile, digest: Sha256Digest) -> Result<ObjectKey> {
+        let inner = ObjectKey::new(UnixMicros::now(), digest, "bin");
+        let key = ObjectKey(format!("{DERIVED_FOLDER}/{}", inner.0));
         self.place_at(spool, &key)?;
         Ok(key)
     }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { isMeasurement, measurementText } from '../src/viewer/measurements';
-import { framesOf, startIndex, type Instance } from '../src/viewer/metadata';
+import { framesOf, needsRendering, paletteValues, startIndex, type Instance } from '../src/viewer/metadata';
 import { center, extent, fromPicture, scrolled, toPicture, type Volume, type Voxel } from '../src/viewer/mpr-geometry';
 import { directionLetters, edgeLetters } from '../src/viewer/orientation';
 import { presetsFor } from '../src/viewer/presets';
@@ -26,6 +26,15 @@ describe('image order', () => {
   });
   it('leaves out objects without pixels', () => expect(framesOf([{ '00080018': v('sr') }], '/s').frames).toEqual([]));
   it.each([[1, false, 0], [60, false, 30], [60, true, 0], [5, false, 0]])('%i images, cine %s, open at %i', (n, cine, at) => expect(startIndex(n, cine)).toBe(at));
+});
+
+describe('stored forms', () => {
+  it('reads palettes stored as words and as bytes', () => {
+    expect(paletteValues(new Uint8Array([1, 2, 3, 4]), 2, 16)).toEqual([0x201, 0x403]);
+    expect(paletteValues(new Uint8Array([1, 2]), 2, 8)).toEqual([1, 2]);
+    expect(paletteValues(new Uint8Array([1, 0, 2, 0]), 2, 8)).toEqual([1, 2]);
+  });
+  it.each([['YBR_FULL_422', '1.2.840.10008.1.2.1', true], ['YBR_FULL_422', '1.2.840.10008.1.2.4.50', false], ['MONOCHROME2', '1.2.840.10008.1.2.4.103', true], ['RGB', '1.2.840.10008.1.2.1', false], ['YBR_PARTIAL_420', '', true]])('%s in %s needs rendering: %s', (colour, syntax, needed) => expect(needsRendering({ '00280004': v(colour), '00083002': v(syntax) })).toBe(needed));
 });
 
 describe('orientation letters', () => {

@@ -108,7 +108,7 @@ export default function CriticalPage() {
                 );
               })}
             </div>
-            <section class="card done"><header><h2>{t('board.closed')}</h2><span class="count">{closed.length}</span></header>
+            <section class="card closedbox"><header><h2>{t('board.closed')}</h2><span class="count">{closed.length}</span></header>
               {closed.length > 0 && (
                 <div class="scroller" tabindex={-1}><table class="grid">
                   <colgroup><col style={{ width: '104px' }} /><col style={{ width: '170px' }} /><col /><col style={{ width: '140px' }} /><col style={{ width: '84px' }} /><col style={{ width: '84px' }} /><col style={{ width: '84px' }} /></colgroup>

@@ -2,11 +2,14 @@
 import { Enums, RenderingEngine, eventTarget, init as initCore, metaData, setUseCPURendering, utilities, cache, imageLoader, type Types } from '@cornerstonejs/core';
 import { init as initLoader, wadors } from '@cornerstonejs/dicom-image-loader';
 import type { Frame, SeriesData } from '../metadata';
+import { asRendered, registerRendered } from './rendered';
 import { attachTools, detachTools, initTools } from './tools';
 
 const ENGINE_ID = 'gongying';
 const CACHE_BYTES = 768 * 1024 * 1024;
 const PREFETCH_AT_ONCE = 4;
+/** A support person may force `cpu` or `gpu` on a computer whose driver misbehaves. */
+const BACKEND_STORE = 'gongying.backend';
 
 export type Backend = 'gpu' | 'cpu';
 let engine: RenderingEngine | null = null;
@@ -18,12 +21,14 @@ export function start(): Promise<Backend> {
   starting ??= (async () => {
     initCore({ debug: { statsOverlay: false } });
     const found = rendererFromPage();
-    if (!found.webgl || found.softwareRasterizer) {
+    const wanted = localStorage.getItem(BACKEND_STORE);
+    if (!found.webgl || wanted === 'cpu' || (found.softwareRasterizer && wanted !== 'gpu')) {
       setUseCPURendering(true);
       backend = 'cpu';
     }
     cache.setMaxCacheSize(CACHE_BYTES);
     initLoader({ maxWebWorkers: Math.max(1, Math.min(4, Math.floor((navigator.hardwareConcurrency || 2) / 2))) });
+    registerRendered();
     await initTools();
     engine = new RenderingEngine(ENGINE_ID);
     return backend;
@@ -49,7 +54,7 @@ export function register(series: SeriesData): void {
 }
 
 export interface ViewState { index: number; center: number | null; width: number | null; zoom: number; rotation: number; flipHorizontal: boolean; invert: boolean }
-export interface StackEvents { onState: (state: ViewState) => void; onDrawn: (index: number) => void; onError: (message: string) => void; onLoaded: (count: number) => void }
+export interface StackEvents { onState: (state: ViewState) => void; onDrawn: (index: number) => void; onError: (message: string, decoding: boolean) => void; onLoaded: (count: number) => void }
 
 let nextId = 1;
 
@@ -217,7 +222,10 @@ export class StackView {
 
   private readonly failed = (event: Event) => {
     const detail = (event as CustomEvent<{ imageId?: string; error?: unknown }>).detail;
-    if (detail?.imageId && this.known.has(detail.imageId)) this.events.onError(String((detail.error as Error | undefined)?.message ?? ''));
+    if (!detail?.imageId || !this.known.has(detail.imageId)) return;
+    const error = detail.error as { message?: string; request?: XMLHttpRequest; status?: number } | undefined;
+    const overNetwork = !!error?.request || typeof error?.status === 'number' || !navigator.onLine;
+    this.events.onError(String(error?.message ?? ''), !overNetwork);
   };
 
   private report(): void {
@@ -248,4 +256,5 @@ export function givenWindow(imageId: string): { center: number; width: number } 
   return typeof center === 'number' && typeof width === 'number' ? { center, width } : null;
 }
 
+export { asRendered };
 export { setTool, onMeasurements, addMeasurements, removeMeasurement, removeSelected, clearMeasurements, type ToolName } from './tools';

@@ -3,6 +3,7 @@ import { isMeasurement, measurementText } from '../src/viewer/measurements';
 import { framesOf, needsRendering, paletteValues, startIndex, type Instance } from '../src/viewer/metadata';
 import { center, extent, fromPicture, scrolled, toPicture, type Volume, type Voxel } from '../src/viewer/mpr-geometry';
 import { directionLetters, edgeLetters } from '../src/viewer/orientation';
+import { scaleBarMm } from '../src/viewer/scale';
 import { presetsFor } from '../src/viewer/presets';
 
 const v = (...Value: unknown[]) => ({ vr: 'UN', Value });
@@ -39,12 +40,15 @@ describe('stored forms', () => {
 
 describe('orientation letters', () => {
   it.each([[[1, 0, 0], 'L'], [[0, -1, 0], 'A'], [[0, 0, 1], 'H'], [[-0.8, 0.6, 0], 'RP'], [[0.1, 0.1, -0.98], 'F']])('%j is %s', (d, letters) => expect(directionLetters(d)).toBe(letters));
-  const axial = [1, 0, 0, 0, 1, 0];
-  it.each([[0, false, 'ALPR'], [90, false, 'RALP'], [180, false, 'PRAL'], [-90, false, 'LPRA'], [0, true, 'ARPL'], [90, true, 'LARP']])('axial turned %i, flipped %s: %s', (turn, flip, letters) => {
-    const e = edgeLetters(axial, turn, flip)!;
+  it.each([[[1, 0, 0, 0, 1, 0], 'ALPR'], [[0, 1, 0, 0, 0, -1], 'HPFA'], [[-1, 0, 0, 0, 1, 0], 'ARPL'], [[0, -1, 0, 1, 0, 0], 'RALP']])('right and down %j: %s', (directions, letters) => {
+    const e = edgeLetters(directions)!;
     expect(e.top + e.right + e.bottom + e.left).toBe(letters);
   });
-  it('says nothing without an orientation', () => expect(edgeLetters(null, 0)).toBeNull());
+  it('says nothing without an orientation', () => expect(edgeLetters(null)).toBeNull());
+});
+
+describe('scale bar', () => {
+  it.each([[0.5, 100], [0.3, 50], [0.04, 5], [0, null], [0.001, null]])('%f mm a pixel: %s mm', (mm, bar) => expect(scaleBarMm(mm)).toBe(bar));
 });
 
 describe('reformatted planes', () => {

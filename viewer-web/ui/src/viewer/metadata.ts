@@ -107,6 +107,11 @@ async function bulk(uri: string, base: string): Promise<Uint8Array | null> {
   return response.ok ? new Uint8Array(await response.arrayBuffer()) : null;
 }
 
+const LOSSY_SYNTAXES = ['1.2.840.10008.1.2.4.50', '1.2.840.10008.1.2.4.51', '1.2.840.10008.1.2.4.53', '1.2.840.10008.1.2.4.55', '1.2.840.10008.1.2.4.81'];
+
+/** Whether the stored original itself has lost something before it came here (PS3.3 C.7.6.1.1.5). */
+export const lossyAtSource = (i: Instance): boolean => text(i, '00282110') === '01' || LOSSY_SYNTAXES.includes(text(i, '00083002'));
+
 /** Whether this browser cannot show the stored form and the centre's rendered picture must do. */
 export function needsRendering(i: Instance): boolean {
   const syntax = text(i, '00083002');

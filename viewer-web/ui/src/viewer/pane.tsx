@@ -8,8 +8,9 @@ import { previewAddress } from '../lib/study-cache';
 import type { StackView, ViewState } from './engine';
 import { engine } from './load-engine';
 import type { Measurement, MeasurementList } from './measurements';
-import { needsRendering, seriesData, startIndex, type Frame, type SeriesData } from './metadata';
+import { lossyAtSource, needsRendering, seriesData, startIndex, type Frame, type SeriesData } from './metadata';
 import { edgeLetters } from './orientation';
+import { scaleBarMm } from './scale';
 
 export type Quality = 'none' | 'preview' | 'final';
 
@@ -144,16 +145,24 @@ function Corners({ pane }: { pane: PaneModel }) {
   const frame = pane.frame;
   if (!study || !series) return null;
   const count = pane.frames.length || series.frames || series.instances;
-  const letters = view && frame ? edgeLetters(frame.orientation, view.rotation, view.flipHorizontal) : null;
+  const letters = view && frame ? edgeLetters(frame.orientation ? view.cosines : null) : null;
   const loading = pane.loaded.value < pane.frames.length && pane.frames.length > 1;
   return (
     <>
       <p class="c tl"><b>{study.patient.name}</b> {sex(study.patient.sex)} {age(study.patient.age_text, study.patient.birth_date)}<br />{study.accession_number}<br />Se {series.number ?? '–'} Im {(view?.index ?? 0) + 1}/{count}</p>
       <p class="c tr">{institution(study.institution)}<br />{dateTime(study.study_at)}<br />{series.modality} {pane.data.value?.kv}</p>
-      <p class="c bl">{view?.width != null && view.center != null && <>W {Math.round(view.width)} L {Math.round(view.center)}<br /></>}{view && `${view.zoom.toFixed(2)}×`}{frame?.thickness ? ` ${t('viewer.thickness')} ${frame.thickness.toFixed(1)}` : ''}{view?.invert ? ` ${t('viewer.inverted')}` : ''}</p>
+      <p class="c bl">{view?.width != null && view.center != null && <>W {Math.round(view.width)} L {Math.round(view.center)}<br /></>}{view && view.mm_per_px > 0 && `${((frame?.spacing?.[1] ?? 1) / view.mm_per_px).toFixed(2)}×`}{frame?.thickness ? ` ${t('viewer.thickness')} ${frame.thickness.toFixed(1)}` : ''}{view?.invert ? ` ${t('viewer.inverted')}` : ''}</p>
       <p class="c br">{loading && <>{t('viewer.loadedOf', { n: pane.loaded.value, total: pane.frames.length })}<br /></>}{frame?.position ? `z ${frame.position[2] >= 0 ? '+' : ''}${frame.position[2].toFixed(1)}` : ''}</p>
+      {view && frame?.spacing && <ScaleBar mm_per_px={view.mm_per_px} />}
       {letters && <><b class="o t">{letters.top}</b><b class="o b">{letters.bottom}</b><b class="o l">{letters.left}</b><b class="o r">{letters.right}</b></>}
-      {pane.quality.value === 'final' ? <span class="q fin">{t('viewer.final')}</span> : <span class="q pre">{pane.lossy.value && pane.quality.value === 'preview' ? t('viewer.rendered') : pane.quality.value === 'preview' ? t('viewer.preview') : t('state.loading')}</span>}
+      {pane.quality.value === 'final' ? <span class="q fin">{t(lossyAtSource(pane.data.value?.instances.get(frame?.sop ?? '') ?? {}) ? 'viewer.finalLossy' : 'viewer.final')}</span> : <span class="q pre">{pane.lossy.value && pane.quality.value === 'preview' ? t('viewer.rendered') : pane.quality.value === 'preview' ? t('viewer.preview') : t('state.loading')}</span>}
     </>
   );
+}
+
+/** A bar of a round length at the right edge, so that size is seen without measuring. */
+function ScaleBar({ mm_per_px }: { mm_per_px: number }) {
+  const mm = scaleBarMm(mm_per_px);
+  if (!mm) return null;
+  return <span class="scalebar" style={{ height: `${mm / mm_per_px}px` }} aria-hidden="true"><i>{mm >= 10 ? `${mm / 10} cm` : `${mm} mm`}</i></span>;
 }

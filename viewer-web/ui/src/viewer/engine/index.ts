@@ -53,7 +53,7 @@ export function register(series: SeriesData): void {
   }
 }
 
-export interface ViewState { index: number; center: number | null; width: number | null; zoom: number; rotation: number; flipHorizontal: boolean; invert: boolean }
+export interface ViewState { index: number; center: number | null; width: number | null; /** Patient millimetres under one screen pixel; pixels of the image where it has no spacing. */ mm_per_px: number; invert: boolean; /** Patient directions to the right and down on the screen, whatever was turned or flipped. */ cosines: number[] }
 export interface StackEvents { onState: (state: ViewState) => void; onDrawn: (index: number) => void; onError: (message: string, decoding: boolean) => void; onLoaded: (count: number) => void }
 
 let nextId = 1;
@@ -238,12 +238,21 @@ export class StackView {
       index: viewport.getTargetImageIdIndex(),
       center: window_ ? window_.windowCenter : null,
       width: window_ ? window_.windowWidth : null,
-      zoom: viewport.getZoom() || 1,
-      rotation: Math.round(viewport.getViewPresentation().rotation ?? 0),
-      flipHorizontal: !!viewport.getCamera().flipHorizontal,
       invert: !!properties.invert,
+      ...screenDirections(viewport, this.element),
     });
   }
+}
+
+const PROBE_PX = 20;
+function screenDirections(viewport: Types.IStackViewport, element: HTMLDivElement): { cosines: number[]; mm_per_px: number } {
+  const x = element.clientWidth / 2;
+  const y = element.clientHeight / 2;
+  const origin = viewport.canvasToWorld([x, y]);
+  const step = (to: Types.Point2): number[] => viewport.canvasToWorld(to).map((value, k) => value - (origin[k] ?? 0));
+  const unit = (v: number[]): number[] => v.map((value) => value / (Math.hypot(...v) || 1));
+  const right = step([x + PROBE_PX, y]);
+  return { cosines: [...unit(right), ...unit(step([x, y + PROBE_PX]))], mm_per_px: Math.hypot(...right) / PROBE_PX };
 }
 
 const preventMenu = (event: Event) => event.preventDefault();

@@ -1,10 +1,28 @@
 //! What every handler can reach.
 
+use crate::cache::Cache;
+use crate::dicomweb::holdings::Held;
+use crate::dicomweb::layout::Layout;
+use crate::events::STREAMS_MAX;
 use crate::pages::Fonts;
 use crate::pool::Pool;
+use crate::session::OpenRoutes;
 use crate::session::tries::Tries;
+use archive::Archive;
 use bytes::Bytes;
+use engine::codec::StoredPixels;
+use reading::Reading;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Memory for encoded frames, pictures and metadata.
+const MADE_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Memory for decoded frames.
+const DECODED_BYTES_MAX: usize = 192 * 1024 * 1024;
+/// Memory for the objects that stand for series and studies.
+const CHOICE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Memory for image descriptions.
+const LAYOUT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// How this node presents itself; set once at start.
 #[derive(Clone, Debug, Default)]
@@ -40,28 +58,52 @@ struct Inner {
     settings: Settings,
     pool: Pool,
     openapi: Bytes,
+    open_routes: OpenRoutes,
     metrics_text: Option<MetricsText>,
     tries: Tries,
+    event_streams: Arc<Semaphore>,
+    made: Cache<Bytes>,
+    decoded: Cache<Arc<StoredPixels>>,
+    layouts: Cache<Arc<Layout>>,
+    choices: Cache<Held>,
+    reading: Reading,
 }
 
 impl App {
     /// Puts the parts together.
-    pub fn new(settings: Settings, metrics_text: Option<MetricsText>) -> Self {
+    pub fn new(reading: Reading, settings: Settings, metrics_text: Option<MetricsText>) -> Self {
         let slots = match settings.compute_slots {
             0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
             slots => slots,
         };
-        let openapi = Bytes::from(crate::openapi::document(&crate::routes()).to_string());
+        let routes = crate::routes();
         let inner = Inner {
             settings,
             pool: Pool::new(slots),
-            openapi,
+            openapi: Bytes::from(crate::openapi::document(&routes).to_string()),
+            open_routes: crate::route::open_routes(&routes),
             metrics_text,
             tries: Tries::default(),
+            event_streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            made: Cache::new(MADE_BYTES_MAX),
+            decoded: Cache::new(DECODED_BYTES_MAX),
+            layouts: Cache::new(LAYOUT_BYTES_MAX),
+            choices: Cache::new(CHOICE_BYTES_MAX),
+            reading,
         };
         Self {
             inner: Arc::new(inner),
         }
+    }
+
+    /// Reading and reporting.
+    pub fn reading(&self) -> &Reading {
+        &self.inner.reading
+    }
+
+    /// The archive.
+    pub fn archive(&self) -> &Archive {
+        self.inner.reading.archive()
     }
 
     /// How this node presents itself.
@@ -85,6 +127,34 @@ impl App {
 
     pub(crate) fn metrics_text(&self) -> Option<String> {
         self.inner.metrics_text.as_ref().map(|text| text())
+    }
+
+    pub(crate) fn open_routes(&self) -> &OpenRoutes {
+        &self.inner.open_routes
+    }
+
+    pub(crate) fn event_streams(&self) -> &Arc<Semaphore> {
+        &self.inner.event_streams
+    }
+
+    /// Encoded frames, pictures and metadata that were made.
+    pub(crate) fn made(&self) -> &Cache<Bytes> {
+        &self.inner.made
+    }
+
+    /// Decoded frames.
+    pub(crate) fn decoded(&self) -> &Cache<Arc<StoredPixels>> {
+        &self.inner.decoded
+    }
+
+    /// Objects that stand for series and studies.
+    pub(crate) fn choices(&self) -> &Cache<Held> {
+        &self.inner.choices
+    }
+
+    /// Layouts of opened objects.
+    pub(crate) fn layouts(&self) -> &Cache<Arc<Layout>> {
+        &self.inner.layouts
     }
 
     pub(crate) fn tries(&self) -> &Tries {

@@ -10,12 +10,23 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
+use std::time::Duration;
+
+/// Time that index and storage get to answer.
+const PROBE_S_MAX: u64 = 3;
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/healthz", "The process answers", alive)
             .open()
             .response(shape::object([("status", shape::text())])),
+        Route::get("/readyz", "Storage and index answer", ready)
+            .open()
+            .response(shape::object([
+                ("status", shape::text()),
+                ("index", shape::text()),
+                ("storage", shape::text()),
+            ])),
         Route::get(
             "/metrics",
             "Prometheus text; from loopback, or with the metrics token",
@@ -28,6 +39,25 @@ pub(crate) fn routes() -> Vec<Route> {
 
 async fn alive() -> impl IntoResponse {
     axum::Json(serde_json::json!({"status": "ok"}))
+}
+
+async fn ready(State(app): State<App>) -> Response {
+    let wait = Duration::from_secs(PROBE_S_MAX);
+    let listed = tokio::time::timeout(wait, app.archive().institutions().list()).await;
+    let index = matches!(listed, Ok(Ok(_)));
+    let archive = app.archive().clone();
+    let probe = tokio::task::spawn_blocking(move || archive.store().begin().map(drop));
+    let storage = matches!(tokio::time::timeout(wait, probe).await, Ok(Ok(Ok(()))));
+    let word = |sound: bool| if sound { "ok" } else { "failing" };
+    let (status, text) = match index && storage {
+        true => (StatusCode::OK, "ready"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+    };
+    (
+        status,
+        axum::Json(serde_json::json!({"status": text, "index": word(index), "storage": word(storage)})),
+    )
+        .into_response()
 }
 
 async fn metrics(State(app): State<App>, client: ClientAddress, headers: HeaderMap) -> Response {

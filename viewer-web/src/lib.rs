@@ -5,8 +5,12 @@
 //! open in its [`route::Route`] is 401 without a login.
 
 mod app;
+mod cache;
 mod dicomweb;
+mod ecg_api;
+mod events;
 pub mod extract;
+mod failure;
 mod health;
 mod http;
 mod openapi;
@@ -37,6 +41,10 @@ pub fn routes() -> Vec<Route> {
     let mut routes = Vec::new();
     routes.extend(openapi::routes());
     routes.extend(health::routes());
+    routes.extend(session::routes());
+    routes.extend(events::routes());
+    routes.extend(dicomweb::routes());
+    routes.extend(ecg_api::routes());
     routes
 }
 
@@ -44,6 +52,7 @@ pub fn routes() -> Vec<Route> {
 pub fn router(app: App) -> Router {
     route::router(routes())
         .fallback(elsewhere)
+        .layer(middleware::from_fn_with_state(app.clone(), session::authenticate))
         .with_state(app)
         .layer(DefaultBodyLimit::max(http::guard::BODY_BYTES_MAX))
         .layer(middleware::from_fn(http::guard::deadline))
@@ -58,6 +67,11 @@ pub fn router(app: App) -> Router {
         .layer(middleware::from_fn(telemetry::measure))
 }
 
-async fn elsewhere(request: Request) -> Response {
-    pages::answer(request.method(), request.uri(), request.headers(), false)
+async fn elsewhere(signed: Option<session::Signed>, request: Request) -> Response {
+    pages::answer(
+        request.method(),
+        request.uri(),
+        request.headers(),
+        signed.is_some(),
+    )
 }

@@ -2,7 +2,7 @@
 
 use crate::App;
 use crate::problem::PROBLEM_JSON;
-use crate::route::Route;
+use crate::route::{Route, openapi_path};
 use crate::shape;
 use axum::extract::State;
 use axum::http::header;
@@ -14,7 +14,7 @@ pub(crate) fn document(routes: &[Route]) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for route in routes {
         let (path, method) = route.key();
-        let item = paths.entry(path).or_insert_with(|| json!({}));
+        let item = paths.entry(openapi_path(path)).or_insert_with(|| json!({}));
         item[method.openapi()] = route.operation();
     }
     let problem = shape::object([

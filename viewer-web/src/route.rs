@@ -2,6 +2,7 @@
 
 use crate::App;
 use crate::problem::Problem;
+use crate::session::OpenRoutes;
 use crate::shape::Shape;
 use axum::Router;
 use axum::handler::Handler;
@@ -203,6 +204,15 @@ impl Route {
         self.open
     }
 
+    fn http_method(&self) -> axum::http::Method {
+        match self.method {
+            Method::Get => axum::http::Method::GET,
+            Method::Post => axum::http::Method::POST,
+            Method::Put => axum::http::Method::PUT,
+            Method::Delete => axum::http::Method::DELETE,
+        }
+    }
+
     /// The OpenAPI operation object.
     pub fn operation(&self) -> Value {
         let mut parameters: Vec<Value> = path_parameters(self.path)
@@ -249,6 +259,20 @@ fn contents(contents: &[Content]) -> Value {
         .iter()
         .map(|c| (c.media_type.to_owned(), json!({"schema": c.shape.to_value()})))
         .collect()
+}
+
+/// The operations that need no login.
+pub(crate) fn open_routes(routes: &[Route]) -> OpenRoutes {
+    routes
+        .iter()
+        .filter(|route| route.open)
+        .map(|route| (route.http_method(), route.path))
+        .collect()
+}
+
+/// The path as OpenAPI writes it, which has no sign for "the rest of the path".
+pub(crate) fn openapi_path(path: &str) -> String {
+    path.replace("{*", "{")
 }
 
 fn path_parameters(path: &str) -> impl Iterator<Item = &str> {

@@ -13,7 +13,6 @@ pub mod derived;
 pub mod device;
 pub mod error;
 pub mod events;
-pub mod housekeeping;
 pub mod ids;
 pub mod institution;
 pub mod name;
@@ -274,6 +273,7 @@ impl Archive {
     /// # Errors
     /// When the anchor file cannot be written.
     pub async fn close(&self) -> Result<()> {
-        self.write_marks().await
+        recover::write_watermark(self)?;
+        audit::write_anchor(&self.shared.db, &self.shared.config.data_dir).await
     }
 }

@@ -137,7 +137,7 @@ fn answer(wish: &MediaRange, stock: Stock<'_>) -> Option<Form> {
         return Some(stock.stored(native_media_type(stock.transfer_syntax)));
     }
     if wish.covers("multipart", "related") {
-        return match wish.parameter("type").map(|kind| MediaRange::parse(kind)) {
+        return match wish.parameter("type").map(MediaRange::parse) {
             None => part("*", "*", syntax, stock),
             Some(Some(kind)) => part(&kind.main, &kind.sub, syntax, stock),
             Some(None) => None,

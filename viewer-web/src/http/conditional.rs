@@ -59,7 +59,10 @@ pub(crate) fn stamp(response: &mut Response, etag: &str, cache: &'static str) {
         headers.insert(header::ETAG, value);
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
-    headers.insert(header::VARY, HeaderValue::from_static("Accept, Cookie"));
+    headers.insert(
+        header::VARY,
+        HeaderValue::from_static("Accept, Accept-Encoding, Cookie"),
+    );
 }
 
 /// A body of known length: answers `If-None-Match`, `Range` and `If-Range`.

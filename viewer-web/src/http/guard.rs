@@ -17,9 +17,9 @@ const ANSWER_BEGINS_S_MAX: u64 = 60;
 /// Smallest text worth compressing.
 const COMPRESS_BYTES_MIN: u64 = 1024;
 
-/// What pages may load: this origin alone. Cornerstone sets `style` attributes and runs WebAssembly.
+/// What pages may load: this origin alone. Cornerstone sets styles and runs WebAssembly.
 const PAGE_POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; \
-    style-src 'self'; style-src-attr 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self' blob: data:; \
+    style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self' blob: data:; \
     frame-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'";
 
 /// Refuses what is too long, encoded, or comes from another origin.

@@ -4,4 +4,5 @@ pub(crate) mod accept;
 pub(crate) mod client;
 pub(crate) mod conditional;
 pub(crate) mod guard;
+pub(crate) mod packed;
 pub(crate) mod range;

@@ -1,0 +1,313 @@
+//! One stored object as the engine sees it: its image description and where each frame's bytes are.
+
+use super::holdings::Held;
+use crate::App;
+use crate::problem::Problem;
+use archive::store::ObjectStore;
+use axum::http::StatusCode;
+use bytes::Bytes;
+use dataset::uid::TransferSyntaxUid;
+use dataset::{DataSet, Limits, Parsed, PixelDataInfo, Tokenizer};
+use engine::codec::{
+    Fragments, FrameBytes, FrameLocation, FrameMap, StoredPixels, TransferSyntax, decode_reduced,
+};
+use engine::error::ImagingError;
+use engine::pixel::ImageDescription;
+use std::borrow::Cow;
+use std::io::Read as _;
+use std::sync::Arc;
+
+/// Bytes read from the store at a time while looking for attributes.
+const CHUNK_BYTES: u64 = 512 * 1024;
+/// Largest deflated object that is inflated to serve its frames.
+const INFLATED_BYTES_MAX: u64 = 512 * 1024 * 1024;
+/// Memory that a kept layout is counted as.
+const LAYOUT_BYTES: usize = 8 * 1024;
+/// Bytes of a fragment that tell whether a stream starts in it.
+const PEEK_BYTES: u64 = 16;
+
+/// Image description and frame places of one object. Immutable, as the object is.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    /// What the engine needs to show it.
+    pub(crate) image: ImageDescription,
+    syntax: TransferSyntax,
+    map: FrameMap,
+    inflated: Option<Bytes>,
+}
+
+/// Opens an object's layout, from memory where it was opened before. Runs on the compute pool.
+pub(crate) fn open(app: &App, held: &Held) -> Result<Arc<Layout>, Problem> {
+    if let Some(layout) = app.layouts().get(&held.digest) {
+        return Ok(layout);
+    }
+    let layout = Arc::new(read(app.archive().store(), held)?);
+    let bytes = LAYOUT_BYTES + layout.inflated.as_ref().map_or(0, Bytes::len);
+    app.layouts().put(&held.digest, Arc::clone(&layout), bytes);
+    Ok(layout)
+}
+
+fn read(store: &ObjectStore, held: &Held) -> Result<Layout, Problem> {
+    let syntax = TransferSyntax::from_uid(&held.transfer_syntax_uid).ok_or_else(|| no_picture(held))?;
+    let inflated = inflate(store, held)?;
+    let parsed = attributes(store, held, Limits::in_memory())?;
+    let lookup = |path: &[(u32, usize)], tag: u32| parsed.data_set.raw_at(path, tag).map(Cow::Borrowed);
+    let image = ImageDescription::from_lookup(&lookup).map_err(problem)?;
+    let info = parsed.pixel_data.as_ref().ok_or_else(|| no_picture(held))?;
+    let start = if inflated.is_some() { 0 } else { held.meta_bytes };
+    let mut peek = |at: u64| {
+        store
+            .read_range(
+                &held.object_key,
+                at,
+                PEEK_BYTES.min(held.size_bytes.saturating_sub(at)),
+            )
+            .ok()
+    };
+    let map = frame_map(&image, syntax, info, start, &mut peek).map_err(problem)?;
+    Ok(Layout {
+        image,
+        syntax,
+        map,
+        inflated,
+    })
+}
+
+fn frame_map(
+    image: &ImageDescription,
+    syntax: TransferSyntax,
+    info: &PixelDataInfo,
+    start: u64,
+    peek: &mut dyn FnMut(u64) -> Option<Vec<u8>>,
+) -> Result<FrameMap, ImagingError> {
+    let at = |offset: u64| offset.saturating_add(start);
+    if !info.encapsulated {
+        return FrameMap::native(&image.frame, syntax, at(info.offset), info.length.unwrap_or(0));
+    }
+    let parts = Fragments {
+        fragments: info
+            .fragments
+            .iter()
+            .map(|(offset, length)| (at(*offset), *length))
+            .collect(),
+        basic_offsets: info.basic_offset_table.clone(),
+        extended_offsets: info
+            .extended_offset_table
+            .iter()
+            .map(|(offset, _)| *offset)
+            .collect(),
+    };
+    FrameMap::encapsulated(&image.frame, syntax, parts, peek)
+}
+
+/// Parses the attributes of a stored object; pixel data is walked over, not kept.
+pub(crate) fn attributes(store: &ObjectStore, held: &Held, limits: Limits) -> Result<Parsed, Problem> {
+    let syntax = TransferSyntaxUid::parse(&held.transfer_syntax_uid).map_err(|e| Problem::internal(&e))?;
+    let mut tokenizer = Tokenizer::new(&syntax, limits);
+    let mut at = held.meta_bytes;
+    while at < held.size_bytes {
+        let length = CHUNK_BYTES.min(held.size_bytes - at);
+        let chunk = store.read_range(&held.object_key, at, length)?;
+        tokenizer.feed(&chunk).map_err(|e| Problem::internal(&e))?;
+        at += length;
+    }
+    tokenizer.finish().map_err(|e| Problem::internal(&e))
+}
+
+fn inflate(store: &ObjectStore, held: &Held) -> Result<Option<Bytes>, Problem> {
+    if held.transfer_syntax_uid != "1.2.840.10008.1.2.1.99" {
+        return Ok(None);
+    }
+    let length = held.size_bytes.saturating_sub(held.meta_bytes);
+    let packed = store.read_range(&held.object_key, held.meta_bytes, length)?;
+    let mut plain = Vec::new();
+    let taken = flate2::read::DeflateDecoder::new(packed.as_slice())
+        .take(INFLATED_BYTES_MAX + 1)
+        .read_to_end(&mut plain)
+        .map_err(|e| Problem::internal(&e))?;
+    if taken as u64 > INFLATED_BYTES_MAX {
+        return Err(problem(ImagingError::TooLarge {
+            needed_bytes: taken as u64,
+            limit_bytes: INFLATED_BYTES_MAX,
+        }));
+    }
+    Ok(Some(Bytes::from(plain)))
+}
+
+impl Layout {
+    /// Bytes of a frame as stored, with the number of bits at its start that belong to the frame before.
+    fn bytes(&self, store: &ObjectStore, held: &Held, index: u64) -> Result<(Bytes, u32), Problem> {
+        let FrameLocation { ranges, skip_bits } = self.map.locate(index).map_err(problem)?;
+        let piece = |offset: u64, length: u64| match &self.inflated {
+            None => Ok(Bytes::from(store.read_range(&held.object_key, offset, length)?)),
+            Some(plain) => {
+                let end = offset.saturating_add(length);
+                let range = usize::try_from(offset).ok().zip(usize::try_from(end).ok());
+                let inside = range.filter(|(_, end)| *end <= plain.len());
+                inside
+                    .map(|(start, end)| plain.slice(start..end))
+                    .ok_or_else(|| no_picture(held))
+            }
+        };
+        if let [(offset, length)] = ranges.as_slice() {
+            return Ok((piece(*offset, *length)?, skip_bits));
+        }
+        let mut whole = Vec::new();
+        for (offset, length) in ranges {
+            whole.extend_from_slice(&piece(offset, length)?);
+        }
+        Ok((Bytes::from(whole), skip_bits))
+    }
+
+    /// The frame in its stored form: the code stream of a compressed image.
+    pub(crate) fn stored(&self, store: &ObjectStore, held: &Held, index: u64) -> Result<Bytes, Problem> {
+        self.bytes(store, held, index).map(|(bytes, _)| bytes)
+    }
+
+    /// The frame as little-endian pixels. Uncompressed little-endian frames are given as they lie in the file.
+    pub(crate) fn plain(&self, store: &ObjectStore, held: &Held, index: u64) -> Result<Bytes, Problem> {
+        let lies_plain = !self.syntax.is_encapsulated() && !self.syntax.is_big_endian();
+        if lies_plain {
+            let (bytes, skip_bits) = self.bytes(store, held, index)?;
+            return Ok(if skip_bits == 0 {
+                bytes
+            } else {
+                Bytes::from(shifted(&bytes, skip_bits))
+            });
+        }
+        Ok(Bytes::from(
+            self.pixels(store, held, index, 0)?.data.to_le_bytes(),
+        ))
+    }
+
+    /// The decoded frame, at `1 / 2^reduce` of its size where the compression can do that.
+    pub(crate) fn pixels(
+        &self,
+        store: &ObjectStore,
+        held: &Held,
+        index: u64,
+        reduce: u8,
+    ) -> Result<StoredPixels, Problem> {
+        let (bytes, skip_bits) = self.bytes(store, held, index)?;
+        let input = FrameBytes {
+            bytes: &bytes,
+            skip_bits,
+            words: false,
+        };
+        decode_reduced(&self.image.frame, self.syntax, input, reduce).map_err(problem)
+    }
+}
+
+/// The decoded frame at its whole size, from memory where it was decoded before: readers change the window often.
+pub(crate) fn decoded(
+    app: &App,
+    held: &Held,
+    layout: &Layout,
+    index: u64,
+) -> Result<Arc<StoredPixels>, Problem> {
+    let key = format!("{}-{index}", held.digest);
+    if let Some(pixels) = app.decoded().get(&key) {
+        return Ok(pixels);
+    }
+    let pixels = Arc::new(layout.pixels(app.archive().store(), held, index, 0)?);
+    let bytes = pixels
+        .data
+        .len()
+        .saturating_mul(layout.image.frame.sample_bytes());
+    app.decoded().put(&key, Arc::clone(&pixels), bytes);
+    Ok(pixels)
+}
+
+/// Bits moved down, so that the first one that counts is bit 0 (PS3.5 annex D: the first pixel is the lowest bit).
+fn shifted(bytes: &[u8], skip_bits: u32) -> Vec<u8> {
+    let skip = skip_bits % 8;
+    let whole = (skip_bits / 8) as usize;
+    let rest = bytes.get(whole..).unwrap_or_default();
+    let next = rest.iter().skip(1).copied().chain(std::iter::once(0));
+    rest.iter()
+        .zip(next)
+        .map(|(low, high)| ((u16::from(high) << 8 | u16::from(*low)) >> skip) as u8)
+        .collect()
+}
+
+/// The value bytes at a path of (sequence, item) and tag, and whether they are kept in memory.
+pub(crate) enum Bulk {
+    /// In memory.
+    Kept(Bytes),
+    /// At this place of the file: offset and length.
+    InFile(u64, u64),
+}
+
+/// Finds a value by its path, for bulk data.
+pub(crate) fn bulk(parsed: &Parsed, held: &Held, path: &[(u32, usize)], tag: u32) -> Option<Bulk> {
+    if path.is_empty()
+        && let Some(info) = parsed.pixel_data.as_ref().filter(|info| info.tag == tag)
+    {
+        return info
+            .length
+            .map(|length| Bulk::InFile(held.meta_bytes + info.offset, length));
+    }
+    if let Some(bytes) = parsed.data_set.raw_at(path, tag) {
+        return Some(Bulk::Kept(Bytes::copy_from_slice(bytes)));
+    }
+    let here = item_at(&parsed.data_set, path)?;
+    match &here.get(dataset::dictionary::tag_from_u32(tag))?.value {
+        dataset::Value::External { offset, length, .. } => {
+            Some(Bulk::InFile(held.meta_bytes + offset, *length))
+        }
+        _ => None,
+    }
+}
+
+fn item_at<'d>(root: &'d DataSet, path: &[(u32, usize)]) -> Option<&'d DataSet> {
+    let path: Vec<_> = path
+        .iter()
+        .map(|(tag, item)| (dataset::dictionary::tag_from_u32(*tag), *item))
+        .collect();
+    root.item_at(&path)
+}
+
+fn no_picture(held: &Held) -> Problem {
+    Problem::new(
+        StatusCode::NOT_ACCEPTABLE,
+        format!("此对象（{}）没有可显示的图像。", held.sop_class_uid),
+        format!(
+            "This object ({}) has no picture that can be shown.",
+            held.sop_class_uid
+        ),
+    )
+}
+
+/// What the engine refuses: a wish that cannot be is 400, a frame that is not there 404, the rest is the object's.
+pub(crate) fn problem(error: ImagingError) -> Problem {
+    let text = error.to_string();
+    match error {
+        ImagingError::Request(_) => Problem::bad_request(format!("请求参数有误：{text}"), text),
+        ImagingError::NoFrame { .. } => {
+            Problem::new(StatusCode::NOT_FOUND, format!("没有这一帧：{text}"), text)
+        }
+        ImagingError::TransferSyntax(_) | ImagingError::Missing(_) | ImagingError::Unsupported { .. } => {
+            Problem::new(
+                StatusCode::NOT_ACCEPTABLE,
+                format!("此对象不能显示为图像：{text}"),
+                text,
+            )
+        }
+        _ => Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            format!("图像数据无法使用：{text}"),
+            text,
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_of_the_frame_before_are_left_out() {
+        assert_eq!(shifted(&[0b1010_0000, 0b0000_0001], 4), [0b0001_1010, 0]);
+        assert_eq!(shifted(&[0xff, 0x81, 0x01], 9), [0xc0, 0]);
+    }
+}

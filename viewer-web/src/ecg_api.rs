@@ -1,0 +1,346 @@
+//! `/api/studies/{uid}/ecg…`: analysis, samples and paper of a waveform study.
+
+use crate::App;
+use crate::dicomweb::holdings::Held;
+use crate::dicomweb::{holdings, layout, uids};
+use crate::extract::{Path, Query};
+use crate::http::conditional::{
+    CACHE_PRIVATE_IMMUTABLE, CACHE_PRIVATE_REVALIDATE, etag, is_current, not_modified, put, stamp,
+};
+use crate::http::packed;
+use crate::problem::Problem;
+use crate::route::Route;
+use crate::session::Signed;
+use crate::shape;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use bytes::Bytes;
+use dataset::{Limits, tags};
+use engine::ecg::error::EcgError;
+use engine::ecg::paper::{Layout, PaperOptions};
+use engine::ecg::{Record, filter, formats};
+use reading::access::{Action, guard};
+use serde::Deserialize;
+use serde_json::json;
+use std::borrow::Cow;
+
+/// Header that says how the samples of the body lie.
+const LAYOUT_HEADER: header::HeaderName = header::HeaderName::from_static("x-ecg-layout");
+/// Steps of one unit in microvolts; the smallest that holds the largest sample is taken.
+const UNITS_UV: [f64; 9] = [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0];
+/// Latest start of a page: 14 days.
+const START_S_MAX: f64 = 14.0 * 86_400.0;
+/// Stands for "no sample".
+const GAP: i16 = i16::MIN;
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get(
+            "/api/studies/{uid}/ecg/samples",
+            "Samples of a waveform study, lead after lead",
+            samples,
+        )
+        .query(
+            "path",
+            shape::one_of(&["raw", "diagnostic", "display"]),
+            "filter path; diagnostic where absent",
+        )
+        .query(
+            "mains",
+            shape::one_of(&["50", "60", "off"]),
+            "mains frequency taken out; 50 where absent",
+        )
+        .response_as(
+            "application/octet-stream",
+            shape::binary().about("int16, little endian; -32768 is a gap; see X-Ecg-Layout"),
+        ),
+        Route::get(
+            "/api/studies/{uid}/ecg.svg",
+            "True-scale paper of a waveform study",
+            paper_svg,
+        )
+        .query(
+            "layout",
+            shape::one_of(&["3x4+1", "6x2", "12x1"]),
+            "arrangement of the leads; 3x4+1 where absent",
+        )
+        .query("speed", shape::number(), "12.5, 25 or 50 mm/s; 25 where absent")
+        .query("gain", shape::number(), "5, 10, 20 or 40 mm/mV; 10 where absent")
+        .query(
+            "path",
+            shape::one_of(&["diagnostic", "display"]),
+            "filter path; diagnostic where absent",
+        )
+        .query(
+            "mains",
+            shape::one_of(&["50", "60", "off"]),
+            "mains frequency taken out; 50 where absent",
+        )
+        .query(
+            "start",
+            shape::number(),
+            "second of the recording at which the page begins",
+        )
+        .response_as("image/svg+xml", shape::text()),
+    ]
+}
+
+#[derive(Deserialize)]
+struct SamplesQuery {
+    path: Option<String>,
+    mains: Option<String>,
+}
+
+fn path_of(word: Option<&str>) -> Result<filter::Path, Problem> {
+    match word {
+        None | Some("diagnostic") => Ok(filter::Path::Diagnostic),
+        Some("display") => Ok(filter::Path::Display),
+        Some("raw") => Ok(filter::Path::Raw),
+        Some(_) => Err(Problem::bad_request(
+            "path 应为 raw、diagnostic 或 display。",
+            "path should be raw, diagnostic or display.",
+        )),
+    }
+}
+
+fn mains_of(word: Option<&str>) -> Result<filter::Mains, Problem> {
+    match word {
+        None | Some("50") => Ok(filter::Mains::Hz50),
+        Some("60") => Ok(filter::Mains::Hz60),
+        Some("off") => Ok(filter::Mains::Off),
+        Some(_) => Err(Problem::bad_request(
+            "mains 应为 50、60 或 off。",
+            "mains should be 50, 60 or off.",
+        )),
+    }
+}
+
+async fn samples(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Path(study): Path<String>,
+    Query(query): Query<SamplesQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let study = uids::study(&study)?;
+    let (path, mains) = (path_of(query.path.as_deref())?, mains_of(query.mains.as_deref())?);
+    guard(app.reading(), &actor, Action::ViewImages, study.as_str()).await?;
+    let held = holdings::waveform(&app, &study).await?;
+    let tag = etag(&[
+        &held.digest,
+        "samples",
+        &format!("{path:?}"),
+        &format!("{mains:?}"),
+    ]);
+    if is_current(&headers, &tag) {
+        return Ok(not_modified(&tag, CACHE_PRIVATE_IMMUTABLE));
+    }
+    let layout_key = format!("{tag}-layout");
+    let (layout, body) = match app.made().get(&layout_key).zip(app.made().get(&tag)) {
+        Some(made) => made,
+        None => {
+            let (pool, key) = (app.pool().clone(), tag.clone());
+            let app = app.clone();
+            pool.run(move || {
+                let record = record(&app, &held)?;
+                let (layout, plain) = encode(&record, path, mains);
+                let body = packed::bytes(&plain).map_err(|e| Problem::internal(&e))?;
+                app.made().put(&layout_key, layout.clone(), layout.len());
+                app.made().put(&key, body.clone(), body.len());
+                Ok::<_, Problem>((layout, body))
+            })
+            .await??
+        }
+    };
+    let mut response = packed::answer(&headers, body)?;
+    put(&mut response, header::CONTENT_TYPE, "application/octet-stream");
+    put(&mut response, LAYOUT_HEADER, &String::from_utf8_lossy(&layout));
+    stamp(&mut response, &tag, CACHE_PRIVATE_IMMUTABLE);
+    Ok(response)
+}
+
+#[derive(Deserialize)]
+struct PaperQuery {
+    layout: Option<String>,
+    speed: Option<f64>,
+    gain: Option<f64>,
+    path: Option<String>,
+    mains: Option<String>,
+    start: Option<f64>,
+}
+
+impl PaperQuery {
+    fn options(&self) -> Result<PaperOptions, Problem> {
+        let wrong = |name: &str, allowed: &str| {
+            Problem::bad_request(
+                format!("{name} 应为 {allowed}。"),
+                format!("{name} should be one of {allowed}."),
+            )
+        };
+        let among = |value: Option<f64>, usual: f64, allowed: &[f64]| {
+            let value = value.unwrap_or(usual);
+            allowed.contains(&value).then_some(value)
+        };
+        let defaults = PaperOptions::default();
+        let layout = self.layout.as_deref().map_or(Some(defaults.layout), |word| {
+            Layout::parse(&word.replace(' ', "+"))
+        });
+        let start_s = self.start.unwrap_or(0.0);
+        if !(0.0..=START_S_MAX).contains(&start_s) {
+            return Err(wrong("start", "0 – 1209600"));
+        }
+        Ok(PaperOptions {
+            layout: layout.ok_or_else(|| wrong("layout", "3x4+1, 6x2, 12x1"))?,
+            speed_mm_s: among(self.speed, 25.0, &[12.5, 25.0, 50.0])
+                .ok_or_else(|| wrong("speed", "12.5, 25, 50"))?,
+            gain_mm_mv: among(self.gain, 10.0, &[5.0, 10.0, 20.0, 40.0])
+                .ok_or_else(|| wrong("gain", "5, 10, 20, 40"))?,
+            path: path_of(self.path.as_deref())?,
+            mains: mains_of(self.mains.as_deref())?,
+            start_s,
+            ..defaults
+        })
+    }
+}
+
+async fn paper_svg(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Path(study): Path<String>,
+    Query(query): Query<PaperQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let study = uids::study(&study)?;
+    let options = query.options()?;
+    guard(app.reading(), &actor, Action::ViewImages, study.as_str()).await?;
+    let held = holdings::waveform(&app, &study).await?;
+    let tag = etag(&[&held.digest, "paper", &format!("{options:?}")]);
+    if is_current(&headers, &tag) {
+        return Ok(not_modified(&tag, CACHE_PRIVATE_REVALIDATE));
+    }
+    let pool = app.pool().clone();
+    let body = pool
+        .run(move || {
+            let record = record(&app, &held)?;
+            packed::bytes(engine::ecg::paper::svg(&record, &options).as_bytes())
+                .map_err(|e| Problem::internal(&e))
+        })
+        .await??;
+    let mut response = packed::answer(&headers, body)?;
+    put(&mut response, header::CONTENT_TYPE, "image/svg+xml");
+    stamp(&mut response, &tag, CACHE_PRIVATE_REVALIDATE);
+    Ok(response)
+}
+
+/// Reads the recording of an object. Runs on the compute pool.
+pub(crate) fn record(app: &App, held: &Held) -> Result<Record, Problem> {
+    let parsed = layout::attributes(app.archive().store(), held, Limits::in_memory())?;
+    let lookup = |path: &[(u32, usize)], tag: u32| parsed.data_set.raw_at(path, tag).map(Cow::Borrowed);
+    let mut record = formats::dicom::read(&lookup).map_err(|e| unusable(&e))?;
+    record.patient.name = parsed
+        .data_set
+        .person_name(tags::PATIENT_NAME)
+        .map(|name| name.display());
+    Ok(record)
+}
+
+fn unusable(error: &EcgError) -> Problem {
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        format!("此波形无法使用：{error}"),
+        format!("This waveform cannot be used: {error}"),
+    )
+}
+
+/// Layout as JSON and samples as bytes.
+fn encode(record: &Record, path: filter::Path, mains: filter::Mains) -> (Bytes, Vec<u8>) {
+    let leads = filter::apply(record, path, mains);
+    let largest = leads
+        .iter()
+        .flatten()
+        .filter(|v| v.is_finite())
+        .fold(0.0_f64, |most, v| most.max(v.abs()));
+    let unit = UNITS_UV
+        .into_iter()
+        .find(|unit| largest / unit < f64::from(i16::MAX))
+        .unwrap_or(1000.0);
+    let mut bytes = Vec::with_capacity(leads.len() * record.len() * 2);
+    for value in leads.iter().flatten() {
+        let units = (value / unit).round();
+        let sample = if units.is_finite() {
+            units.clamp(-32767.0, 32767.0) as i16
+        } else {
+            GAP
+        };
+        bytes.extend_from_slice(&sample.to_le_bytes());
+    }
+    let layout = json!({
+        "leads": record.leads.iter().map(|lead| lead.name.as_str()).collect::<Vec<_>>(),
+        "samples": record.len(),
+        "sampling_rate_hz": record.sampling_rate_hz,
+        "uv_per_unit": unit,
+    });
+    (Bytes::from(ascii(&layout.to_string())), bytes)
+}
+
+/// JSON in the characters that a header may hold.
+fn ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for unit in json.chars() {
+        if unit.is_ascii() {
+            text.push(unit);
+        } else {
+            let mut units = [0; 2];
+            for half in unit.encode_utf16(&mut units) {
+                text.push_str(&format!("\\u{half:04x}"));
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::ecg::{Lead, LeadName};
+
+    #[test]
+    fn a_header_holds_any_lead_name() {
+        let text = ascii(&json!(["导联", "𝄞"]).to_string());
+        assert!(text.is_ascii());
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&text).unwrap(),
+            json!(["导联", "𝄞"])
+        );
+    }
+
+    #[test]
+    fn samples_keep_their_size_and_gaps() {
+        let lead = |samples_uv: Vec<f32>| Lead {
+            name: LeadName::new("II"),
+            samples_uv,
+            resolution_uv: 1.0,
+            derived: false,
+        };
+        let check = |samples: Vec<f32>, unit: f64, expect: &[i16]| {
+            let record = Record::new("npy", vec![lead(samples)], 500.0).unwrap();
+            let (layout, bytes) = encode(&record, filter::Path::Raw, filter::Mains::Off);
+            let layout: serde_json::Value = serde_json::from_slice(&layout).unwrap();
+            assert_eq!(layout["uv_per_unit"], unit);
+            assert_eq!(layout["leads"], json!(["II"]));
+            let got: Vec<i16> = bytes
+                .chunks(2)
+                .map(|b| i16::from_le_bytes([b[0], b[1]]))
+                .collect();
+            assert_eq!(got, expect);
+        };
+        check(
+            vec![0.0, 100.0, -1500.5, f32::NAN],
+            0.5,
+            &[0, 200, -3001, i16::MIN],
+        );
+        check(vec![20_000.0, -1.0], 1.0, &[20_000, -1]);
+        check(vec![1.0e6], 50.0, &[20_000]);
+    }
+}

@@ -1,0 +1,12 @@
+//! The service over a real archive in a temporary folder: who sees what, and what viewers get.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod access;
+mod dicomweb;
+mod events;
+mod metadata;
+mod search;
+mod session;
+mod store;
+mod support;
+mod surface;

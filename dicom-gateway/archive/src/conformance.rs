@@ -14,7 +14,6 @@ const BOTH: &[Statements] = &[
     patient::sql::ALL,
     order::sql::ALL,
     outbox::sql::ALL,
-    crate::admin::ADOPT,
     crate::derived::sql::ALL,
     work::sql::ALL,
 ];
@@ -40,7 +39,8 @@ fn all(own: &[Statements]) -> Vec<(&'static str, &'static str)> {
         .chain(audit::STATEMENTS.0)
         .chain(work::STATEMENTS)
         .chain(crate::receive::STATEMENTS)
-        .chain(crate::study::STATEMENTS);
+        .chain(crate::study::STATEMENTS)
+        .chain(crate::admin::STATEMENTS);
     both.chain(own).flat_map(|list| list.iter().copied()).collect()
 }
 

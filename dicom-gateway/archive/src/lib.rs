@@ -13,6 +13,7 @@ pub mod derived;
 pub mod device;
 pub mod error;
 pub mod events;
+pub mod housekeeping;
 pub mod ids;
 pub mod institution;
 pub mod name;
@@ -273,7 +274,6 @@ impl Archive {
     /// # Errors
     /// When the anchor file cannot be written.
     pub async fn close(&self) -> Result<()> {
-        recover::write_watermark(self)?;
-        audit::write_anchor(&self.shared.db, &self.shared.config.data_dir).await
+        self.write_marks().await
     }
 }

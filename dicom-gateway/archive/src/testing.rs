@@ -93,6 +93,27 @@ fn programs() -> Option<(PathBuf, PathBuf)> {
         .find(|(initdb, postgres)| initdb.exists() && postgres.exists())
 }
 
+fn launch(postgres: &Path, folder: &Path) -> Result<Child> {
+    unprivileged(postgres)
+        .arg("-D")
+        .arg(folder.join("pg"))
+        .arg("-k")
+        .arg(folder)
+        .args([
+            "-c",
+            "listen_addresses=",
+            "-c",
+            "fsync=off",
+            "-c",
+            "max_connections=120",
+        ])
+        .current_dir("/")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| ArchiveError::io("start PostgreSQL in", folder, error))
+}
+
 impl Postgres {
     /// Starts a server; `None` when PostgreSQL is not installed (an error when `REQUIRE_ALL=1`).
     ///
@@ -128,26 +149,14 @@ impl Postgres {
             let why = String::from_utf8_lossy(&made.stderr).into_owned();
             return Err(ArchiveError::invalid("initdb", why));
         }
-        let child = unprivileged(&postgres)
-            .arg("-D")
-            .arg(&data)
-            .arg("-k")
-            .arg(folder.path())
-            .args([
-                "-c",
-                "listen_addresses=",
-                "-c",
-                "fsync=off",
-                "-c",
-                "max_connections=80",
-            ])
-            .current_dir("/")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(fail)?;
+        let child = launch(&postgres, folder.path())?;
         let server = Self { child, folder };
-        let socket = server.folder.path().join(".s.PGSQL.5432");
+        server.await_socket()?;
+        Ok(Some(server))
+    }
+
+    fn await_socket(&self) -> Result<()> {
+        let socket = self.folder.path().join(".s.PGSQL.5432");
         let end = Instant::now() + Duration::from_secs(30);
         while !socket.exists() {
             if Instant::now() > end {
@@ -155,7 +164,29 @@ impl Postgres {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        Ok(Some(server))
+        Ok(())
+    }
+
+    /// Ends the server as a crash would, waits, starts it again.
+    ///
+    /// # Errors
+    /// When it does not start again.
+    pub fn crash_and_restart(&mut self, down: Duration) -> Result<()> {
+        let Some((_, postgres)) = programs() else {
+            return Err(ArchiveError::NotFound("postgres".to_owned()));
+        };
+        // SIGQUIT is PostgreSQL's immediate shutdown: no checkpoint, recovery at the next start.
+        let _ = Command::new("kill")
+            .arg("-QUIT")
+            .arg(self.child.id().to_string())
+            .status();
+        let _ = self.child.wait();
+        for left in [".s.PGSQL.5432", ".s.PGSQL.5432.lock", "pg/postmaster.pid"] {
+            let _ = std::fs::remove_file(self.folder.path().join(left));
+        }
+        std::thread::sleep(down);
+        self.child = launch(&postgres, self.folder.path())?;
+        self.await_socket()
     }
 
     /// URL of a database of this server; `postgres` exists from the start.

@@ -23,7 +23,6 @@ crate::statements! {
         CODE = "SELECT id FROM institution WHERE code = $1";
         CODES = "SELECT id, code FROM institution";
         DEVICE = "SELECT id FROM device WHERE ae_title = $1 AND institution_id = $2 ORDER BY id LIMIT 1";
-        REPLACE_KEY = "UPDATE instance SET object_key = $2, meta_bytes = $3, meta_digest = $4, size_bytes = $5 WHERE sop_instance_uid = $1 AND dataset_digest = $6";
     }
 }
 

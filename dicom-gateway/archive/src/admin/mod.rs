@@ -1,7 +1,14 @@
 //! What an operator does: check, rebuild, back up, restore.
 
 mod adopt;
+mod backup;
+mod check;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use adopt::{Adoption, adopt};
+pub use backup::{BackupReport, restore};
+pub use check::{ReindexReport, StoreReport};
+
 #[cfg(test)]
-pub(crate) const ADOPT: crate::conformance::Statements = adopt::sql::ALL;
+pub(crate) const STATEMENTS: &[crate::conformance::Statements] = &[adopt::sql::ALL, check::sql::ALL];

@@ -24,6 +24,7 @@ export const viewer = {
   'viewer.preview': ['预览 有损 正在取原图', 'Preview, lossy, fetching original'],
   'viewer.final': ['原始 无损', 'Original, lossless'],
   'viewer.failed': ['图像没有取到：{why}。报告不受影响。', 'The image could not be loaded: {why}. The report is not affected.'],
+  'viewer.failedPlain': ['图像没有取到，报告不受影响。', 'The image could not be loaded. The report is not affected.'],
   'viewer.imageFailed': ['图像没有取到', 'Image not loaded'],
   'viewer.loadedOf': ['已载入 {n} / {total} 幅', '{n} / {total} loaded'],
   'viewer.thickness': ['层厚', 'Thickness'],

@@ -122,7 +122,7 @@ export function Pane({ pane, active, onActivate, onMaximise, measurements }: Pro
       )}
       {!series && <p class="vpempty">{t('viewer.chooseSeries')}</p>}
       {series && <Corners pane={pane} />}
-      {pane.error.value && <div class="vperr note warn" role="alert"><div>{t('viewer.failed', { why: pane.error.value })} <button type="button" class="btn" onClick={retry}>{t('act.retry')}</button></div></div>}
+      {pane.error.value && <div class="vperr note warn" role="alert"><div>{pane.error.value === t('viewer.imageFailed') ? t('viewer.failedPlain') : t('viewer.failed', { why: pane.error.value })} <button type="button" class="btn" onClick={retry}>{t('act.retry')}</button></div></div>}
     </div>
   );
 }

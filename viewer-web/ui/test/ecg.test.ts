@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { read, readingText, snap, type Calipers } from '../src/ecg/calipers';
+import { alignBeats, read, readingText, snap, type Calipers } from '../src/ecg/calipers';
 import { decodeSamples } from '../src/ecg/data';
 import { layOut, orderedLeads, pulse, traceAt, xOf, yOf, type LayoutName } from '../src/ecg/geometry';
 import { notableSt } from '../src/ecg/machine';
@@ -61,6 +61,10 @@ describe('calipers', () => {
     expect(snap(1.05, [0.2, 1, 1.9])).toBe(1);
     expect(snap(1.45, [0.2, 1, 1.9])).toBe(1.45);
   });
+});
+
+describe('prior overlay', () => {
+  it.each([[[0.5, 1.3], [0.2, 1.0], 0.3], [[0.9], [0.1, 0.8, 1.6], 0.1], [[], [0.2], 0], [[0.2], [], 0]])('%j over %j moves by %f s', (now, before, shift) => expect(alignBeats(now, before)).toBeCloseTo(shift));
 });
 
 describe('samples', () => {

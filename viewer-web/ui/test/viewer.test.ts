@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { isMeasurement, measurementText } from '../src/viewer/measurements';
-import { framesOf, startIndex, type Instance } from '../src/viewer/metadata';
+import { framesOf, needsRendering, paletteValues, startIndex, type Instance } from '../src/viewer/metadata';
 import { center, extent, fromPicture, scrolled, toPicture, type Volume, type Voxel } from '../src/viewer/mpr-geometry';
 import { directionLetters, edgeLetters } from '../src/viewer/orientation';
+import { scaleBarMm } from '../src/viewer/scale';
 import { presetsFor } from '../src/viewer/presets';
 
 const v = (...Value: unknown[]) => ({ vr: 'UN', Value });
@@ -28,14 +29,26 @@ describe('image order', () => {
   it.each([[1, false, 0], [60, false, 30], [60, true, 0], [5, false, 0]])('%i images, cine %s, open at %i', (n, cine, at) => expect(startIndex(n, cine)).toBe(at));
 });
 
+describe('stored forms', () => {
+  it('reads palettes stored as words and as bytes', () => {
+    expect(paletteValues(new Uint8Array([1, 2, 3, 4]), 2, 16)).toEqual([0x201, 0x403]);
+    expect(paletteValues(new Uint8Array([1, 2]), 2, 8)).toEqual([1, 2]);
+    expect(paletteValues(new Uint8Array([1, 0, 2, 0]), 2, 8)).toEqual([1, 2]);
+  });
+  it.each([['YBR_FULL_422', '1.2.840.10008.1.2.1', true], ['YBR_FULL_422', '1.2.840.10008.1.2.4.50', false], ['MONOCHROME2', '1.2.840.10008.1.2.4.103', true], ['RGB', '1.2.840.10008.1.2.1', false], ['YBR_PARTIAL_420', '', true]])('%s in %s needs rendering: %s', (colour, syntax, needed) => expect(needsRendering({ '00280004': v(colour), '00083002': v(syntax) })).toBe(needed));
+});
+
 describe('orientation letters', () => {
   it.each([[[1, 0, 0], 'L'], [[0, -1, 0], 'A'], [[0, 0, 1], 'H'], [[-0.8, 0.6, 0], 'RP'], [[0.1, 0.1, -0.98], 'F']])('%j is %s', (d, letters) => expect(directionLetters(d)).toBe(letters));
-  const axial = [1, 0, 0, 0, 1, 0];
-  it.each([[0, false, 'ALPR'], [90, false, 'RALP'], [180, false, 'PRAL'], [-90, false, 'LPRA'], [0, true, 'ARPL'], [90, true, 'LARP']])('axial turned %i, flipped %s: %s', (turn, flip, letters) => {
-    const e = edgeLetters(axial, turn, flip)!;
+  it.each([[[1, 0, 0, 0, 1, 0], 'ALPR'], [[0, 1, 0, 0, 0, -1], 'HPFA'], [[-1, 0, 0, 0, 1, 0], 'ARPL'], [[0, -1, 0, 1, 0, 0], 'RALP']])('right and down %j: %s', (directions, letters) => {
+    const e = edgeLetters(directions)!;
     expect(e.top + e.right + e.bottom + e.left).toBe(letters);
   });
-  it('says nothing without an orientation', () => expect(edgeLetters(null, 0)).toBeNull());
+  it('says nothing without an orientation', () => expect(edgeLetters(null)).toBeNull());
+});
+
+describe('scale bar', () => {
+  it.each([[0.5, 100], [0.3, 50], [0.04, 5], [0, null], [0.001, null]])('%f mm a pixel: %s mm', (mm, bar) => expect(scaleBarMm(mm)).toBe(bar));
 });
 
 describe('reformatted planes', () => {

@@ -33,3 +33,10 @@ export function snap(time_s: number, beats_s: readonly number[], reach_s = 0.12)
   }
   return best;
 }
+
+/** Seconds by which a prior is moved so that its beat nearest the start lies on this tracing's first one. */
+export function alignBeats(beats_s: readonly number[], prior_s: readonly number[]): number {
+  const first = beats_s[0];
+  if (first === undefined || prior_s.length === 0) return 0;
+  return first - snap(first, prior_s, Infinity);
+}

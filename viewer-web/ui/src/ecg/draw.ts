@@ -7,10 +7,12 @@ const MAJOR_LINE_PX = 0.9;
 const TRACE_LINE_PX = 1.2;
 
 export interface Samples { leads: string[]; rate_hz: number; mv: Float32Array[] }
+/** An earlier tracing drawn under this one; `shift_s` brings its beats to the same place. */
+export interface PriorTrace { samples: Samples; shift_s: number }
 
 const token = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-export function drawPaper(canvas: HTMLCanvasElement, paper: Paper, px_mm: number, samples: Samples | null): void {
+export function drawPaper(canvas: HTMLCanvasElement, paper: Paper, px_mm: number, samples: Samples | null, prior: PriorTrace | null = null): void {
   const ratio = Math.min(2, devicePixelRatio || 1);
   const w = paper.width_mm * px_mm;
   const h = paper.height_mm * px_mm;
@@ -29,6 +31,14 @@ export function drawPaper(canvas: HTMLCanvasElement, paper: Paper, px_mm: number
   x.lineWidth = TRACE_LINE_PX;
   x.lineJoin = 'round';
   for (const p of paper.pulses) stroke(x, pulse(paper.speed_mm_s, paper.gain_mm_mv).map(([dx, dy]) => [(p.x_mm + dx) * px_mm, (p.zero_mm + dy) * px_mm]));
+  if (prior) {
+    x.strokeStyle = token('--trace-prior');
+    for (const trace of paper.traces) {
+      const mv = prior.samples.mv[prior.samples.leads.indexOf(trace.lead)];
+      if (mv) drawTrace(x, paper, trace, mv, prior.samples.rate_hz, px_mm, prior.shift_s);
+    }
+    x.strokeStyle = token('--trace');
+  }
   for (const trace of paper.traces) {
     if (trace.from_s > 0) separator(x, trace.x_mm * px_mm, trace.zero_mm * px_mm, px_mm);
     const k = samples?.leads.indexOf(trace.lead) ?? -1;
@@ -64,11 +74,11 @@ function separator(x: CanvasRenderingContext2D, px: number, zero: number, px_mm:
 }
 
 /** Every sample is drawn while samples are sparser than pixels; else the extremes of each pixel column, so that no R peak is lost. */
-function drawTrace(x: CanvasRenderingContext2D, paper: Paper, trace: Paper['traces'][number], mv: Float32Array, rate_hz: number, px_mm: number): void {
-  const first = Math.max(0, Math.round(trace.from_s * rate_hz));
-  const last = Math.min(mv.length - 1, Math.round(trace.to_s * rate_hz));
+function drawTrace(x: CanvasRenderingContext2D, paper: Paper, trace: Paper['traces'][number], mv: Float32Array, rate_hz: number, px_mm: number, shift_s = 0): void {
+  const first = Math.max(0, Math.round((trace.from_s - shift_s) * rate_hz));
+  const last = Math.min(mv.length - 1, Math.round((trace.to_s - shift_s) * rate_hz));
   const perPixel = rate_hz / (paper.speed_mm_s * px_mm);
-  const at = (i: number, value: number): [number, number] => [xOf(paper, trace, i / rate_hz) * px_mm, yOf(paper, trace, value) * px_mm];
+  const at = (i: number, value: number): [number, number] => [xOf(paper, trace, i / rate_hz + shift_s) * px_mm, yOf(paper, trace, value) * px_mm];
   x.beginPath();
   const step = Math.max(1, Math.floor(perPixel));
   for (let i = first; i <= last; i += step) {

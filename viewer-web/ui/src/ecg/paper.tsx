@@ -2,10 +2,10 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { t } from '../i18n';
 import { read, readingText, snap, type Calipers } from './calipers';
-import { drawPaper, type Samples } from './draw';
+import { drawPaper, type PriorTrace, type Samples } from './draw';
 import { traceAt, xOf, type Paper } from './geometry';
 
-interface Props { paper: Paper; samples: Samples | null; px_mm: number; mode: Calipers['mode'] | null; march: boolean; beats_s: readonly number[]; themeKey: string; locate: { from_s: number; to_s: number } | null; onReading: (text: string) => void }
+interface Props { paper: Paper; samples: Samples | null; prior: PriorTrace | null; px_mm: number; mode: Calipers['mode'] | null; march: boolean; beats_s: readonly number[]; themeKey: string; locate: { from_s: number; to_s: number } | null; onReading: (text: string) => void }
 
 export function EcgSheet(p: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -14,8 +14,8 @@ export function EcgSheet(p: Props) {
   const dragging = useRef<'new' | 'start' | 'end' | null>(null);
   const { paper, px_mm } = p;
   useEffect(() => {
-    if (canvas.current) drawPaper(canvas.current, paper, px_mm, p.samples);
-  }, [paper, px_mm, p.samples, p.themeKey]);
+    if (canvas.current) drawPaper(canvas.current, paper, px_mm, p.samples, p.prior);
+  }, [paper, px_mm, p.samples, p.prior, p.themeKey]);
   useEffect(() => setCalipers(null), [paper, p.mode]);
   const reading = useMemo(() => (calipers ? readingText(calipers.mode, read(calipers, paper.speed_mm_s, paper.gain_mm_mv)) : ''), [calipers, paper]);
   useEffect(() => p.onReading(reading), [reading]);

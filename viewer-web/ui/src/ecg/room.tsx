@@ -2,7 +2,9 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { url } from '../api/paths';
 import { t } from '../i18n';
+import { date, institution } from '../lib/format';
 import { useKeys, useResource } from '../lib/hooks';
+import { priorsOf } from '../lib/study';
 import { ReportPanel } from '../report/panel';
 import { append } from '../report/text';
 import type { RoomProps } from '../study/room';
@@ -10,7 +12,7 @@ import { Icon } from '../ui/base';
 import { Dialog } from '../ui/dialog';
 import { ErrorNote, NetTag, Skeleton } from '../ui/states';
 import { clinicTheme, setTheme, toggleTheme } from '../ui/theme';
-import type { Calipers } from './calipers';
+import { alignBeats, type Calipers } from './calipers';
 import { ecgAnalysis, ecgSamples, FILTER_PATHS, type FilterPath } from './data';
 import { CSS_PX_PER_MM, GAINS_MM_MV, LAYOUT_NAMES, layOut, SPEEDS_MM_S, type LayoutName } from './geometry';
 import { MachineReading } from './machine';
@@ -52,9 +54,16 @@ export default function EcgRoom(p: RoomProps) {
   const paper = useMemo(() => layOut(leads, layout, Math.min(seconds, 30), speed, gain), [leads.join(), layout, seconds, speed, gain]);
   const beats_s = useMemo(() => (a?.beats ?? []).map((b) => b.sample / (a?.sampling_rate_hz ?? 1)), [a]);
   const px = scale ?? CSS_PX_PER_MM;
+  const earlier = priorsOf(study).filter((one) => one.modality === 'ECG').sort((one, other) => other.study_at.localeCompare(one.study_at))[0];
+  const [overlay, setOverlay] = useState(false);
+  const prior = useResource(overlay && earlier ? `${earlier.study_uid}#${path}` : null, async () => {
+    const [samples, found] = await Promise.all([ecgSamples(earlier?.study_uid ?? '', path), ecgAnalysis(earlier?.study_uid ?? '')]);
+    return { samples, beats_s: (found.beats ?? []).map((b) => b.sample / found.sampling_rate_hz) };
+  });
+  const priorTrace = useMemo(() => (overlay && prior.data ? { samples: prior.data.samples, shift_s: alignBeats(beats_s, prior.data.beats_s) } : null), [overlay, prior.data, beats_s]);
   useEffect(() => setTheme(clinicTheme.value), [clinicTheme.value]);
   const toggleMode = (next: Calipers['mode']) => setMode(mode === next ? null : next);
-  useKeys({ c: () => toggleMode('time'), a: () => toggleMode('amplitude'), Escape: () => setMode(null) });
+  useKeys({ c: () => toggleMode('time'), a: () => toggleMode('amplitude'), v: () => earlier && setOverlay(!overlay), Escape: () => setMode(null) });
 
   const locatable = (code: string) => !!ECTOPIC[code] && (a?.beats ?? []).some((b) => ECTOPIC[code]?.includes(b.label));
   const goTo = (code: string) => {
@@ -78,6 +87,7 @@ export default function EcgRoom(p: RoomProps) {
         {seg(t('ecg.layout'), LAYOUT_NAMES, layout, setLayout, (v) => v.replace('x', '×'))}
         <label class="chip opt2"><Icon name="filter" size="s" /><span class="sr">{t('ecg.filter')}</span><select value={path} onChange={(e) => setPath(e.currentTarget.value as FilterPath)}>{FILTER_PATHS.map((f) => <option key={f} value={f}>{t(`ecg.path.${f}`)}</option>)}</select></label>
         <span class="end" />
+        <button type="button" class="btn" aria-pressed={overlay} disabled={!earlier} title={earlier ? `${t('ecg.overlay')} V` : t('ecg.noPrior')} onClick={() => setOverlay(!overlay)}><Icon name="history" />{t('ecg.overlay')}</button>
         <button type="button" class="btn quiet icon" aria-label={t('nav.theme')} title={t('nav.theme')} onClick={toggleTheme}><Icon name={clinicTheme.value === 'clinic' ? 'moon' : 'sun'} /></button>
         <a class="btn quiet" href={url('ecgPdf', { uid }, { layout, speed, gain })} target="_blank" rel="noopener"><Icon name="print" />{t('ecg.pdf')}</a>
       </nav>
@@ -85,11 +95,13 @@ export default function EcgRoom(p: RoomProps) {
         <section class="desk" tabindex={-1} aria-label={t('ecg.paper')}>
           {wave.error && <ErrorNote error={wave.error} onRetry={() => void wave.reload()} />}
           <div class="sheetbox2" tabindex={-1}>
-            <EcgSheet paper={paper} samples={held} px_mm={px} mode={mode} march={march} beats_s={beats_s} themeKey={clinicTheme.value} locate={locate} onReading={setReading} />
+            <EcgSheet paper={paper} samples={held} prior={priorTrace} px_mm={px} mode={mode} march={march} beats_s={beats_s} themeKey={clinicTheme.value} locate={locate} onReading={setReading} />
           </div>
           <div class="ftr">
-            <span>{speed} mm/s {gain} mm/mV {t(`ecg.path.${path}`)} <b>{t(path === 'raw' ? 'ecg.unfiltered' : 'ecg.filtered')}</b></span>
+            <span>{speed} mm/s {gain} mm/mV {t(`ecg.path.${path}`)} {path !== 'raw' && t('ecg.notch')} <b>{t(path === 'raw' ? 'ecg.unfiltered' : 'ecg.filtered')}</b></span>
             {reading && <span class="strong"><span class="faint">{t('ecg.reading')}</span> {reading}</span>}
+            {overlay && prior.error && <span class="strong">{t('ecg.priorFailed')}</span>}
+            {priorTrace && earlier && <span class="priorline">{t('ecg.priorLine', { date: date(earlier.study_at), place: institution(earlier.institution) })}</span>}
             <span>{held && `${Math.round(held.rate_hz)} Hz ${seconds.toFixed(1)} s`} {a && (poor.length ? t('ecg.quality.poor', { leads: poor.join(' ') }) : t('ecg.quality.good'))}</span>
             <span>{t(scale ? 'ecg.scale.true' : 'ecg.scale.nominal')} <button type="button" class="lk" onClick={() => setCalibrating(true)}>{t('ecg.calibrate')}</button></span>
           </div>

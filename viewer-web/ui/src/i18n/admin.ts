@@ -20,6 +20,7 @@ export const admin = {
   'stat.value': ['数值', 'Value'],
   'stat.weekly': ['周报 CSV', 'Weekly CSV'],
   'stat.written': ['书写', 'Written'],
+  'stat.q.on_time': ['及时率', 'On time'],
   'stat.q.critical_raised': ['危急值上报', 'Critical values raised'],
   'stat.q.critical_notified_in_time': ['10 分钟内通知', 'Notified within 10 minutes'],
   'stat.q.critical_closed': ['危急值已闭环', 'Critical values closed'],

@@ -22,6 +22,8 @@ export const viewer = {
   'viewer.noPixels': ['这个序列没有可显示的图像', 'This series has no images to show'],
   'viewer.chooseSeries': ['选一个序列', 'Choose a series'],
   'viewer.preview': ['预览 有损 正在取原图', 'Preview, lossy, fetching original'],
+  'viewer.rendered': ['预览 有损 本机不能解码原图', 'Preview, lossy: this browser cannot decode the original'],
+  'viewer.finalLossy': ['原始 采集时已有损压缩', 'Original, lossy at the source'],
   'viewer.final': ['原始 无损', 'Original, lossless'],
   'viewer.failed': ['图像没有取到：{why}。报告不受影响。', 'The image could not be loaded: {why}. The report is not affected.'],
   'viewer.failedPlain': ['图像没有取到，报告不受影响。', 'The image could not be loaded. The report is not affected.'],

@@ -71,3 +71,16 @@ export function useTitle(title: string): void {
     document.title = title;
   }, [title]);
 }
+
+/** Whether a media query holds, renewed when it changes. */
+export function useMedia(query: string): boolean {
+  const [holds, setHolds] = useState(() => matchMedia(query).matches);
+  useEffect(() => {
+    const list = matchMedia(query);
+    const change = () => setHolds(list.matches);
+    change();
+    list.addEventListener('change', change);
+    return () => list.removeEventListener('change', change);
+  }, [query]);
+  return holds;
+}

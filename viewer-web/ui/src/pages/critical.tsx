@@ -78,7 +78,7 @@ function Detail({ c, onDone }: { c: CriticalValue; onDone: () => void }) {
 export default function CriticalPage() {
   const list = useResource('critical', (signal) => get<Page<CriticalValue>>(url('criticalValues'), { signal }));
   const [chosen, setChosen] = useState<string | number | null>(null);
-  useEffect(() => onLive((event) => event.name === 'critical_value' && void list.reload()), [list.reload]);
+  useEffect(() => onLive((event) => (event.name === 'critical_value' || event.name === 'resync') && void list.reload()), [list.reload]);
   const items = list.data?.items ?? [];
   const open = items.filter((c) => c.state !== 'closed');
   const closed = items.filter((c) => c.state === 'closed').sort((a, b) => (b.closed_at ?? '').localeCompare(a.closed_at ?? '')).slice(0, 50);
@@ -108,7 +108,7 @@ export default function CriticalPage() {
                 );
               })}
             </div>
-            <section class="card done"><header><h2>{t('board.closed')}</h2><span class="count">{closed.length}</span></header>
+            <section class="card closedbox"><header><h2>{t('board.closed')}</h2><span class="count">{closed.length}</span></header>
               {closed.length > 0 && (
                 <div class="scroller" tabindex={-1}><table class="grid">
                   <colgroup><col style={{ width: '104px' }} /><col style={{ width: '170px' }} /><col /><col style={{ width: '140px' }} /><col style={{ width: '84px' }} /><col style={{ width: '84px' }} /><col style={{ width: '84px' }} /></colgroup>

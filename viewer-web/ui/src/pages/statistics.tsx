@@ -27,7 +27,7 @@ export function figureText(name: string, value: unknown): string {
   const n = number(value);
   if (n === null) return value == null ? '–' : String(value);
   if (name.endsWith('_s')) return duration(n);
-  if (/(^|_)rate$|share$/.test(name)) return percent(n);
+  if (/(^|_)rate$|share$|^on_time$/.test(name)) return percent(n);
   return String(n);
 }
 

@@ -57,7 +57,7 @@ export default function StudyPage({ uid }: { uid: string }) {
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const off = onLive((event) => {
-      if (event.study_uid !== uid) return;
+      if (event.study_uid !== uid && event.name !== 'resync') return;
       clearTimeout(timer);
       timer = setTimeout(() => void latest.current(), 250);
     });

@@ -3,12 +3,15 @@ import { Fragment } from 'preact';
 import type { WorklistItem } from '../api/types';
 import { t } from '../i18n';
 import { age, institution, person, sex, shortTime } from '../lib/format';
-import { now } from '../lib/hooks';
+import { now, useMedia } from '../lib/hooks';
 import { grouped, waiting } from '../lib/worklist';
 import { session } from '../session';
 import { Mod, Tag } from '../ui/base';
 import { PriorityTag, WaitBar } from '../ui/states';
 import { StudyState } from '../ui/status';
+
+const WIDE_COLUMNS = 10;
+const NARROW_COLUMNS = 7;
 
 interface Props { items: readonly WorklistItem[]; gone: Set<string>; selected: string | null; fetchedAt: number; label: string; onSelect: (uid: string) => void; onOpen: (item: WorklistItem) => void }
 
@@ -33,11 +36,12 @@ function Row({ item, gone, selected, fetchedAt, onSelect, onOpen }: Omit<Props, 
 }
 
 export function Rows({ items, gone, selected, fetchedAt, label, onSelect, onOpen }: Props) {
+  const columns = useMedia('(max-width: 1180px)') ? NARROW_COLUMNS : WIDE_COLUMNS;
   return (
     <table class="grid" role="grid" aria-label={label}>
       <colgroup>
-        <col style={{ width: '78px' }} /><col style={{ width: '120px' }} /><col style={{ width: '118px' }} /><col style={{ width: '154px' }} /><col />
-        <col class="c-org" style={{ width: '116px' }} /><col class="c-time" style={{ width: '88px' }} /><col class="c-img" style={{ width: '56px' }} /><col class="c-prior" style={{ width: '50px' }} /><col class="c-wr" style={{ width: '70px' }} />
+        <col style={{ width: '92px' }} /><col style={{ width: '118px' }} /><col style={{ width: '114px' }} /><col style={{ width: '154px' }} /><col />
+        <col class="c-org" style={{ width: '118px' }} /><col class="c-time" style={{ width: '88px' }} /><col class="c-img" style={{ width: '56px' }} /><col class="c-prior" style={{ width: '50px' }} /><col class="c-wr" style={{ width: '70px' }} />
       </colgroup>
       <thead>
         <tr>
@@ -48,7 +52,7 @@ export function Rows({ items, gone, selected, fetchedAt, label, onSelect, onOpen
       <tbody>
         {grouped(items).map((group) => (
           <Fragment key={group.priority}>
-            <tr class="grp"><td colSpan={10}><b>{t(`priority.${group.priority}`)}</b>{t('worklist.group', { n: group.items.length })}</td></tr>
+            <tr class="grp"><td colSpan={columns}><b>{t(`priority.${group.priority}`)}</b>{t('worklist.group', { n: group.items.length })}</td></tr>
             {group.items.map((item) => (
               <Row key={item.study_uid} item={item} gone={gone.has(item.study_uid)} selected={item.study_uid === selected} fetchedAt={fetchedAt} onSelect={onSelect} onOpen={onOpen} />
             ))}

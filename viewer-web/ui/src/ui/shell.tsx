@@ -67,7 +67,7 @@ export function Shell({ page, title, children, className = '' }: { page: string;
     document.documentElement.dataset.theme = clinicTheme.value;
     void countCritical();
     return onLive((event) => {
-      if (event.name === 'critical_value') void countCritical();
+      if (event.name === 'critical_value' || event.name === 'resync') void countCritical();
     });
   }, []);
   const items = NAV.filter((item) => item.show());

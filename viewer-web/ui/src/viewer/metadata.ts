@@ -1,7 +1,7 @@
 // Series metadata from DICOMweb (PS3.18): which images there are, in anatomical order, and their geometry.
 import { ApiError } from '../api/client';
 
-interface Element { vr: string; Value?: unknown[] }
+interface Element { vr: string; Value?: unknown[]; InlineBinary?: string; BulkDataURI?: string }
 export type Instance = Record<string, Element>;
 export type Vec3 = [number, number, number];
 
@@ -75,6 +75,51 @@ export function framesOf(instances: readonly Instance[], base: string): { frames
   return { frames: order.map((o) => o.frame), normal };
 }
 
+const PALETTE_TAGS = ['00281201', '00281202', '00281203'];
+const UNCOMPRESSED = ['1.2.840.10008.1.2', '1.2.840.10008.1.2.1', '1.2.840.10008.1.2.2', '1.2.840.10008.1.2.1.99'];
+const VIDEO_PREFIX = '1.2.840.10008.1.2.4.10';
+
+/** Fills in what the drawing library wants to find: a modality, and palettes as numbers. */
+async function complete(i: Instance, base: string): Promise<void> {
+  if (!text(i, '00080060')) i['00080060'] = { vr: 'CS', Value: ['OT'] };
+  if (text(i, '00280004') !== 'PALETTE COLOR') return;
+  for (const tag of PALETTE_TAGS) {
+    const element = i[tag];
+    if (!element || element.Value) continue;
+    const bytes = element.InlineBinary ? Uint8Array.from(atob(element.InlineBinary), (c) => c.charCodeAt(0)) : element.BulkDataURI ? await bulk(element.BulkDataURI, base) : null;
+    const bits = numbers(i, tag.replace('002812', '002811'))[2] ?? 16;
+    if (bytes) element.Value = paletteValues(bytes, numbers(i, tag.replace('002812', '002811'))[0] ?? 0, bits);
+  }
+}
+
+/** Palette entries from their bytes: 16-bit words, or bytes where the data is half as long (PS3.3 C.7.6.3.1.6). */
+export function paletteValues(bytes: Uint8Array, entries: number, bits: number): number[] {
+  const count = entries || 65536;
+  if (bits === 8 && bytes.length < count * 2) return [...bytes.subarray(0, count)];
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Array.from({ length: Math.min(count, bytes.length >> 1) }, (_, k) => view.getUint16(k * 2, true));
+}
+
+async function bulk(uri: string, base: string): Promise<Uint8Array | null> {
+  const address = new URL(uri, `${base}/`);
+  if (address.origin !== location.origin) return null;
+  const response = await fetch(address, { headers: { Accept: 'application/octet-stream' }, credentials: 'same-origin' });
+  return response.ok ? new Uint8Array(await response.arrayBuffer()) : null;
+}
+
+const LOSSY_SYNTAXES = ['1.2.840.10008.1.2.4.50', '1.2.840.10008.1.2.4.51', '1.2.840.10008.1.2.4.53', '1.2.840.10008.1.2.4.55', '1.2.840.10008.1.2.4.81'];
+
+/** Whether the stored original itself has lost something before it came here (PS3.3 C.7.6.1.1.5). */
+export const lossyAtSource = (i: Instance): boolean => text(i, '00282110') === '01' || LOSSY_SYNTAXES.includes(text(i, '00083002'));
+
+/** Whether this browser cannot show the stored form and the centre's rendered picture must do. */
+export function needsRendering(i: Instance): boolean {
+  const syntax = text(i, '00083002');
+  const colour = text(i, '00280004');
+  if (syntax.startsWith(VIDEO_PREFIX)) return true;
+  return colour.startsWith('YBR_PARTIAL') || (colour === 'YBR_FULL_422' && (syntax === '' || UNCOMPRESSED.includes(syntax)));
+}
+
 const held = new Map<string, Promise<SeriesData>>();
 
 /** Fetches the metadata of a series once. */
@@ -86,6 +131,7 @@ export function seriesData(studyUid: string, seriesUid: string): Promise<SeriesD
     const response = await fetch(`${base}/metadata`, { headers: { Accept: 'application/dicom+json' }, credentials: 'same-origin' });
     if (!response.ok) throw new ApiError(response.status, `${response.status} ${response.statusText}`);
     const instances = (await response.json()) as Instance[];
+    for (const instance of instances) await complete(instance, base);
     const { frames, normal } = framesOf(instances, base);
     const lead = instances[0] ?? {};
     const kvp = first(lead, '00180060');

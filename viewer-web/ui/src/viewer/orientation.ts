@@ -1,4 +1,4 @@
-// Which side of the patient is at which edge of the picture (PS3.3 C.7.6.2: LPS axes), after rotation and flips.
+// Which side of the patient is at which edge of the picture (PS3.3 C.7.6.2: LPS axes).
 
 export interface EdgeLetters { top: string; right: string; bottom: string; left: string }
 
@@ -15,17 +15,11 @@ export function directionLetters(v: readonly number[]): string {
     .slice(0, 2);
 }
 
-/** Edge letters for row and column cosines, clockwise rotation in quarter turns and flips on the screen. */
-export function edgeLetters(cosines: readonly number[] | null, rotation_deg: number, flipHorizontal = false, flipVertical = false): EdgeLetters | null {
-  if (!cosines || cosines.length !== 6) return null;
-  const row = cosines.slice(0, 3);
-  const column = cosines.slice(3);
+/** Edge letters for the patient directions that point right and down on the screen. */
+export function edgeLetters(directions: readonly number[] | null): EdgeLetters | null {
+  if (!directions || directions.length !== 6 || !directions.every(Number.isFinite)) return null;
+  const right = directions.slice(0, 3);
+  const down = directions.slice(3);
   const minus = (v: readonly number[]) => v.map((x) => -x);
-  let edges = [minus(column), row, column, minus(row)]; // top, right, bottom, left
-  if (flipHorizontal) edges = [edges[0], edges[3], edges[2], edges[1]] as number[][];
-  if (flipVertical) edges = [edges[2], edges[1], edges[0], edges[3]] as number[][];
-  const turns = (((Math.round(rotation_deg / 90) % 4) + 4) % 4);
-  for (let k = 0; k < turns; k++) edges = [edges[3], edges[0], edges[1], edges[2]] as number[][];
-  const [top, right, bottom, left] = edges.map(directionLetters);
-  return { top: top ?? '', right: right ?? '', bottom: bottom ?? '', left: left ?? '' };
+  return { top: directionLetters(minus(down)), right: directionLetters(right), bottom: directionLetters(down), left: directionLetters(minus(right)) };
 }

@@ -8,8 +8,9 @@ import { previewAddress } from '../lib/study-cache';
 import type { StackView, ViewState } from './engine';
 import { engine } from './load-engine';
 import type { Measurement, MeasurementList } from './measurements';
-import { seriesData, startIndex, type Frame, type SeriesData } from './metadata';
+import { lossyAtSource, needsRendering, seriesData, startIndex, type Frame, type SeriesData } from './metadata';
 import { edgeLetters } from './orientation';
+import { scaleBarMm } from './scale';
 
 export type Quality = 'none' | 'preview' | 'final';
 
@@ -23,6 +24,8 @@ export class PaneModel {
   readonly loaded = signal(0);
   readonly error = signal('');
   readonly playing = signal(false);
+  /** The stored form cannot be decoded here: rendered pictures stand in, marked as lossy. */
+  readonly lossy = signal(false);
   stack: StackView | null = null;
   private timer: ReturnType<typeof setInterval> | undefined;
 
@@ -32,6 +35,7 @@ export class PaneModel {
     this.quality.value = 'none';
     this.error.value = '';
     this.loaded.value = 0;
+    this.lossy.value = false;
     this.data.value = null;
     this.view.value = null;
     this.study.value = study;
@@ -75,23 +79,30 @@ async function openStack(pane: PaneModel, series: SeriesItem, element: HTMLDivEl
     const [data, core] = await Promise.all([seriesData(study.study_uid, series.series_uid), engine()]);
     if (!current()) return;
     if (data.frames.length === 0) throw new Error(t('viewer.noPixels'));
+    if (data.frames.some((f) => needsRendering(data.instances.get(f.sop) ?? {}))) pane.lossy.value = true;
     core.register(data);
     pane.data.value = data;
+    const frames = pane.lossy.value ? core.asRendered(data) : data.frames;
     pane.stack ??= new core.StackView(element, {
       onState: (state) => (pane.view.value = state),
       onDrawn: () => {
-        pane.quality.value = 'final';
+        pane.quality.value = pane.lossy.value ? 'preview' : 'final';
         pane.error.value = '';
       },
-      onError: (message) => (pane.error.value = message || t('viewer.imageFailed')),
+      onError: (message, decoding) => {
+        if (decoding && !pane.lossy.value) {
+          pane.lossy.value = true;
+          void openStack(pane, series, element, measurements);
+        } else pane.error.value = message || t('viewer.imageFailed');
+      },
       onLoaded: (count) => (pane.loaded.value = count),
     });
     if (measurements && measurements.studyUid === study.study_uid) {
       core.addMeasurements(measurements.list.value.filter((m) => m.series_uid === series.series_uid), (m) => imageIdOf(data, m));
     }
     const before = pane.view.value;
-    await pane.stack.show(data.frames, before?.index ?? startIndex(data.frames.length, data.multiframe));
-    if (before?.center != null && before.width != null) pane.stack.setWindow(before.center, before.width);
+    await pane.stack.show(frames, before?.index ?? startIndex(data.frames.length, data.multiframe));
+    if (!pane.lossy.value && before?.center != null && before.width != null) pane.stack.setWindow(before.center, before.width);
   } catch (cause) {
     if (current()) pane.error.value = cause instanceof Error && cause.message ? cause.message : t('viewer.imageFailed');
   }
@@ -117,7 +128,7 @@ export function Pane({ pane, active, onActivate, onMaximise, measurements }: Pro
     <div class={`vp ${active ? 'act' : ''}`} data-testid="viewport" data-ready={quality === 'none' ? undefined : 'true'} data-quality={quality === 'none' ? undefined : quality} data-series-uid={series?.series_uid}
       role="group" aria-label={`${t('viewer.viewport')} ${series?.description ?? ''}`} onPointerDown={onActivate} onDblClick={onMaximise}>
       <div class="stage" ref={element} />
-      {series?.thumbnail && quality !== 'final' && (
+      {series?.thumbnail && quality !== 'final' && !(pane.lossy.value && pane.view.value) && (
         <img class="preview" alt="" src={previewAddress(series.thumbnail)} onLoad={() => { if (pane.quality.value === 'none') pane.quality.value = 'preview'; }} />
       )}
       {!series && <p class="vpempty">{t('viewer.chooseSeries')}</p>}
@@ -134,16 +145,24 @@ function Corners({ pane }: { pane: PaneModel }) {
   const frame = pane.frame;
   if (!study || !series) return null;
   const count = pane.frames.length || series.frames || series.instances;
-  const letters = view && frame ? edgeLetters(frame.orientation, view.rotation, view.flipHorizontal) : null;
+  const letters = view && frame ? edgeLetters(frame.orientation ? view.cosines : null) : null;
   const loading = pane.loaded.value < pane.frames.length && pane.frames.length > 1;
   return (
     <>
       <p class="c tl"><b>{study.patient.name}</b> {sex(study.patient.sex)} {age(study.patient.age_text, study.patient.birth_date)}<br />{study.accession_number}<br />Se {series.number ?? '–'} Im {(view?.index ?? 0) + 1}/{count}</p>
       <p class="c tr">{institution(study.institution)}<br />{dateTime(study.study_at)}<br />{series.modality} {pane.data.value?.kv}</p>
-      <p class="c bl">{view?.width != null && view.center != null && <>W {Math.round(view.width)} L {Math.round(view.center)}<br /></>}{view && `${view.zoom.toFixed(2)}×`}{frame?.thickness ? ` ${t('viewer.thickness')} ${frame.thickness.toFixed(1)}` : ''}{view?.invert ? ` ${t('viewer.inverted')}` : ''}</p>
+      <p class="c bl">{view?.width != null && view.center != null && <>W {Math.round(view.width)} L {Math.round(view.center)}<br /></>}{view && view.mm_per_px > 0 && `${((frame?.spacing?.[1] ?? 1) / view.mm_per_px).toFixed(2)}×`}{frame?.thickness ? ` ${t('viewer.thickness')} ${frame.thickness.toFixed(1)}` : ''}{view?.invert ? ` ${t('viewer.inverted')}` : ''}</p>
       <p class="c br">{loading && <>{t('viewer.loadedOf', { n: pane.loaded.value, total: pane.frames.length })}<br /></>}{frame?.position ? `z ${frame.position[2] >= 0 ? '+' : ''}${frame.position[2].toFixed(1)}` : ''}</p>
+      {view && frame?.spacing && <ScaleBar mm_per_px={view.mm_per_px} />}
       {letters && <><b class="o t">{letters.top}</b><b class="o b">{letters.bottom}</b><b class="o l">{letters.left}</b><b class="o r">{letters.right}</b></>}
-      {pane.quality.value === 'final' ? <span class="q fin">{t('viewer.final')}</span> : <span class="q pre">{pane.quality.value === 'preview' ? t('viewer.preview') : t('state.loading')}</span>}
+      {pane.quality.value === 'final' ? <span class="q fin">{t(lossyAtSource(pane.data.value?.instances.get(frame?.sop ?? '') ?? {}) ? 'viewer.finalLossy' : 'viewer.final')}</span> : <span class="q pre">{pane.lossy.value && pane.quality.value === 'preview' ? t('viewer.rendered') : pane.quality.value === 'preview' ? t('viewer.preview') : t('state.loading')}</span>}
     </>
   );
+}
+
+/** A bar of a round length at the right edge, so that size is seen without measuring. */
+function ScaleBar({ mm_per_px }: { mm_per_px: number }) {
+  const mm = scaleBarMm(mm_per_px);
+  if (!mm) return null;
+  return <span class="scalebar" style={{ height: `${mm / mm_per_px}px` }} aria-hidden="true"><i>{mm >= 10 ? `${mm / 10} cm` : `${mm} mm`}</i></span>;
 }

@@ -2,11 +2,14 @@
 import { Enums, RenderingEngine, eventTarget, init as initCore, metaData, setUseCPURendering, utilities, cache, imageLoader, type Types } from '@cornerstonejs/core';
 import { init as initLoader, wadors } from '@cornerstonejs/dicom-image-loader';
 import type { Frame, SeriesData } from '../metadata';
+import { asRendered, registerRendered } from './rendered';
 import { attachTools, detachTools, initTools } from './tools';
 
 const ENGINE_ID = 'gongying';
 const CACHE_BYTES = 768 * 1024 * 1024;
 const PREFETCH_AT_ONCE = 4;
+/** A support person may force `cpu` or `gpu` on a computer whose driver misbehaves. */
+const BACKEND_STORE = 'gongying.backend';
 
 export type Backend = 'gpu' | 'cpu';
 let engine: RenderingEngine | null = null;
@@ -18,12 +21,14 @@ export function start(): Promise<Backend> {
   starting ??= (async () => {
     initCore({ debug: { statsOverlay: false } });
     const found = rendererFromPage();
-    if (!found.webgl || found.softwareRasterizer) {
+    const wanted = localStorage.getItem(BACKEND_STORE);
+    if (!found.webgl || wanted === 'cpu' || (found.softwareRasterizer && wanted !== 'gpu')) {
       setUseCPURendering(true);
       backend = 'cpu';
     }
     cache.setMaxCacheSize(CACHE_BYTES);
     initLoader({ maxWebWorkers: Math.max(1, Math.min(4, Math.floor((navigator.hardwareConcurrency || 2) / 2))) });
+    registerRendered();
     await initTools();
     engine = new RenderingEngine(ENGINE_ID);
     return backend;
@@ -48,8 +53,8 @@ export function register(series: SeriesData): void {
   }
 }
 
-export interface ViewState { index: number; center: number | null; width: number | null; zoom: number; rotation: number; flipHorizontal: boolean; invert: boolean }
-export interface StackEvents { onState: (state: ViewState) => void; onDrawn: (index: number) => void; onError: (message: string) => void; onLoaded: (count: number) => void }
+export interface ViewState { index: number; center: number | null; width: number | null; /** Patient millimetres under one screen pixel; pixels of the image where it has no spacing. */ mm_per_px: number; invert: boolean; /** Patient directions to the right and down on the screen, whatever was turned or flipped. */ cosines: number[] }
+export interface StackEvents { onState: (state: ViewState) => void; onDrawn: (index: number) => void; onError: (message: string, decoding: boolean) => void; onLoaded: (count: number) => void }
 
 let nextId = 1;
 
@@ -217,7 +222,10 @@ export class StackView {
 
   private readonly failed = (event: Event) => {
     const detail = (event as CustomEvent<{ imageId?: string; error?: unknown }>).detail;
-    if (detail?.imageId && this.known.has(detail.imageId)) this.events.onError(String((detail.error as Error | undefined)?.message ?? ''));
+    if (!detail?.imageId || !this.known.has(detail.imageId)) return;
+    const error = detail.error as { message?: string; request?: XMLHttpRequest; status?: number } | undefined;
+    const overNetwork = !!error?.request || typeof error?.status === 'number' || !navigator.onLine;
+    this.events.onError(String(error?.message ?? ''), !overNetwork);
   };
 
   private report(): void {
@@ -230,12 +238,21 @@ export class StackView {
       index: viewport.getTargetImageIdIndex(),
       center: window_ ? window_.windowCenter : null,
       width: window_ ? window_.windowWidth : null,
-      zoom: viewport.getZoom() || 1,
-      rotation: Math.round(viewport.getViewPresentation().rotation ?? 0),
-      flipHorizontal: !!viewport.getCamera().flipHorizontal,
       invert: !!properties.invert,
+      ...screenDirections(viewport, this.element),
     });
   }
+}
+
+const PROBE_PX = 20;
+function screenDirections(viewport: Types.IStackViewport, element: HTMLDivElement): { cosines: number[]; mm_per_px: number } {
+  const x = element.clientWidth / 2;
+  const y = element.clientHeight / 2;
+  const origin = viewport.canvasToWorld([x, y]);
+  const step = (to: Types.Point2): number[] => viewport.canvasToWorld(to).map((value, k) => value - (origin[k] ?? 0));
+  const unit = (v: number[]): number[] => v.map((value) => value / (Math.hypot(...v) || 1));
+  const right = step([x + PROBE_PX, y]);
+  return { cosines: [...unit(right), ...unit(step([x, y + PROBE_PX]))], mm_per_px: Math.hypot(...right) / PROBE_PX };
 }
 
 const preventMenu = (event: Event) => event.preventDefault();
@@ -248,4 +265,5 @@ export function givenWindow(imageId: string): { center: number; width: number } 
   return typeof center === 'number' && typeof width === 'number' ? { center, width } : null;
 }
 
+export { asRendered };
 export { setTool, onMeasurements, addMeasurements, removeMeasurement, removeSelected, clearMeasurements, type ToolName } from './tools';

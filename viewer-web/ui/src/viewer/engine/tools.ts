@@ -32,6 +32,7 @@ export async function initTools(): Promise<void> {
   if (!group) return;
   for (const name of Object.keys(CLASSES)) {
     if (name === 'ArrowAnnotate') group.addTool(name, { getTextCallback: (done: (text: string) => void) => void arrowText().then(done), changeTextCallback: (_d: unknown, _e: unknown, done: (text: string) => void) => void arrowText().then(done) });
+    else if (ANNOTATING.includes(name)) group.addTool(name, { getTextLines: (data: Drawn['data'], targetId: string) => lines(measurementText(name, data.cachedStats?.[targetId])) });
     else group.addTool(name);
   }
   bind();
@@ -39,6 +40,9 @@ export async function initTools(): Promise<void> {
   eventTarget.addEventListener(Events.ANNOTATION_MODIFIED, changed);
   eventTarget.addEventListener(Events.ANNOTATION_REMOVED, removed);
 }
+
+/** The same words beside the drawing as in the list. */
+const lines = (text: string): string[] | undefined => (text ? [text] : undefined);
 
 /** Left: the chosen tool; middle: pan; right: zoom; wheel: scroll. */
 function bind(): void {

@@ -141,3 +141,29 @@ fn what_was_read_is_written_and_read_again() {
         assert_eq!(written, third, "{name}");
     }
 }
+
+#[test]
+fn names_read_right_whatever_the_character_set_tag_says() {
+    use dataset::charset::CharsetState::{self, Fits, Missing};
+    let files = files();
+    let check = |name: &str, state: CharsetState, expect: &str| {
+        let Some((_, bytes)) = files.iter().find(|(file, _)| file == name) else { return };
+        let parsed = file::read(bytes, Limits::default()).expect("readable").parsed;
+        let text = parsed.data_set.text(dataset::tags::PATIENT_NAME).unwrap_or_default();
+        assert_eq!((parsed.charset.state, text.as_str()), (state, expect), "{name}");
+    };
+    check("made/cn_utf8.dcm", Fits, "Zhao^Qian=赵^倩");
+    check("made/cn_gbk.dcm", Fits, "Li^Rong=李^镕");
+    check("made/cn_gb18030.dcm", Fits, "Wang^XiaoDong=王^小东");
+    check("made/cn_gb18030_4byte.dcm", Fits, "Zhang^Yan=张^䶮");
+    check("made/cn_lie_none.dcm", Missing, "王^秀英");
+    check("made/cn_lie_ir6_desc.dcm", Missing, "孙^丽");
+    check("fo/chrH31.dcm", Fits, "Yamada^Tarou=山田^太郎=やまだ^たろう");
+    check("fo/chrH32.dcm", Fits, "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう");
+    check("fo/chrI2.dcm", Fits, "Hong^Gildong=洪^吉洞=홍^길동");
+    check("fo/chrX2.dcm", Fits, "Wang^XiaoDong=王^小东=");
+    check("fo/chrKoreanMulti.dcm", Fits, "김희중");
+    check("fo/chrArab.dcm", Fits, "قباني^لنزار");
+    check("fo/chrGreek.dcm", Fits, "Διονυσιος");
+    check("fo/chrHbrw.dcm", Fits, "שרון^דבורה");
+}

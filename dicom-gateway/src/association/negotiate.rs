@@ -44,8 +44,10 @@ const NOT_FOR_STUDIES: [&str; 4] = [
 pub(crate) fn service_of(abstract_syntax: &str) -> Option<Service> {
     match abstract_syntax {
         uids::VERIFICATION => Some(Service::Verification),
+        uids::PATIENT_ROOT_QUERY_RETRIEVE_INFORMATION_MODEL_FIND => Some(Service::PatientFind),
+        uids::STUDY_ROOT_QUERY_RETRIEVE_INFORMATION_MODEL_FIND => Some(Service::StudyFind),
         uids::MODALITY_WORKLIST_INFORMATION_MODEL_FIND => Some(Service::Worklist),
-        _ => None,
+        other => is_storage(other).then_some(Service::Storage),
     }
 }
 
@@ -131,7 +133,14 @@ mod tests {
     fn services_are_known() {
         let check = |uid: &str, expect| assert_eq!(service_of(uid), expect, "{uid}");
         check("1.2.840.10008.1.1", Some(Service::Verification));
+        check("1.2.840.10008.5.1.4.1.1.2", Some(Service::Storage)); // CT
+        check("1.2.840.10008.5.1.4.1.1.9.1.1", Some(Service::Storage)); // 12-lead ECG
+        check("1.2.840.10008.5.1.4.1.1.104.1", Some(Service::Storage)); // PDF
+        check("1.2.840.10008.5.1.4.1.1.88.59", Some(Service::Storage)); // KOS
+        check("1.2.840.10008.5.1.4.1.1.77.1.4.1", Some(Service::Storage)); // video
+        check("1.2.840.113619.4.26", Some(Service::Storage)); // private
         check("1.2.840.10008.1.3.10", None);
+        check("1.2.840.10008.5.1.4.1.2.2.1", Some(Service::StudyFind));
         check("1.2.840.10008.5.1.4.31", Some(Service::Worklist));
         check("1.2.840.10008.5.1.1.9", None); // film printing
         check("../../etc", None);

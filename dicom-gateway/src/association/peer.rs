@@ -115,7 +115,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Peer<S> {
                     self.drain(&context, &command).await?;
                     self.answer(&context, &command, status::SUCCESS, None).await?;
                 }
-                (field::C_FIND_RQ, Service::Worklist) => {
+                (field::C_STORE_RQ, Service::Storage) => {
+                    service::store::run(self, &context, &command).await?
+                }
+                (field::C_FIND_RQ, Service::PatientFind | Service::StudyFind | Service::Worklist) => {
                     service::find::run(self, &context, &command).await?;
                 }
                 // what it would cancel has been answered already

@@ -51,8 +51,14 @@ pub(super) fn inspect(path: &Path) -> Result<Item, String> {
         }
     };
     let offset = header.dataset_offset as u64;
-    let (sop_class, sop_instance) = match (header.sop_class(), header.sop_instance()) {
-        (Ok(class), Ok(instance)) => (class.as_str().to_owned(), instance.as_str().to_owned()),
+    // what the data set says counts; the file meta information of edited files is often older
+    let (sop_class, sop_instance) = match (
+        in_data_set(&head, &header),
+        header.sop_class(),
+        header.sop_instance(),
+    ) {
+        (Some(found), _, _) => found,
+        (None, Ok(class), Ok(instance)) => (class.as_str().to_owned(), instance.as_str().to_owned()),
         _ => search(&mut file, &header)?,
     };
     Ok(Item {
@@ -67,24 +73,24 @@ pub(super) fn inspect(path: &Path) -> Result<Item, String> {
     })
 }
 
-/// SOP class and instance from the data set itself.
+/// SOP class and instance from as much of the data set as `bytes` hold.
+fn in_data_set(bytes: &[u8], header: &file::Part10) -> Option<(String, String)> {
+    let mut tokenizer = Tokenizer::new(&header.transfer_syntax, Limits::default());
+    // the start of a data set ends inside something; what was read before counts
+    let _ = tokenizer.feed(bytes.get(header.dataset_offset..)?);
+    let set = tokenizer.finish_partial().data_set;
+    let uid = |tag| set.uid(tag).ok().map(|uid| uid.as_str().to_owned());
+    Some((uid(tags::SOP_CLASS_UID)?, uid(tags::SOP_INSTANCE_UID)?))
+}
+
+/// The same from a longer piece of the file.
 fn search(file: &mut File, header: &file::Part10) -> Result<(String, String), String> {
-    let start = header.dataset_offset as u64;
-    file.seek(SeekFrom::Start(start))
-        .map_err(|error| error.to_string())?;
+    file.seek(SeekFrom::Start(0)).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
     file.take(SEARCH_BYTES_MAX)
         .read_to_end(&mut bytes)
         .map_err(|error| error.to_string())?;
-    let mut tokenizer = Tokenizer::new(&header.transfer_syntax, Limits::default());
-    // the start of a data set ends inside something; what was read before counts
-    let _ = tokenizer.feed(&bytes);
-    let set = tokenizer.finish_partial().data_set;
-    let uid = |tag| set.uid(tag).map(|uid| uid.as_str().to_owned());
-    match (uid(tags::SOP_CLASS_UID), uid(tags::SOP_INSTANCE_UID)) {
-        (Ok(class), Ok(instance)) => Ok((class, instance)),
-        _ => Err("it has no SOP Class UID or no SOP Instance UID".into()),
-    }
+    in_data_set(&bytes, header).ok_or_else(|| "it has no SOP Class UID or no SOP Instance UID".into())
 }
 
 fn read_full(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {

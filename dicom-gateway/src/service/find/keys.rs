@@ -9,7 +9,13 @@ const KEYS_MAX: usize = 8_192;
 /// A key of the identifier, or of the first item of one of its sequences.
 pub(super) fn key(keys: &DataSet, tag: Tag) -> Match {
     let vr = dictionary::vr_of(tag).unwrap_or(dataset::Vr::LO);
-    Match::parse(vr, &keys.texts(tag).join("\\"))
+    match Match::parse(vr, &keys.texts(tag).join("\\")) {
+        // several code strings: any of them
+        Match::Single(list) if vr == dataset::Vr::CS && list.contains('\\') => {
+            Match::List(list.split('\\').map(str::to_owned).collect())
+        }
+        question => question,
+    }
 }
 
 /// First item of a sequence of keys.

@@ -1,10 +1,12 @@
 //! C-FIND (PS3.4 Annex C and K).
 
 mod answer;
+mod index;
 mod keys;
 mod worklist;
 
 use archive::ArchiveError;
+use archive::audit::{AuditAction, AuditEntry, event};
 use dataset::{DataSet, Limits, dictionary, stream, tags, write};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::warn;
@@ -34,6 +36,14 @@ impl Refused {
     }
 }
 
+/// Matches of a query.
+#[derive(Default)]
+struct Found {
+    records: Vec<Record>,
+    /// There are more than may be answered.
+    cut_off: bool,
+}
+
 impl From<ArchiveError> for Refused {
     fn from(error: ArchiveError) -> Self {
         warn!("a C-FIND cannot be answered: {error}");
@@ -57,14 +67,15 @@ where
         Some(Vec::new())
     };
     let answered = match question(peer, context, identifier) {
-        Ok(keys) => match records(peer, context, &keys).await {
-            Ok(records) => Ok((keys, records)),
-            Err(refused) => Err(refused),
+        // the row is written beside the search, and no answer leaves before it is durable
+        Ok(keys) => match tokio::join!(search(peer, context, &keys), audit(peer, context)) {
+            (Ok(found), Ok(())) => Ok((keys, found)),
+            (Err(refused), _) | (_, Err(refused)) => Err(refused),
         },
         Err(refused) => Err(refused),
     };
     let status = match answered {
-        Ok((keys, records)) => send_answers(peer, context, command, &keys, &records).await?,
+        Ok((keys, found)) => send_answers(peer, context, command, &keys, &found).await?,
         Err(refused) => {
             peer.answer(context, command, refused.status, Some(&refused.words))
                 .await?;
@@ -102,16 +113,38 @@ fn question<S>(
 }
 
 /// Everything that fits, before the keys choose from it.
-async fn records<S>(
-    peer: &Peer<S>,
-    context: &AcceptedContext,
-    keys: &DataSet,
-) -> Result<Vec<Record>, Refused> {
-    let archive = &peer.gateway.archive;
+async fn search<S>(peer: &Peer<S>, context: &AcceptedContext, keys: &DataSet) -> Result<Found, Refused> {
+    let (archive, max) = (&peer.gateway.archive, peer.gateway.config.find_answers_max);
     if context.service == Service::Worklist {
-        return Ok(worklist::matches(archive, &peer.device, keys).await?);
+        return Ok(Found {
+            records: worklist::matches(archive, &peer.device, keys).await?,
+            cut_off: false,
+        });
     }
-    Err(Refused::new(status::MISMATCH, ""))
+    let root = if context.service == Service::PatientFind {
+        Level::Patient
+    } else {
+        Level::Study
+    };
+    let level = Level::of(keys).filter(|level| *level >= root);
+    let Some(level) = level else {
+        return Err(Refused::new(
+            status::MISMATCH,
+            "the query level is missing or not of this information model",
+        ));
+    };
+    index::matches(archive, &peer.device, level, keys, max).await
+}
+
+/// Notes that the device asked. Without that there is no answer.
+async fn audit<S>(peer: &Peer<S>, context: &AcceptedContext) -> Result<(), Refused> {
+    let entry = AuditEntry {
+        role: "device".into(),
+        source_ip: Some(peer.address.ip().to_canonical().to_string()),
+        detail: Some(context.abstract_syntax.clone()),
+        ..AuditEntry::new(event::QUERY, AuditAction::Execute, &peer.device.ae_title)
+    };
+    Ok(peer.gateway.archive.audit().record(entry).await?)
 }
 
 /// Sends the answers, many in one write, and looks for a C-CANCEL between writes.
@@ -120,7 +153,7 @@ async fn send_answers<S>(
     context: &AcceptedContext,
     command: &Command,
     keys: &DataSet,
-    records: &[Record],
+    found: &Found,
 ) -> Result<u16, Ended>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
@@ -130,7 +163,7 @@ where
     let ae_title = peer.gateway.config.ae_title.clone();
     let encoding = context.transfer_syntax.kind();
     let mut bytes = Vec::with_capacity(WRITE_BYTES * 2);
-    for record in records {
+    for record in &found.records {
         let (mut answer, complete) = record.answer(keys, &[]);
         if let Some(level) = level {
             answer.put_text(tags::QUERY_RETRIEVE_LEVEL, dictionary::Vr::CS, level.as_str());
@@ -160,8 +193,16 @@ where
             }
         }
     }
-    let done = dimse::response(command, status::SUCCESS, None, false);
+    let (status, words) = if found.cut_off {
+        (
+            status::OUT_OF_RESOURCES,
+            Some("there are more matches; ask for less"),
+        )
+    } else {
+        (status::SUCCESS, None)
+    };
+    let done = dimse::response(command, status, words, false);
     dimse::push_message(&mut bytes, context.id, &done, None, peer.peer_pdu_bytes_max).map_err(unwritable)?;
     peer.wire.write(&bytes).await?;
-    Ok(status::SUCCESS)
+    Ok(status)
 }

@@ -6,16 +6,22 @@
 //! or keeps state between calls. Amplitudes are microvolts, times are samples of the record's own rate
 //! unless a name ends in another unit.
 
+pub mod analysis;
 pub mod beats;
+pub mod critical;
 pub mod delineate;
 pub mod error;
 pub mod filter;
 pub mod formats;
+pub mod interpret;
+pub mod measure;
 pub mod paper;
+pub mod quality;
 pub mod record;
 #[cfg(test)]
 mod synth;
 
+pub use analysis::{Analysis, AnalyzeOptions, analyze, analyze_with};
 pub use beats::{Beat, BeatClass};
 pub use error::EcgError;
 pub use record::{Lead, LeadName, Record};

@@ -26,7 +26,7 @@ pub(super) fn peaks(
     out
 }
 
-/// The sample where the leads, each over its own level, stand farthest from the line under the complex.
+/// The sample where the leads together stand farthest from the line under the complex.
 fn peak_near(leads: &[&[f32]], fused: &Fused, centre: usize, rate_hz: f64) -> usize {
     let reach = (REACH_S * rate_hz).round() as usize;
     let foot = (FOOT_S * rate_hz).round() as usize;
@@ -34,10 +34,15 @@ fn peak_near(leads: &[&[f32]], fused: &Fused, centre: usize, rate_hz: f64) -> us
     let from = centre.saturating_sub(reach).min(n.saturating_sub(1));
     let to = (centre + reach + 1).min(n);
     let mut heights = vec![0.0_f32; to - from];
+    let top = fused
+        .lanes
+        .iter()
+        .map(|lane| lane.level)
+        .fold(f32::MIN_POSITIVE, f32::max);
     for lane in &fused.lanes {
         let lead = leads[lane.lead];
         let base = foot_level(lead, centre, foot);
-        let scale = 1.0 / lane.level.max(f32::MIN_POSITIVE);
+        let scale = 1.0 / top;
         for (height, value) in heights.iter_mut().zip(&lead[from..to]) {
             let distance = (value - base) * scale;
             if distance.is_finite() {

@@ -5,7 +5,7 @@
 //! shapes and comes in time is a fusion, and one that follows a pacemaker's stimulus is Q.
 
 use super::feature::Fused;
-use super::{Beat, BeatClass, pacing};
+use super::{Beat, BeatClass};
 
 /// Window of a shape before and after the peak, in seconds.
 const BEFORE_S: f64 = 0.110;
@@ -24,6 +24,10 @@ const VENTRICULAR_SCORE: f64 = 1.0;
 struct Shape {
     /// Samples of all lanes, each freed of its mean and in units of its level.
     values: Vec<f32>,
+    /// Place in the detection signal.
+    centre: usize,
+    /// Whether its window lies inside the recording.
+    whole: bool,
     /// Time within which the slopes of the QRS are steep, in seconds.
     width_s: f64,
     /// Interval before over the usual interval.
@@ -42,12 +46,12 @@ struct Group {
 }
 
 /// Labels the beats.
-pub(super) fn label(leads: &[&[f32]], fused: &Fused, samples: &[usize], sampling_rate_hz: f64) -> Vec<Beat> {
+pub(super) fn label(fused: &Fused, samples: &[usize], sampling_rate_hz: f64, stimuli: &[usize]) -> Vec<Beat> {
     let mut shapes = shapes(fused, samples);
-    let groups = group(&mut shapes);
+    let groups = group(fused, &mut shapes);
     let normal = normal_group(&groups);
     let steady = steadiness(samples);
-    let stimulated = stimulated(leads, samples, sampling_rate_hz);
+    let stimulated = stimulated(stimuli, samples, sampling_rate_hz);
     let mut classes: Vec<BeatClass> = Vec::with_capacity(shapes.len());
     for (index, shape) in shapes.iter().enumerate() {
         let class = if stimulated.get(index) == Some(&true) {
@@ -76,7 +80,8 @@ fn classify(shape: &Shape, groups: &[Group], normal: Option<usize>, unsteady: f6
     let like = own.map_or(like, |g| like.max(likeness(&g.mean, &usual.mean)));
     // Each of strangeness, width and prematurity counts; none alone but a very strange shape is enough. In an
     // irregular rhythm one early beat says little, but a whole group of early ones does.
-    let strange = 1.0 - f64::from(like);
+    // A beat cut by an end of the recording looks strange without being so.
+    let strange = (1.0 - f64::from(like)) * if shape.whole { 1.0 } else { 0.4 };
     let own_early = (0.95 - shape.early).clamp(0.0, 0.5) * (1.0 - 2.0 * unsteady).max(0.2);
     let (width_s, early, settled) = match own {
         Some(g) if g.count >= GROUP_BEATS_MIN => {
@@ -123,35 +128,16 @@ fn likeness(a: &[f32], b: &[f32]) -> f32 {
 }
 
 fn shapes(fused: &Fused, samples: &[usize]) -> Vec<Shape> {
-    let before = (BEFORE_S * fused.rate_hz).round() as usize;
-    let after = (AFTER_S * fused.rate_hz).round() as usize;
     let usual = usual_intervals(samples);
     let mut out = Vec::with_capacity(samples.len());
     for (index, sample) in samples.iter().enumerate() {
         let centre = sample / fused.factor;
-        let mut values = Vec::with_capacity(fused.lanes.len() * (before + after));
-        let mut slopes = vec![0.0_f32; before + after];
-        for lane in &fused.lanes {
-            let scale = 1.0 / lane.level.max(f32::MIN_POSITIVE);
-            let start = values.len();
-            for (offset, slope) in slopes.iter_mut().enumerate() {
-                let at = (centre + offset)
-                    .saturating_sub(before)
-                    .min(lane.smooth.len().saturating_sub(1));
-                let value = lane.smooth.get(at).copied().unwrap_or(0.0) * scale;
-                let next = lane.smooth.get(at + 1).copied().unwrap_or(0.0) * scale;
-                *slope += (next - value).powi(2);
-                values.push(value);
-            }
-            let part = &mut values[start..];
-            let mean = part.iter().sum::<f32>() / part.len().max(1) as f32;
-            for value in part {
-                *value -= mean;
-            }
-        }
+        let (values, slopes) = cut_out(fused, centre);
         let gap = |a: usize, b: usize| (samples[b] - samples[a]) as f64 / usual[index];
         out.push(Shape {
             values,
+            centre,
+            whole: is_whole(fused, centre),
             width_s: steep_width(&slopes) / fused.rate_hz,
             early: if index == 0 { 1.0 } else { gap(index - 1, index) },
             late: if index + 1 == samples.len() {
@@ -163,6 +149,44 @@ fn shapes(fused: &Fused, samples: &[usize]) -> Vec<Shape> {
         });
     }
     out
+}
+
+fn is_whole(fused: &Fused, centre: usize) -> bool {
+    let samples = |seconds: f64| (seconds * fused.rate_hz).round() as usize;
+    centre >= samples(BEFORE_S) && centre + samples(AFTER_S) < fused.amplitude.len()
+}
+
+/// Values of all lanes around `centre`, each lane freed of its mean, and the slope energy over all lanes. The lanes
+/// keep their sizes against each other, so that weak leads do not speak louder than strong ones.
+fn cut_out(fused: &Fused, centre: usize) -> (Vec<f32>, Vec<f32>) {
+    let before = (BEFORE_S * fused.rate_hz).round() as usize;
+    let after = (AFTER_S * fused.rate_hz).round() as usize;
+    let top = fused
+        .lanes
+        .iter()
+        .map(|lane| lane.level)
+        .fold(f32::MIN_POSITIVE, f32::max);
+    let scale = 1.0 / top;
+    let mut values = Vec::with_capacity(fused.lanes.len() * (before + after));
+    let mut slopes = vec![0.0_f32; before + after];
+    for lane in &fused.lanes {
+        let start = values.len();
+        for (offset, slope) in slopes.iter_mut().enumerate() {
+            let at = (centre + offset)
+                .saturating_sub(before)
+                .min(lane.smooth.len().saturating_sub(1));
+            let value = lane.smooth.get(at).copied().unwrap_or(0.0) * scale;
+            let next = lane.smooth.get(at + 1).copied().unwrap_or(0.0) * scale;
+            *slope += (next - value).powi(2);
+            values.push(value);
+        }
+        let part = &mut values[start..];
+        let mean = part.iter().sum::<f32>() / part.len().max(1) as f32;
+        for value in part {
+            *value -= mean;
+        }
+    }
+    (values, slopes)
 }
 
 /// Twice the spread of the slope energy around its centre: follows the width of the QRS and not one threshold.
@@ -183,14 +207,13 @@ fn steep_width(slopes: &[f32]) -> f64 {
 }
 
 /// Gives each beat its group: the likest one, or a new one while there is room.
-fn group(shapes: &mut [Shape]) -> Vec<Group> {
+fn group(fused: &Fused, shapes: &mut [Shape]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for shape in shapes.iter_mut() {
-        let scored = groups
-            .iter()
-            .enumerate()
-            .map(|(place, g)| (place, likeness(&shape.values, &g.mean)));
-        let best = scored.max_by(|a, b| a.1.total_cmp(&b.1));
+        let mut best = likest(&shape.values, &groups);
+        if best.is_some_and(|(_, like)| like < JOIN_LIKENESS) {
+            best = shifted(fused, shape, &groups).or(best);
+        }
         let place = match best {
             Some((place, like)) if like >= JOIN_LIKENESS || groups.len() >= GROUPS_MAX => {
                 if like >= JOIN_LIKENESS {
@@ -214,6 +237,37 @@ fn group(shapes: &mut [Shape]) -> Vec<Group> {
     groups
 }
 
+fn likest(values: &[f32], groups: &[Group]) -> Option<(usize, f32)> {
+    let scored = groups
+        .iter()
+        .enumerate()
+        .map(|(place, g)| (place, likeness(values, &g.mean)));
+    scored.max_by(|a, b| a.1.total_cmp(&b.1))
+}
+
+/// Tries the beat a little earlier and later: the peak of a plateau is no sure place. A place that lets it join a
+/// group is kept.
+fn shifted(fused: &Fused, shape: &mut Shape, groups: &[Group]) -> Option<(usize, f32)> {
+    const REACH_S: f64 = 0.045;
+    let reach = (REACH_S * fused.rate_hz) as isize;
+    let mut best: Option<(usize, f32)> = None;
+    for shift in -reach..=reach {
+        let Some(centre) = shape.centre.checked_add_signed(shift) else {
+            continue;
+        };
+        let (values, _) = cut_out(fused, centre);
+        let found = likest(&values, groups);
+        if let Some((place, like)) = found
+            && like >= JOIN_LIKENESS
+            && best.is_none_or(|(_, have)| like > have)
+        {
+            best = Some((place, like));
+            shape.values = values;
+        }
+    }
+    best
+}
+
 fn join(group: &mut Group, shape: &Shape) {
     // The mean follows slow changes of posture: the weight of one beat never falls below 1/32.
     let weight = 1.0 / (group.count as f64 + 1.0).min(32.0);
@@ -231,7 +285,7 @@ fn normal_group(groups: &[Group]) -> Option<usize> {
     let score = |g: &Group| {
         let share = g.count as f64 / all.max(1) as f64;
         let in_time = if g.early < 0.86 { 0.35 } else { 1.0 };
-        let narrow = (0.085 / g.width_s.max(0.03)).powi(2);
+        let narrow = (0.085 / g.width_s.max(0.03)).powi(3);
         if share < 0.08 {
             share * 0.02
         } else {
@@ -283,9 +337,8 @@ fn steadiness(samples: &[usize]) -> Vec<f64> {
 }
 
 /// Whether a stimulus stands in the time before the peak, for each beat; only when it does so again and again.
-fn stimulated(leads: &[&[f32]], samples: &[usize], rate_hz: f64) -> Vec<bool> {
+fn stimulated(stimuli: &[usize], samples: &[usize], rate_hz: f64) -> Vec<bool> {
     const BEATS_MIN: usize = 3;
-    let stimuli = pacing::stimuli(leads, rate_hz);
     let reach = (0.140 * rate_hz) as usize;
     let near = |sample: &usize| {
         let first = stimuli.partition_point(|s| s + reach < *sample);

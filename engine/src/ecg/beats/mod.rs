@@ -86,13 +86,27 @@ pub fn detect(record: &Record, leads: Leads) -> Vec<Beat> {
 /// The same over bare leads in microvolts, all equally long.
 #[must_use]
 pub fn detect_in(leads: &[&[f32]], sampling_rate_hz: f64) -> Vec<Beat> {
+    let stimuli = pacing::stimuli(leads, sampling_rate_hz);
+    if stimuli.is_empty() {
+        return detect_among(leads, sampling_rate_hz, &stimuli);
+    }
+    // A stimulus is higher than many a QRS and must not be taken for one.
+    let blanked: Vec<Vec<f32>> = leads
+        .iter()
+        .map(|lead| pacing::blanked(lead, &stimuli, sampling_rate_hz))
+        .collect();
+    let leads: Vec<&[f32]> = blanked.iter().map(Vec::as_slice).collect();
+    detect_among(&leads, sampling_rate_hz, &stimuli)
+}
+
+fn detect_among(leads: &[&[f32]], sampling_rate_hz: f64, stimuli: &[usize]) -> Vec<Beat> {
     let fused = feature::Fused::new(leads, sampling_rate_hz);
     if fused.lanes.is_empty() {
         return Vec::new();
     }
     let candidates = detect::choose(&fused);
     let samples = align::peaks(leads, &fused, &candidates, sampling_rate_hz);
-    classify::label(leads, &fused, &samples, sampling_rate_hz)
+    classify::label(&fused, &samples, sampling_rate_hz, stimuli)
 }
 
 #[cfg(test)]

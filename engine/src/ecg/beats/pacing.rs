@@ -24,6 +24,25 @@ pub fn stimuli(leads: &[&[f32]], sampling_rate_hz: f64) -> Vec<usize> {
     merged
 }
 
+/// A copy of a lead with a straight line in the place of each stimulus.
+#[must_use]
+pub fn blanked(lead: &[f32], stimuli: &[usize], sampling_rate_hz: f64) -> Vec<f32> {
+    const HALF_S: f64 = 0.004;
+    let half = (HALF_S * sampling_rate_hz).round().max(1.0) as usize;
+    let mut out = lead.to_vec();
+    for place in stimuli {
+        let (from, to) = (place.saturating_sub(half), place + half);
+        let (Some(a), Some(b)) = (lead.get(from).copied(), lead.get(to).copied()) else {
+            continue;
+        };
+        let steps = (to - from) as f32;
+        for (offset, value) in out[from..=to].iter_mut().enumerate() {
+            *value = a + (b - a) * offset as f32 / steps;
+        }
+    }
+    out
+}
+
 fn find_in(lead: &[f32], sampling_rate_hz: f64, out: &mut Vec<usize>) {
     const HEIGHT_UV_MIN: f32 = 250.0;
     const OVER_ROUGHNESS: f32 = 14.0;

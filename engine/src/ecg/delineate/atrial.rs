@@ -101,7 +101,7 @@ fn windows(waves: &Waves, beats: &[Beat], marks: &[Marks], length: usize) -> Vec
             .filter(|_| beat.class != BeatClass::Ventricular)
             .and_then(|on| {
                 let end = on.checked_sub(waves.samples(PR_GUARD_S).max(1))?;
-                let start = (end + 1).checked_sub(length).unwrap_or(0).max(floor.min(end));
+                let start = (end + 1).saturating_sub(length).max(floor.min(end));
                 let enough = end > start + waves.samples(0.10);
                 enough.then_some(Window {
                     start,

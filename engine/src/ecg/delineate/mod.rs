@@ -85,7 +85,7 @@ impl Waves {
     pub(crate) fn new(leads: &[&[f64]], rate_hz: f64) -> Self {
         const FAST_HZ: f64 = 70.0;
         const ATRIAL_HZ: f64 = 40.0;
-        const SLOW_HZ: f64 = 22.0;
+        const SLOW_HZ: f64 = 32.0;
         let prepared = |edge_hz: f64| -> Vec<Vec<f64>> {
             leads
                 .iter()

@@ -9,9 +9,9 @@ pub(super) struct Limits {
 }
 
 /// Share of the greatest velocity below which the heart is at rest before the QRS.
-const REST_BEFORE_SHARE: f64 = 0.045;
+const REST_BEFORE_SHARE: f64 = 0.05;
 /// The same after it, where the ST segment moves.
-const REST_AFTER_SHARE: f64 = 0.065;
+const REST_AFTER_SHARE: f64 = 0.075;
 /// How long it stays at rest.
 const REST_S: f64 = 0.010;
 

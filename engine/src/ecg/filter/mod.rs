@@ -10,7 +10,7 @@ mod gaps;
 mod mains;
 
 use self::biquad::Section;
-use super::beats::{self, Beat};
+use super::beats::{self, Beat, BeatClass, pacing};
 use super::record::Record;
 
 /// Which chain.
@@ -72,15 +72,22 @@ pub fn apply(record: &Record, path: Path, mains: Mains) -> Vec<Vec<f64>> {
     chain(prepared, record.sampling_rate_hz, path, mains, &beats)
 }
 
-/// The diagnostic path around beats which are already known.
+/// The diagnostic path for measuring, around beats which are already known: the stimuli of a pacemaker are taken out.
 #[must_use]
 pub fn diagnostic_with_beats(record: &Record, mains: Mains, beats: &[Beat]) -> Vec<Vec<f64>> {
     let rate_hz = record.sampling_rate_hz;
-    let prepared = record
+    let mut prepared: Vec<gaps::Bridged> = record
         .leads
         .iter()
         .map(|l| gaps::bridge(&l.samples_uv, rate_hz))
         .collect();
+    if beats.iter().any(|beat| beat.class == BeatClass::Unclassifiable) {
+        let leads: Vec<&[f32]> = prepared.iter().map(|lead| lead.values.as_slice()).collect();
+        let stimuli = pacing::stimuli(&leads, rate_hz);
+        for lead in &mut prepared {
+            lead.values = pacing::blanked(&lead.values, &stimuli, rate_hz);
+        }
+    }
     chain(prepared, rate_hz, Path::Diagnostic, mains, beats)
 }
 

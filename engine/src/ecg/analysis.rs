@@ -1,0 +1,170 @@
+//! The whole analysis of one recording, in the shape that `ecg analyze` prints.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::beats::{self, Beat, BeatClass};
+use super::critical::{self, Critical, Ruleset};
+use super::delineate;
+use super::filter::{self, Mains};
+use super::interpret::rhythm::{self, Rhythm};
+use super::interpret::{self, Facts, Statement, flutter};
+use super::measure::{self, Measurements, Stretch};
+use super::quality::{self, LeadQuality};
+use super::record::{LeadName, Record};
+
+/// Longest stretch that is delineated and measured; beats and rhythm use the whole recording.
+const MEASURED_S_MAX: f64 = 60.0;
+
+/// Everything that the machine has to say. All of it is a proposal until a physician signs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Analysis {
+    /// Format of the source.
+    pub format: &'static str,
+    /// Samples a second.
+    pub sampling_rate_hz: f64,
+    /// Length in seconds.
+    pub duration_s: f64,
+    /// Leads, derived limb leads included.
+    pub leads: Vec<LeadName>,
+    /// Judgement of each lead.
+    pub quality: BTreeMap<String, LeadQuality>,
+    /// Basic rhythm.
+    pub rhythm: Rhythm,
+    /// Beats in time order.
+    pub beats: Vec<Beat>,
+    /// Numbers.
+    pub measurements: Measurements,
+    /// Findings.
+    pub statements: Vec<Statement>,
+    /// Critical findings.
+    pub critical: Vec<Critical>,
+    /// Why a number is missing.
+    pub not_measurable: BTreeMap<String, String>,
+    /// Warnings of the reader.
+    pub warnings: Vec<String>,
+}
+
+/// Choices of an analysis.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AnalyzeOptions {
+    /// Mains frequency taken out.
+    pub mains: Mains,
+    /// Rules for critical findings.
+    pub ruleset: &'static Ruleset,
+}
+
+impl Default for AnalyzeOptions {
+    fn default() -> Self {
+        Self {
+            mains: Mains::Hz50,
+            ruleset: &critical::CONSENSUS_2017,
+        }
+    }
+}
+
+/// Analyses with the national rules and 50 Hz mains.
+#[must_use]
+pub fn analyze(record: &Record) -> Analysis {
+    analyze_with(record, &AnalyzeOptions::default())
+}
+
+/// Analyses with given choices.
+#[must_use]
+pub fn analyze_with(record: &Record, options: &AnalyzeOptions) -> Analysis {
+    let whole = record.with_derived_limb_leads();
+    let rate_hz = whole.sampling_rate_hz;
+    let bridged = filter::bridged(record);
+    let all: Vec<&[f32]> = bridged.iter().map(Vec::as_slice).collect();
+    let beats = beats::detect_in(&all, rate_hz);
+    let (part, part_beats) = measured_part(&whole, &beats);
+    let signals = filter::diagnostic_with_beats(&part, options.mains, &part_beats);
+    let refs: Vec<&[f64]> = signals.iter().map(Vec::as_slice).collect();
+    let (_, evidence) = delineate::mark_all(&refs, rate_hz, &part_beats);
+    let to_ms = 1_000.0 / rate_hz;
+    let intervals_ms: Vec<f64> = beats
+        .windows(2)
+        .map(|w| (w[1].sample - w[0].sample) as f64 * to_ms)
+        .collect();
+    let stretch = Stretch {
+        signals: &signals,
+        names: whole.lead_names(),
+        rate_hz,
+        beats: &part_beats,
+    };
+    let mut measured = measure::measure(&stretch, &evidence, &intervals_ms);
+    let qt_s = measured.values.qt_ms.unwrap_or(380.0) / 1_000.0;
+    let atrial: Vec<&[f64]> = [1, 5, 6]
+        .iter()
+        .filter_map(|standard| {
+            whole
+                .leads
+                .iter()
+                .position(|l| l.name.standard_index() == Some(*standard))
+        })
+        .filter_map(|place| refs.get(place).copied())
+        .collect();
+    let facts = Facts {
+        beats: &beats,
+        rate_hz,
+        intervals_ms: &intervals_ms,
+        evidence,
+        measured: &measured,
+        patient: &whole.patient,
+        fibrillating_share: flutter::fibrillating_share(&signals, rate_hz),
+        flutter: flutter::atrial_period(&atrial, rate_hz, &part_beats, qt_s),
+    };
+    let rhythm = rhythm::name(&facts);
+    let statements = interpret::statements(&facts, rhythm);
+    let critical = critical::evaluate(options.ruleset, &facts, rhythm);
+    measured.forget_atria_without_p(rhythm);
+    Analysis {
+        format: record.format,
+        sampling_rate_hz: rate_hz,
+        duration_s: record.duration_s(),
+        leads: whole.lead_names(),
+        quality: quality::judge(&part, &signals, &part_beats),
+        rhythm,
+        beats,
+        measurements: measured.values,
+        statements,
+        critical,
+        not_measurable: measured.not_measurable,
+        warnings: record.warnings.clone(),
+    }
+}
+
+/// The recording itself, or of a long one the stretch with the most conducted beats.
+fn measured_part(record: &Record, beats: &[Beat]) -> (Record, Vec<Beat>) {
+    let span = (MEASURED_S_MAX * record.sampling_rate_hz) as usize;
+    if record.len() <= 2 * span {
+        return (record.clone(), beats.to_vec());
+    }
+    let mut best = (0, 0);
+    for start in (0..record.len() - span).step_by(span / 2) {
+        let conducted = within(beats, start, start + span)
+            .filter(|b| b.class == BeatClass::Normal)
+            .count();
+        // A burst of noise looks like very many beats.
+        let believable = if conducted as f64 > 3.0 * MEASURED_S_MAX {
+            0
+        } else {
+            conducted
+        };
+        if believable > best.0 {
+            best = (believable, start);
+        }
+    }
+    let shifted = within(beats, best.1, best.1 + span).map(|b| Beat {
+        sample: b.sample - best.1,
+        class: b.class,
+    });
+    (record.window(best.1..best.1 + span), shifted.collect())
+}
+
+fn within(beats: &[Beat], from: usize, to: usize) -> impl Iterator<Item = &Beat> {
+    let first = beats.partition_point(|b| b.sample < from);
+    let end = beats.partition_point(|b| b.sample < to);
+    beats.get(first..end).unwrap_or_default().iter()
+}

@@ -1,0 +1,72 @@
+//! Rhythm and findings. Every finding is a proposal of the machine with the numbers it rests on; what is not there is
+//! never stated.
+
+mod conduction;
+mod finding;
+pub(crate) mod flutter;
+pub(crate) mod repolarisation;
+pub mod rhythm;
+pub(crate) mod runs;
+
+use serde::Serialize;
+
+use super::beats::Beat;
+use super::delineate::AtrialEvidence;
+use super::measure::Measured;
+use super::record::Patient;
+use rhythm::Rhythm;
+
+pub(crate) use finding::Finding;
+
+/// One finding of `ecg analyze`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Statement {
+    /// Stable word.
+    pub code: &'static str,
+    /// As a Chinese ECG report writes it.
+    pub text_zh: &'static str,
+    /// In English.
+    pub text_en: &'static str,
+    /// Group of findings: `rhythm`, `ectopy`, `conduction`, `axis`, `voltage`, `interval`, `repolarisation`,
+    /// `infarction`, `pacing`.
+    pub category: &'static str,
+    /// The numbers that it rests on.
+    pub evidence: String,
+}
+
+/// Everything that findings are made from.
+pub(crate) struct Facts<'a> {
+    pub(crate) beats: &'a [Beat],
+    pub(crate) rate_hz: f64,
+    /// Intervals between neighbouring beats.
+    pub(crate) intervals_ms: &'a [f64],
+    pub(crate) evidence: AtrialEvidence,
+    pub(crate) measured: &'a Measured,
+    pub(crate) patient: &'a Patient,
+    /// Share of the recording that fibrillates without beats.
+    pub(crate) fibrillating_share: f64,
+    /// How periodic the atria are between QRS complexes, and at which rate a minute.
+    pub(crate) flutter: Option<(f64, f64)>,
+}
+
+impl Facts<'_> {
+    /// Whether the patient is a woman; unknown counts as a man, whose limits are the narrower for QT.
+    pub(crate) fn female(&self) -> bool {
+        self.patient.sex.as_deref() == Some("F")
+    }
+}
+
+/// The findings, rhythm first.
+pub(crate) fn statements(facts: &Facts<'_>, rhythm: Rhythm) -> Vec<Statement> {
+    let mut out = Vec::new();
+    rhythm::state(facts, rhythm, &mut out);
+    runs::state(facts, rhythm, &mut out);
+    if !facts.beats.is_empty() && !matches!(rhythm, Rhythm::VentricularFibrillation) {
+        conduction::state(facts, rhythm, &mut out);
+        repolarisation::state(facts, rhythm, &mut out);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

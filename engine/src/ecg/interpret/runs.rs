@@ -1,0 +1,88 @@
+//! Ectopic beats, runs and the longest interval.
+
+use super::rhythm::Rhythm;
+use super::{Facts, Statement, finding};
+use crate::ecg::beats::{Beat, BeatClass};
+
+/// Ventricular beats in a row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Run {
+    /// Beats in it.
+    pub(crate) beats: usize,
+    /// From its first to its last beat, in seconds.
+    pub(crate) duration_s: f64,
+    /// Its rate.
+    pub(crate) rate_bpm: f64,
+}
+
+/// Runs of at least two ventricular beats.
+pub(crate) fn ventricular_runs(beats: &[Beat], rate_hz: f64) -> Vec<Run> {
+    let mut out = Vec::new();
+    for group in beats.chunk_by(|a, b| a.class == BeatClass::Ventricular && b.class == BeatClass::Ventricular)
+    {
+        if let [first, .., last] = group {
+            let duration_s = (last.sample - first.sample) as f64 / rate_hz;
+            let rate_bpm = 60.0 * (group.len() - 1) as f64 / duration_s.max(1e-3);
+            out.push(Run {
+                beats: group.len(),
+                duration_s,
+                rate_bpm,
+            });
+        }
+    }
+    out
+}
+
+/// Longest interval between two beats.
+pub(crate) fn longest_interval_ms(facts: &Facts<'_>) -> f64 {
+    facts.intervals_ms.iter().copied().fold(0.0, f64::max)
+}
+
+/// Mean rate of the ventricular run that counts as tachycardia.
+const TACHYCARDIA_BPM: f64 = 100.0;
+
+pub(super) fn state(facts: &Facts<'_>, rhythm: Rhythm, out: &mut Vec<Statement>) {
+    let beats = facts.beats;
+    if matches!(
+        rhythm,
+        Rhythm::VentricularFibrillation | Rhythm::VentricularTachycardia | Rhythm::Idioventricular
+    ) {
+        return;
+    }
+    let runs = ventricular_runs(beats, facts.rate_hz);
+    let count = |class: BeatClass| beats.iter().filter(|b| b.class == class).count();
+    let ventricular = count(BeatClass::Ventricular);
+    if ventricular > 0 && rhythm != Rhythm::Paced {
+        out.push(finding::PVC.with(format!("{ventricular} of {} beats", beats.len())));
+    }
+    let pattern = |class: BeatClass| if class == BeatClass::Ventricular { 'V' } else { 'N' };
+    let letters: String = beats.iter().map(|b| pattern(b.class)).collect();
+    if letters.contains("NVNVNV") {
+        out.push(finding::PVC_BIGEMINY.with("every second beat is ventricular"));
+    }
+    let couplets = runs.iter().filter(|run| run.beats == 2).count();
+    if couplets > 0 {
+        out.push(finding::PVC_COUPLET.with(format!("{couplets} couplets")));
+    }
+    let fast = runs
+        .iter()
+        .filter(|run| run.beats >= 3 && run.rate_bpm > TACHYCARDIA_BPM);
+    if let Some(longest) = fast.max_by_key(|run| run.beats) {
+        let Run {
+            beats,
+            duration_s,
+            rate_bpm,
+        } = longest;
+        out.push(
+            finding::VENTRICULAR_RUN.with(format!("{beats} beats, {duration_s:.1} s, {rate_bpm:.0}/min")),
+        );
+    }
+    let premature = count(BeatClass::Supraventricular);
+    let sinus = matches!(
+        rhythm,
+        Rhythm::SinusRhythm | Rhythm::SinusBradycardia | Rhythm::SinusTachycardia | Rhythm::SinusArrhythmia
+    );
+    if premature > 0 && sinus {
+        out.push(finding::PAC.with(format!("{premature} of {} beats", beats.len())));
+    }
+}

@@ -1,0 +1,292 @@
+//! Intervals, axes, amplitudes and ST levels of the representative beat, and the rate over all beats.
+
+pub(crate) mod median;
+mod vector;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::beats::{Beat, BeatClass};
+use super::delineate::{self, AtrialEvidence, Marks};
+use super::interpret::rhythm::Rhythm;
+use super::record::{LeadName, STANDARD_LEADS};
+use median::MedianBeat;
+
+/// Numbers of `ecg analyze`; `None` has its reason in [`Measured::not_measurable`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Measurements {
+    /// Mean ventricular rate, beats a minute.
+    pub heart_rate_bpm: Option<f64>,
+    /// Mean interval between beats.
+    pub rr_ms: Option<f64>,
+    /// Duration of P.
+    pub p_ms: Option<f64>,
+    /// P onset to QRS onset.
+    pub pr_ms: Option<f64>,
+    /// Duration of QRS.
+    pub qrs_ms: Option<f64>,
+    /// QRS onset to T end.
+    pub qt_ms: Option<f64>,
+    /// QT / RR^(1/2), RR in seconds (Bazett 1920).
+    pub qtc_bazett_ms: Option<f64>,
+    /// QT / RR^(1/3) (Fridericia 1920).
+    pub qtc_fridericia_ms: Option<f64>,
+    /// QT + 154 (1 - RR) (Sagie et al. 1992).
+    pub qtc_framingham_ms: Option<f64>,
+    /// QT + 1.75 (rate - 60) (Hodges et al. 1983).
+    pub qtc_hodges_ms: Option<f64>,
+    /// Frontal axis of P, degrees.
+    pub p_axis_deg: Option<f64>,
+    /// Frontal axis of QRS, degrees.
+    pub qrs_axis_deg: Option<f64>,
+    /// Frontal axis of T, degrees.
+    pub t_axis_deg: Option<f64>,
+    /// Height of R in V5.
+    pub rv5_mv: Option<f64>,
+    /// Depth of S in V1, positive.
+    pub sv1_mv: Option<f64>,
+    /// Level 60 ms after the J point over the QRS onset, by lead.
+    pub st_mv: BTreeMap<String, Option<f64>>,
+}
+
+/// Measurements with what later steps need of the representative beat.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Measured {
+    pub(crate) values: Measurements,
+    pub(crate) not_measurable: BTreeMap<String, String>,
+    pub(crate) median: Option<MedianBeat>,
+    pub(crate) marks: Marks,
+    pub(crate) names: Vec<LeadName>,
+    pub(crate) rate_hz: f64,
+}
+
+impl Measured {
+    /// The representative beat of a standard lead, by its place in [`STANDARD_LEADS`].
+    pub(crate) fn lead(&self, standard: usize) -> Option<&[f64]> {
+        let place = self
+            .names
+            .iter()
+            .position(|name| name.standard_index() == Some(standard))?;
+        self.median.as_ref()?.leads.get(place).map(Vec::as_slice)
+    }
+
+    /// Level of the lead at the QRS onset, the zero of all heights.
+    pub(crate) fn zero_of(&self, lead: &[f64]) -> Option<f64> {
+        let on = self.marks.qrs_on?;
+        let width = (0.008 * self.rate_hz).max(1.0) as usize;
+        let part = lead.get(on.saturating_sub(width)..=on)?;
+        Some(part.iter().sum::<f64>() / part.len() as f64)
+    }
+}
+
+impl Measured {
+    /// Takes P measurements back when the rhythm turns out to have no P waves.
+    pub(crate) fn forget_atria_without_p(&mut self, rhythm: Rhythm) {
+        let reason = match rhythm {
+            Rhythm::AtrialFibrillation => "atrial fibrillation has no P wave",
+            Rhythm::AtrialFlutter => "atrial flutter has no P wave",
+            Rhythm::VentricularFibrillation => "ventricular fibrillation has no P wave",
+            _ => return,
+        };
+        let values = &mut self.values;
+        (values.p_ms, values.pr_ms, values.p_axis_deg) = (None, None, None);
+        for name in ["p_ms", "pr_ms", "p_axis_deg"] {
+            self.not_measurable.insert(name.to_owned(), reason.to_owned());
+        }
+    }
+}
+
+/// What the rhythm says about the atria, which decides whether P is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Atria {
+    /// P waves in most beats.
+    Conducting,
+    /// No believable P wave.
+    Silent,
+}
+
+/// Input of the measurements: filtered leads and beats of the stretch that is measured.
+pub(crate) struct Stretch<'a> {
+    pub(crate) signals: &'a [Vec<f64>],
+    pub(crate) names: Vec<LeadName>,
+    pub(crate) rate_hz: f64,
+    pub(crate) beats: &'a [Beat],
+}
+
+/// Measures; `intervals_ms` are the intervals between all beats of the recording.
+pub(crate) fn measure(stretch: &Stretch<'_>, evidence: &AtrialEvidence, intervals_ms: &[f64]) -> Measured {
+    let mut made = Measured {
+        names: stretch.names.clone(),
+        rate_hz: stretch.rate_hz,
+        ..Measured::default()
+    };
+    let rr_ms =
+        (!intervals_ms.is_empty()).then(|| intervals_ms.iter().sum::<f64>() / intervals_ms.len() as f64);
+    made.values.rr_ms = rr_ms.map(tenth);
+    made.values.heart_rate_bpm = rr_ms.map(|rr| tenth(60_000.0 / rr));
+    let chosen = representative(stretch.beats);
+    made.median = median::median_beat(stretch.signals, stretch.rate_hz, stretch.beats, &chosen);
+    if let Some(median) = &made.median {
+        let usual = rr_ms.unwrap_or(900.0) * stretch.rate_hz / 1_000.0;
+        let beat = |sample: usize| Beat {
+            sample,
+            class: BeatClass::Normal,
+        };
+        let pair = [beat(median.centre), beat(median.centre + usual as usize)];
+        let leads: Vec<&[f64]> = median.leads.iter().map(Vec::as_slice).collect();
+        let (marks, _) = delineate::mark_all(&leads, stretch.rate_hz, &pair);
+        made.marks = marks.first().copied().unwrap_or_default();
+    }
+    let atria = if evidence.share >= 0.5 {
+        Atria::Conducting
+    } else {
+        Atria::Silent
+    };
+    fill_intervals(&mut made, atria);
+    vector::fill(&mut made, atria);
+    fill_levels(&mut made);
+    explain(&mut made, atria, stretch.beats.len());
+    made
+}
+
+/// Beats of the kind that is measured: conducted ones, else paced ones, else whatever there is.
+fn representative(beats: &[Beat]) -> Vec<usize> {
+    let of = |wanted: fn(BeatClass) -> bool| -> Vec<usize> {
+        beats
+            .iter()
+            .enumerate()
+            .filter(|(_, b)| wanted(b.class))
+            .map(|(place, _)| place)
+            .collect()
+    };
+    let conducted = of(|class| class == BeatClass::Normal);
+    let paced = of(|class| class == BeatClass::Unclassifiable);
+    if paced.len() > conducted.len() {
+        paced
+    } else if !conducted.is_empty() {
+        conducted
+    } else {
+        of(|_| true)
+    }
+}
+
+fn tenth(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+fn thousandth(value: f64) -> f64 {
+    (value * 1_000.0).round() / 1_000.0
+}
+
+fn fill_intervals(made: &mut Measured, atria: Atria) {
+    let to_ms = 1_000.0 / made.rate_hz;
+    let between =
+        |from: Option<usize>, to: Option<usize>| Some(tenth(to?.checked_sub(from?)? as f64 * to_ms));
+    let marks = made.marks;
+    let values = &mut made.values;
+    values.qrs_ms = between(marks.qrs_on, marks.qrs_off).filter(|v| (40.0..=300.0).contains(v));
+    values.qt_ms = between(marks.qrs_on, marks.t_off).filter(|v| (150.0..=900.0).contains(v));
+    if atria == Atria::Conducting {
+        values.p_ms = between(marks.p_on, marks.p_off).filter(|v| (20.0..=250.0).contains(v));
+        values.pr_ms = between(marks.p_on, marks.qrs_on).filter(|v| (50.0..=600.0).contains(v));
+    }
+    if let (Some(qt), Some(rr_ms)) = (values.qt_ms, values.rr_ms) {
+        let rr = rr_ms / 1_000.0;
+        values.qtc_bazett_ms = Some(tenth(qt / rr.sqrt()));
+        values.qtc_fridericia_ms = Some(tenth(qt / rr.cbrt()));
+        values.qtc_framingham_ms = Some(tenth(qt + 154.0 * (1.0 - rr)));
+        values.qtc_hodges_ms = Some(tenth(qt + 1.75 * (60.0 / rr - 60.0)));
+    }
+}
+
+/// ST levels of every lead, R in V5 and S in V1.
+fn fill_levels(made: &mut Measured) {
+    const AFTER_J_S: f64 = 0.060;
+    let (Some(on), Some(off)) = (made.marks.qrs_on, made.marks.qrs_off) else {
+        return;
+    };
+    let at = off + (AFTER_J_S * made.rate_hz).round() as usize;
+    let half = (0.004 * made.rate_hz).round() as usize;
+    let mut levels = BTreeMap::new();
+    for (name, lead) in made.names.iter().zip(made.median.iter().flat_map(|m| &m.leads)) {
+        let part = lead.get(at.saturating_sub(half)..=(at + half).min(lead.len().saturating_sub(1)));
+        let level = part
+            .filter(|p| !p.is_empty())
+            .map(|p| p.iter().sum::<f64>() / p.len() as f64);
+        let level = level
+            .zip(made.zero_of(lead))
+            .map(|(level, zero)| thousandth((level - zero) / 1_000.0));
+        levels.insert(name.as_str().to_owned(), level);
+    }
+    made.values.st_mv = levels;
+    let extreme = |standard: usize, sign: f64| {
+        let lead = made.lead(standard)?;
+        let zero = made.zero_of(lead)?;
+        let top = lead
+            .get(on..=off)?
+            .iter()
+            .map(|v| (v - zero) * sign)
+            .fold(0.0, f64::max);
+        Some(thousandth(top / 1_000.0))
+    };
+    let (r, s) = (extreme(10, 1.0), extreme(6, -1.0));
+    (made.values.rv5_mv, made.values.sv1_mv) = (r, s);
+}
+
+/// A reason for every number that is missing.
+fn explain(made: &mut Measured, atria: Atria, beats: usize) {
+    let values = &made.values;
+    let no_beats = "fewer than two beats were found";
+    let no_qrs = "the limits of the QRS could not be told";
+    let no_t = "the end of the T wave could not be told";
+    let p_reason = match atria {
+        Atria::Silent if beats > 0 => "no P wave precedes the QRS consistently",
+        _ if beats == 0 => "no beat was found",
+        _ => "the limits of the P wave could not be told",
+    };
+    let has = |standard: usize| {
+        made.names
+            .iter()
+            .any(|name| name.standard_index() == Some(standard))
+    };
+    let limb = if has(0) && has(1) {
+        "the wave is too small in leads I and II"
+    } else {
+        "leads I and II are needed"
+    };
+    let t_limb = if values.qt_ms.is_none() { no_t } else { limb };
+    let chest = |standard: usize| {
+        if has(standard) {
+            no_qrs.to_owned()
+        } else {
+            format!("lead {} is not recorded", STANDARD_LEADS[standard])
+        }
+    };
+    let p_limb = if values.p_ms.is_none() { p_reason } else { limb };
+    let qtc = if values.qt_ms.is_none() { no_t } else { no_beats };
+    let rows: [(&str, Option<f64>, String); 15] = [
+        ("heart_rate_bpm", values.heart_rate_bpm, no_beats.into()),
+        ("rr_ms", values.rr_ms, no_beats.into()),
+        ("p_ms", values.p_ms, p_reason.into()),
+        ("pr_ms", values.pr_ms, p_reason.into()),
+        ("qrs_ms", values.qrs_ms, no_qrs.into()),
+        ("qt_ms", values.qt_ms, no_t.into()),
+        ("qtc_bazett_ms", values.qtc_bazett_ms, qtc.into()),
+        ("qtc_fridericia_ms", values.qtc_fridericia_ms, qtc.into()),
+        ("qtc_framingham_ms", values.qtc_framingham_ms, qtc.into()),
+        ("qtc_hodges_ms", values.qtc_hodges_ms, qtc.into()),
+        ("p_axis_deg", values.p_axis_deg, p_limb.into()),
+        ("qrs_axis_deg", values.qrs_axis_deg, limb.into()),
+        ("t_axis_deg", values.t_axis_deg, t_limb.into()),
+        ("rv5_mv", values.rv5_mv, chest(10)),
+        ("sv1_mv", values.sv1_mv, chest(6)),
+    ];
+    let missing = rows.into_iter().filter(|(_, value, _)| value.is_none());
+    made.not_measurable = missing
+        .map(|(name, _, reason)| (name.to_owned(), reason))
+        .collect();
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 // What a person does to a study, each one call.
 import { signal } from '@preact/signals';
 import { ApiError, call, get } from './client';
-import { url } from './paths';
+import { url, type PathName } from './paths';
 import type { CriticalValue, Holder, Page, Reason, RecognitionRecord, Template } from './types';
 import { forgetStudy } from '../lib/study-cache';
 
@@ -23,7 +23,7 @@ export async function release(uid: string): Promise<void> {
 
 export async function rejectStudy(uid: string, reason_code: string, note: string): Promise<void> {
   forgetStudy(uid);
-  await call('POST', url('reject', { uid }), { body: { reason_code, note, text: note } });
+  await call('POST', url('reject', { uid }), { body: { reason_code, ...(note ? { note } : {}) } });
 }
 
 export async function decideRecognition(uid: string, decision: 'recognised' | 'refused', reason_code?: string, note?: string): Promise<RecognitionRecord> {
@@ -36,13 +36,22 @@ export async function raiseCritical(uid: string, item_code: string, text: string
   return (await call<CriticalValue>('POST', url('raiseCritical', { uid }), { body: { item_code, text, evidence } })).data;
 }
 
-/** The six reasons, fetched once. */
-let reasons: Promise<Reason[]> | null = null;
-export function recognitionReasons(): Promise<Reason[]> {
-  reasons ??= get<Page<Reason>>(url('recognitionReasons')).then((page) => page.items);
-  reasons.catch(() => (reasons = null));
-  return reasons;
+/** Lists that do not change while the page is open, fetched once. */
+function once<T>(name: PathName): () => Promise<T[]> {
+  let held: Promise<T[]> | null = null;
+  return () => {
+    held ??= get<Page<T>>(url(name)).then((page) => page.items);
+    held.catch(() => (held = null));
+    return held;
+  };
 }
+
+/** The six reasons for not using a result. */
+export const recognitionReasons = once<Reason>('recognitionReasons');
+/** Why a study may go back to its sender. */
+export const rejectReasons = once<Reason>('rejectReasons');
+/** Names of critical values; `kind` says for images or ECG. */
+export const criticalItems = once<Reason & { kind?: string }>('criticalItems');
 
 export const templates = async (modality: string, body_part?: string | null): Promise<Template[]> =>
   (await get<Page<Template>>(url('templates', {}, { modality, body_part }))).items;

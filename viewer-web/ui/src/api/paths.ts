@@ -9,6 +9,7 @@ export const paths = {
   study: '/api/studies/{uid}',
   claim: '/api/studies/{uid}/claim',
   reject: '/api/studies/{uid}/reject',
+  rejectReasons: '/api/reject-reasons',
   report: '/api/studies/{uid}/report',
   reportDraft: '/api/studies/{uid}/report/draft',
   reportSubmit: '/api/studies/{uid}/report/submit',
@@ -21,6 +22,7 @@ export const paths = {
   templates: '/api/templates',
   raiseCritical: '/api/studies/{uid}/critical-values',
   criticalValues: '/api/critical-values',
+  criticalItems: '/api/critical-items',
   criticalNotify: '/api/critical-values/{id}/notify',
   criticalAcknowledge: '/api/critical-values/{id}/acknowledge',
   criticalAct: '/api/critical-values/{id}/act',
@@ -46,7 +48,7 @@ export const paths = {
   audit: '/api/audit',
   adminUsers: '/api/admin/users',
   adminDevices: '/api/admin/devices',
-  adminInstitutions: '/api/admin/institutions',
+  institutions: '/api/institutions',
 } as const;
 
 export type PathName = keyof typeof paths;

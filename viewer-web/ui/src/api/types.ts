@@ -40,7 +40,7 @@ export interface Template { id: string | number; title_zh: string; title_en: str
 export interface PatientRow { id: string; name: string; sex?: 'M' | 'F' | 'O' | null; birth_date?: string | null; identifier?: string | null; institution: Institution; studies: number; last_study_at?: string | null }
 export interface TimelineItem {
   study_uid: string; at: string; modality: string; item_name: string; item_code?: string | null; body_part?: string | null; institution: Institution; reading_institution?: Institution | null; status: string;
-  positive?: boolean | null; impression?: string | null; report_version?: number | null; hr_mark?: HrMark | null; recognisable: boolean; not_recognisable_reason?: string | null; recognition?: RecognitionRecord[]; images: number; has_waveform: boolean;
+  positive?: boolean | null; impression?: string | null; report_version?: number | null; hr_mark?: HrMark | null; recognisable: boolean; not_recognisable_reason?: string | null; not_recognisable_text?: string | null; permissions?: string[]; recognition?: RecognitionRecord[]; images: number; has_waveform: boolean;
 }
 export interface Timeline {
   patient: { id: string; name: string; sex?: 'M' | 'F' | 'O' | null; birth_date?: string | null; age_text?: string | null; identifiers?: { institution: Institution | string; identifier: string }[]; national_id_masked?: string | null };
@@ -53,9 +53,10 @@ export interface CriticalValue {
   raised_at: string; raised_by?: Person | string | null; notified_at?: string | null; notified_by?: Person | string | null; acknowledged_at?: string | null; acknowledged_by?: Person | string | null;
   acted_at?: string | null; acted_by?: Person | string | null; closed_at?: string | null; closed_by?: Person | string | null; note?: string | null;
 }
+export interface Rejection { reason_code?: string; reason_text?: string | null; note?: string | null; by?: Person | string | null; at?: string | null }
 export interface OrderItem {
   accession_number: string; study_uid: string; patient: Patient; modality: string; body_part?: string | null; item_code?: string | null; item_name: string; priority: Priority; scheduled_at?: string | null;
-  state: string; ordered_at?: string | null; images?: number | null; report_status?: string | null; status?: string | null; rejected?: { reason_code?: string; text?: string; by?: Person; at?: string } | null;
+  state: string; ordered_at?: string | null; images?: number | null; report_status?: string | null; status?: string | null; rejected?: Rejection | null;
 }
 export interface CatalogueItem { code: string; name_zh: string; name_en: string; modality: string; body_part?: string | null }
 export interface AuditRow {

@@ -112,5 +112,7 @@ export const common = {
   'field.required': ['必填', 'Required'],
   'machine.unconfirmed': ['机器判读 未经医师确认', 'Machine reading, not confirmed by a physician'],
   'hr.county': ['全县', 'County'],
-  'hr.label': ['县域互认', 'County recognition'],
+  'hr.city': ['全市', 'City'],
+  'hr.province': ['全省', 'Province'],
+  'hr.nation': ['全国', 'Nation'],
 } as const;

@@ -21,6 +21,7 @@ export const orders = {
   'orders.col.report': ['报告', 'Report'],
   'orders.col.time': ['申请时间', 'Ordered'],
   'orders.state.ordered': ['等待图像', 'Waiting for images'],
+  'orders.state.in_progress': ['检查中', 'In progress'],
   'orders.state.arrived': ['已到达', 'Arrived'],
   'orders.state.reported': ['报告已出', 'Reported'],
   'orders.state.rejected': ['已退回', 'Returned'],

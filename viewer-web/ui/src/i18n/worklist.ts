@@ -64,13 +64,4 @@ export const worklist = {
   'worklist.keys.search': ['搜索', 'search'],
   'worklist.keys.all': ['全部快捷键', 'all keys'],
   'worklist.machine': ['机器提示', 'Machine flag'],
-  'reject.positioning': ['体位或摆位不当', 'Positioning'],
-  'reject.exposure': ['曝光或剂量不当', 'Exposure'],
-  'reject.motion': ['运动伪影', 'Motion'],
-  'reject.artifact': ['异物或伪影', 'Artifact'],
-  'reject.wrong_side': ['左右侧标错', 'Wrong side'],
-  'reject.wrong_patient': ['患者不符', 'Wrong patient'],
-  'reject.lead_reversal': ['导联接反', 'Lead reversal'],
-  'reject.incomplete': ['扫描范围不全', 'Incomplete coverage'],
-  'reject.other': ['其他', 'Other'],
 } as const;

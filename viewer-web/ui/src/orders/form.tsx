@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks';
 import { ApiError, call, get } from '../api/client';
 import { url } from '../api/paths';
-import type { CatalogueItem, OrderItem, Page, Priority, TimelineItem } from '../api/types';
+import type { CatalogueItem, OrderItem, Page, PatientRow, Priority, TimelineItem } from '../api/types';
 import { pick, t } from '../i18n';
 import { date, institution } from '../lib/format';
 import { useResource } from '../lib/hooks';
@@ -37,7 +37,11 @@ export function OrderForm({ start, onDone, onClose }: Props) {
     set({ national_id, ...(found.state === 'ok' ? { birth_date: found.birth_date, sex: found.sex } : {}) });
   };
   const idOk = id.state === 'ok';
-  const candidates = useResource(idOk && item ? `${draft.national_id}#${item.code}` : null, (signal) => get<Page<TimelineItem>>(url('recognitionCandidates', {}, { patient: draft.national_id, item: item?.code }), { signal }));
+  const candidates = useResource(idOk && item ? `${draft.national_id}#${item.code}` : null, async (signal) => {
+    const known = await get<Page<PatientRow>>(url('patients', {}, { q: draft.national_id.trim().toUpperCase(), limit: 1 }), { signal });
+    const patient = known.items[0];
+    return patient ? get<Page<TimelineItem>>(url('recognitionCandidates', {}, { patient: patient.id, item: item?.code }), { signal }) : { items: [] };
+  });
   const candidate = candidates.data?.items[0];
   const missing = !draft.name.trim() || !draft.sex || !item || !draft.history.trim() || id.state === 'invalid' || id.state === 'short' || (!draft.id.trim() && id.state === 'empty');
   const send = async (event: Event) => {

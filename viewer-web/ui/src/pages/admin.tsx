@@ -12,11 +12,11 @@ import { Shell } from '../ui/shell';
 import { ErrorNote, Skeleton } from '../ui/states';
 import '../styles/lists.css';
 
-interface User { user: string; display_name: string; roles: string[]; institution?: Institution | string | null; disabled?: boolean; disabled_at?: string | null; last_login_at?: string | null }
-interface Device { id: string; name: string; ae_title: string; institution?: Institution | string | null; from_addr?: string | null; may_store?: boolean; may_query?: boolean; may_retrieve?: boolean; last_seen_at?: string | null; revoked_at?: string | null }
+interface User { user: string; display_name: string; roles: string[]; institution?: Institution | string | null; disabled?: boolean; disabled_at?: string | null; locked?: boolean; last_login_at?: string | null }
+interface Device { id: string; name: string; ae_title: string; institution?: Institution | string | null; institution_id?: number; from_addr?: string | null; may_store?: boolean; may_query?: boolean; may_retrieve?: boolean; last_seen_at?: string | number | null; revoked_at?: string | number | null }
 const TABS = ['users', 'devices', 'institutions'] as const;
 type Tab = (typeof TABS)[number];
-const PATH = { users: 'adminUsers', devices: 'adminDevices', institutions: 'adminInstitutions' } as const;
+const PATH = { users: 'adminUsers', devices: 'adminDevices', institutions: 'institutions' } as const;
 const snake = (text: string) => text.replace(/([a-z])([A-Z])/g, '$1_$2').toLowerCase();
 const known = (prefix: string, code: string) => (`${prefix}.${code}` in dictionary ? t(`${prefix}.${code}` as Key) : code);
 
@@ -43,15 +43,20 @@ export default function AdminPage() {
 function Users({ items }: { items: User[] }) {
   return (
     <table class="simple"><thead><tr><th scope="col">{t('admin.account')}</th><th scope="col">{t('field.name')}</th><th scope="col">{t('admin.roles')}</th><th scope="col">{t('field.institution')}</th><th scope="col">{t('field.status')}</th><th scope="col">{t('admin.lastLogin')}</th></tr></thead>
-      <tbody>{items.map((u) => <tr key={u.user}><td class="mono">{u.user}</td><td>{u.display_name}</td><td>{u.roles?.map((r) => known('role', r)).join('，')}</td><td>{institution(u.institution)}</td><td>{u.disabled || u.disabled_at ? <Tag tone="warn">{t('admin.disabled')}</Tag> : <Tag tone="ok" icon="check">{t('admin.active')}</Tag>}</td><td class="muted">{dateTime(u.last_login_at)}</td></tr>)}</tbody></table>
+      <tbody>{items.map((u) => <tr key={u.user}><td class="mono">{u.user}</td><td>{u.display_name}</td><td>{u.roles?.map((r) => known('role', r)).join('，')}</td><td>{institution(u.institution)}</td><td>{u.disabled || u.disabled_at ? <Tag tone="warn">{t('admin.disabled')}</Tag> : u.locked ? <Tag tone="warn" icon="lock">{t('admin.locked')}</Tag> : <Tag tone="ok" icon="check">{t('admin.active')}</Tag>}</td><td class="muted">{dateTime(u.last_login_at)}</td></tr>)}</tbody></table>
   );
 }
 
+/** Times come as text, or as microseconds since 1970 where the server keeps them so. */
+const moment = (value: string | number | null | undefined): string | null => (typeof value === 'number' ? new Date(value / 1000).toISOString() : (value ?? null));
+
 function Devices({ items }: { items: Device[] }) {
+  const institutions = useResource('institutions', () => get<Page<Institution>>(url('institutions')));
+  const place = (d: Device) => institution(d.institution ?? institutions.data?.items.find((i) => String(i.id) === String(d.institution_id)));
   const rights = (d: Device) => [d.may_store && t('admin.store'), d.may_query && t('admin.query'), d.may_retrieve && t('admin.retrieve')].filter(Boolean).join(' ');
   return (
     <table class="simple"><thead><tr><th scope="col">{t('field.name')}</th><th scope="col">{t('admin.ae')}</th><th scope="col">{t('field.institution')}</th><th scope="col">{t('admin.from')}</th><th scope="col">{t('admin.rights')}</th><th scope="col">{t('field.status')}</th><th scope="col">{t('admin.lastSeen')}</th></tr></thead>
-      <tbody>{items.map((d) => <tr key={d.ae_title}><td>{d.name}</td><td class="mono">{d.ae_title}</td><td>{institution(d.institution)}</td><td class="mono">{d.from_addr}</td><td>{rights(d)}</td><td>{d.revoked_at ? <Tag tone="warn">{t('admin.revoked')}</Tag> : <Tag tone="ok" icon="check">{t('admin.active')}</Tag>}</td><td class="muted">{dateTime(d.last_seen_at)}</td></tr>)}</tbody></table>
+      <tbody>{items.map((d) => <tr key={d.ae_title}><td>{d.name}</td><td class="mono">{d.ae_title}</td><td>{place(d)}</td><td class="mono">{d.from_addr}</td><td>{rights(d)}</td><td>{d.revoked_at ? <Tag tone="warn">{t('admin.revoked')}</Tag> : <Tag tone="ok" icon="check">{t('admin.active')}</Tag>}</td><td class="muted">{dateTime(moment(d.last_seen_at))}</td></tr>)}</tbody></table>
   );
 }
 

@@ -14,7 +14,7 @@ import { say } from '../ui/toast';
 import '../styles/lists.css';
 
 const PAGE_SIZE = 100;
-const EVENTS = ['110114', '110109', '110112', '110103', '110104', '110106', '110110', '110113'];
+const EVENTS = ['110114', '110109', '110112', '110103', '110104', '110106', '110110', '110111', '110113', '110101'];
 interface Query { from: string; to: string; user: string; study_uid: string; event: string }
 
 export const eventName = (row: AuditRow): string => {

@@ -34,17 +34,19 @@ function Card({ c, selected, onSelect }: { c: CriticalValue; selected: boolean; 
 
 function Detail({ c, onDone }: { c: CriticalValue; onDone: () => void }) {
   const [note, setNote] = useState('');
+  const [told, setTold] = useState({ person: '', channel: 'phone', read_back: false });
   const [error, setError] = useState('');
   const [busy, setBusy] = useState(false);
   const state = c.state;
   const raiser = typeof c.raised_by === 'string' ? c.raised_by : c.raised_by?.user;
   const own = state === 'notified' && raiser === session.value?.user;
+  const missing = (state === 'raised' && !told.person.trim()) || (state === 'acknowledged' && !note.trim());
   const go = async () => {
     if (state === 'closed') return;
     setBusy(true);
     setError('');
     try {
-      await call('POST', url(NEXT[state], { id: c.id }), { body: note.trim() ? { note: note.trim() } : {} });
+      await call('POST', url(NEXT[state], { id: c.id }), { body: state === 'raised' ? { ...told, person: told.person.trim() } : note.trim() ? { note: note.trim(), text: note.trim() } : {} });
       say(t('board.done'));
       setNote('');
       onDone();
@@ -66,11 +68,25 @@ function Detail({ c, onDone }: { c: CriticalValue; onDone: () => void }) {
             return <li key={s} class={at ? 'done' : STATES.indexOf(state) === k - 1 ? 'now' : ''}><div>{t(`board.step.${s}`)} <span class="faint">{timeSeconds(at)}</span>{by && <><br /><span class="muted">{person(by)}</span></>}</div></li>;
           })}
         </ol>
-        {state !== 'closed' && !own && <div class="field"><label for="critical-note">{t(`board.note.${state}`)}</label><textarea id="critical-note" class="in" rows={2} value={note} onInput={(e) => setNote(e.currentTarget.value)} /></div>}
+        {state === 'raised' && <Notified value={told} onChange={setTold} />}
+        {state !== 'closed' && state !== 'raised' && !own && <div class="field"><label for="critical-note">{t(`board.note.${state}`)}</label><textarea id="critical-note" class="in" rows={2} value={note} onInput={(e) => setNote(e.currentTarget.value)} /></div>}
         {own && <p class="hint">{t('board.own')}</p>}
         {error && <Note tone="warn" title={error} />}
       </div>
-      {state !== 'closed' && <div class="df2"><button type="button" class="btn lg primary" disabled={busy || own} title={own ? t('board.own') : undefined} onClick={() => void go()}>{t(`board.do.${state}`)}</button></div>}
+      {state !== 'closed' && <div class="df2"><button type="button" class="btn lg primary" disabled={busy || own || missing} title={own ? t('board.own') : missing ? t('field.required') : undefined} onClick={() => void go()}>{t(`board.do.${state}`)}</button></div>}
+    </>
+  );
+}
+
+interface Told { person: string; channel: string; read_back: boolean }
+const CHANNELS = ['phone', 'system', 'in_person'] as const;
+
+function Notified({ value, onChange }: { value: Told; onChange: (value: Told) => void }) {
+  return (
+    <>
+      <div class="field"><label for="critical-person">{t('board.person')} <span class="req">*</span></label><input id="critical-person" class="in" value={value.person} onInput={(e) => onChange({ ...value, person: e.currentTarget.value })} /></div>
+      <div class="field"><label for="critical-channel">{t('board.channel')}</label><select id="critical-channel" class="in" value={value.channel} onChange={(e) => onChange({ ...value, channel: e.currentTarget.value })}>{CHANNELS.map((c) => <option key={c} value={c}>{t(`board.channel.${c}`)}</option>)}</select></div>
+      <label class="row"><input type="checkbox" checked={value.read_back} onChange={(e) => onChange({ ...value, read_back: e.currentTarget.checked })} /> {t('board.readBack')}</label>
     </>
   );
 }

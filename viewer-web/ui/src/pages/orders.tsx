@@ -4,7 +4,7 @@ import { get } from '../api/client';
 import { onLive } from '../api/events';
 import { url } from '../api/paths';
 import type { OrderItem, Page } from '../api/types';
-import { t, type Key } from '../i18n';
+import { t } from '../i18n';
 import { age, person, sex, shortTime } from '../lib/format';
 import { now, useResource } from '../lib/hooks';
 import { isFinal } from '../lib/study';
@@ -20,11 +20,12 @@ const PAGE_SIZE = 100;
 type Filter = 'all' | 'waiting' | 'done';
 
 export const wasRejected = (o: OrderItem): boolean => o.state === 'rejected' || o.status === 'rejected' || !!o.rejected;
-const reported = (o: OrderItem): boolean => isFinal(o.report_status) || o.state === 'reported';
+const reported = (o: OrderItem): boolean => isFinal(o.report_status) || isFinal(o.status) || o.state === 'reported';
 
 function StateTag({ order }: { order: OrderItem }) {
   if (wasRejected(order)) return <Tag tone="warn" icon="back">{t('orders.state.rejected')}</Tag>;
   if (order.state === 'ordered') return <Tag tone="line" icon="clock">{t('orders.state.ordered')}</Tag>;
+  if (order.state === 'in_progress') return <Tag tone="info" icon="upload">{t('orders.state.in_progress')}</Tag>;
   if (order.state === 'cancelled') return <Tag>{t('orders.state.cancelled')}</Tag>;
   return <Tag tone="ok" icon="check">{t('orders.state.arrived')}{order.images ? ` ${t('unit.images', { n: order.images })}` : ''}</Tag>;
 }
@@ -37,7 +38,7 @@ function Exam({ order }: { order: OrderItem }) {
       <td class="c-p"><PriorityTag priority={order.priority} /></td>
       <td class="c-t num muted">{shortTime(order.ordered_at ?? order.scheduled_at, now.value)}</td>
       <td class="c-s"><StateTag order={order} /></td>
-      <td class="c-r">{order.state === 'ordered' ? <span class="faint">–</span> : <StatusTag status={order.report_status && order.report_status !== 'none' ? order.report_status : (order.status ?? 'to_write')} />}</td>
+      <td class="c-r">{order.state === 'ordered' || order.state === 'cancelled' || wasRejected(order) ? <span class="faint">–</span> : <StatusTag status={order.report_status && order.report_status !== 'none' ? order.report_status : (order.status ?? 'to_write')} />}</td>
       <td class="c-n">{order.state === 'ordered' ? <span class="mono faint">{order.accession_number}</span> : <a href={`/study/${order.study_uid}`}>{t(reported(order) ? 'orders.report' : 'orders.open')}</a>}</td>
     </tr>
   );
@@ -74,7 +75,7 @@ export default function OrdersPage() {
               <header><Icon name="back" /><h2>{t('orders.rejects')}</h2><Tag tone="warn">{t('orders.rejects.count', { n: rejects.length })}</Tag></header>
               <ul>{rejects.map((o) => (
                 <li key={o.accession_number}><Mod>{o.modality}</Mod><span class="nm"><b>{o.patient.name}</b><span>{sex(o.patient.sex)} {age(o.patient.age_text, o.patient.birth_date)}</span></span>
-                  <span class="rwhy muted">{o.rejected?.text || (o.rejected?.reason_code ? t(`reject.${o.rejected.reason_code}` as Key) : o.item_name)} <span class="faint">{person(o.rejected?.by)} {shortTime(o.rejected?.at, now.value)}</span></span>
+                  <span class="rwhy muted">{[o.rejected?.reason_text, o.rejected?.note].filter(Boolean).join('：') || o.item_name} <span class="faint">{person(o.rejected?.by)} {shortTime(o.rejected?.at, now.value)}</span></span>
                   {canOrder && <button type="button" class="btn" onClick={() => setForm({ key: form.key + 1, start: draftFrom(o), open: true })}>{t('orders.redo')}</button>}</li>
               ))}</ul>
             </section>

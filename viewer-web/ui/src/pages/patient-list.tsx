@@ -1,6 +1,7 @@
 // Years and their studies, newest first.
 import type { TimelineItem } from '../api/types';
-import { t } from '../i18n';
+import { t, type Key } from '../i18n';
+import { dictionary } from '../i18n/dictionary';
 import { date, institution } from '../lib/format';
 import { isFinal } from '../lib/study';
 import { validity } from '../recognition/validity';
@@ -13,7 +14,8 @@ export function Mark({ item }: { item: TimelineItem }) {
   if (mine) return <Tag tone="hr" icon={mine.decision === 'recognised' ? 'check' : 'x'}>{t(mine.decision === 'recognised' ? 'recognition.recognised' : 'recognition.refused')}</Tag>;
   if (item.recognisable && left) return <HrMark text={left} />;
   if (!isFinal(item.status)) return <StatusTag status={item.status} />;
-  return <Tag title={item.not_recognisable_reason ?? undefined}>{item.not_recognisable_reason || t('timeline.expired')}</Tag>;
+  const key = `obstacle.${item.not_recognisable_reason ?? 'expired'}`;
+  return <Tag>{key in dictionary ? t(key as Key) : (item.not_recognisable_text ?? t('timeline.expired'))}</Tag>;
 }
 
 /** Items by year, keeping their order. */

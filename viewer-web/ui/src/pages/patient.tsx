@@ -19,7 +19,7 @@ type Kind = 'all' | 'images' | 'ecg' | 'recognisable';
 
 /** Another institution's study whose result counts, and that this account may decide on. */
 export const decidable = (item: TimelineItem): boolean =>
-  item.recognisable && (may('recognition.decide') || hasRole('clinician')) && item.institution.code !== session.value?.institution.code;
+  item.recognisable && (item.permissions ? item.permissions.includes('recognition.decide') : may('recognition.decide') || hasRole('clinician')) && item.institution.code !== session.value?.institution.code;
 
 export default function PatientPage({ id }: { id: string }) {
   const address = url('timeline', { id });

@@ -73,8 +73,8 @@ export default function StatisticsPage() {
           )}</Section>
           <Section title={t('stat.turnaround')} resource={turnaround}>{(d) => (
             <>
-              <div class="figs">{figure('stat.signed', String(d.signed ?? '–'))}{figure('stat.median', figureText('median_s', d.median_s))}{figure('stat.p90', figureText('p90_s', d.p90_s))}</div>
-              {Array.isArray(d.items) && d.items.length > 0 && <Rows items={d.items as Figures[]} />}
+              <div class="figs">{figure('stat.signed', String(d.signed ?? '–'))}{figure('stat.median', figureText('median_s', d.median_s))}{figure('stat.p90', figureText('p90_s', d.p90_s))}{d.in_time_rate !== undefined && figure('stat.inTime', percent(number(d.in_time_rate)))}</div>
+              {[d.items, d.by_priority, d.by_modality].map((list, k) => Array.isArray(list) && list.length > 0 && <Rows key={k} items={list as Figures[]} />)}
             </>
           )}</Section>
           <Section title={t('stat.load')} resource={load}>{(d) => (Array.isArray(d.items) && d.items.length > 0 ? <Rows items={d.items as Figures[]} /> : <Empty icon="chart" text={t('state.none')} />)}</Section>
@@ -87,7 +87,7 @@ export default function StatisticsPage() {
   );
 }
 
-const HEADS: Record<string, Key> = { user: 'stat.account', account: 'stat.account', priority: 'priority', modality: 'field.modality', institution: 'field.institution', signed: 'stat.signed', written: 'stat.written', median_s: 'stat.median', p90_s: 'stat.p90', display_name: 'field.name' };
+const HEADS: Record<string, Key> = { user: 'stat.account', account: 'stat.account', priority: 'priority', modality: 'field.modality', institution: 'field.institution', signed: 'stat.signed', written: 'stat.written', submitted: 'stat.submitted', in_time_rate: 'stat.inTime', median_s: 'stat.median', p90_s: 'stat.p90', display_name: 'field.name' };
 
 function Rows({ items }: { items: Figures[] }) {
   const columns = Object.keys(items[0] ?? {}).filter((name) => typeof items[0]?.[name] !== 'object');

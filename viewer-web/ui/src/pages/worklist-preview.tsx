@@ -29,7 +29,7 @@ export function Preview({ item, onOpen, onReject }: Props) {
       {detail.error && <div class="blk"><ErrorNote error={detail.error} onRetry={() => void detail.reload()} /></div>}
       {!detail.data && !detail.error && <Skeleton rows={3} />}
       <div class="act">
-        {mayRead() && item.status !== 'signed' ? <button type="button" class="btn" onClick={onReject}>{t('worklist.reject')}</button> : <span />}
+        {(detail.data ? detail.data.permissions.includes('reject') : false) ? <button type="button" class="btn" onClick={onReject}>{t('worklist.reject')}</button> : <span />}
         <button type="button" class="btn primary" onClick={() => onOpen(item)}><Icon name={writable ? 'pen' : 'eye'} />{writable ? t('worklist.claimOpen') : t('worklist.open')}</button>
       </div>
     </>

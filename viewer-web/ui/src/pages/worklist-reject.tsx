@@ -1,22 +1,20 @@
 import { useState } from 'preact/hooks';
-import { rejectStudy } from '../api/actions';
+import { rejectReasons, rejectStudy } from '../api/actions';
 import { ApiError } from '../api/client';
 import type { WorklistItem } from '../api/types';
-import { t, type Key } from '../i18n';
+import { pick, t } from '../i18n';
+import { useResource } from '../lib/hooks';
 import { Note } from '../ui/base';
 import { Dialog } from '../ui/dialog';
-import { reasonOf } from '../ui/states';
+import { ErrorNote, reasonOf } from '../ui/states';
 import { say } from '../ui/toast';
 
-const REASONS = ['positioning', 'exposure', 'motion', 'artifact', 'wrong_side', 'wrong_patient', 'incomplete', 'other'];
-const ECG_REASONS = ['lead_reversal', 'artifact', 'wrong_patient', 'other'];
-
 export function RejectDialog({ item, onClose, onDone }: { item: WorklistItem; onClose: () => void; onDone: () => void }) {
-  const codes = item.has_waveform ? ECG_REASONS : REASONS;
+  const reasons = useResource('reject', () => rejectReasons());
   const [code, setCode] = useState('');
   const [note, setNote] = useState('');
   const [error, setError] = useState('');
-  const missing = !code || (code === 'other' && !note.trim());
+  const missing = !code;
   const go = async () => {
     try {
       await rejectStudy(item.study_uid, code, note.trim());
@@ -29,8 +27,9 @@ export function RejectDialog({ item, onClose, onDone }: { item: WorklistItem; on
   return (
     <Dialog title={t('worklist.reject')} lead={t('worklist.reject.lead')} go={t('worklist.reject.go')} disabled={missing} onClose={onClose} onGo={go}>
       <p><b>{item.patient.name}</b> <span class="muted">{item.modality} {item.item_name}</span></p>
+      {reasons.error && <ErrorNote error={reasons.error} onRetry={() => void reasons.reload()} />}
       <fieldset class="why two"><legend>{t('field.reason')}</legend>
-        {codes.map((c) => <label key={c}><input type="radio" name="reject" checked={code === c} onChange={() => setCode(c)} /><span>{t(`reject.${c}` as Key)}</span></label>)}
+        {reasons.data?.map((r) => <label key={r.code}><input type="radio" name="reject" checked={code === r.code} onChange={() => setCode(r.code)} /><span>{pick(r.text_zh, r.text_en)}</span></label>)}
       </fieldset>
       <div class="field"><label for="reject-note">{t('field.note')}</label><textarea id="reject-note" class="in" value={note} onInput={(e) => setNote(e.currentTarget.value)} /></div>
       {error && <Note tone="warn" title={error} />}

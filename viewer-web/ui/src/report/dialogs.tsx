@@ -1,14 +1,15 @@
 // Sign, return, amend, critical value, share: each shows what is about to happen; the last button goes on.
 import { useState } from 'preact/hooks';
-import { raiseCritical } from '../api/actions';
+import { criticalItems, raiseCritical } from '../api/actions';
 import { ApiError, call } from '../api/client';
 import { url } from '../api/paths';
 import type { Session, Study } from '../api/types';
-import { t, type Key } from '../i18n';
+import { pick, t, type Key } from '../i18n';
 import { age, dateTime, person, sex } from '../lib/format';
+import { useResource } from '../lib/hooks';
 import { Icon, Note, Tag } from '../ui/base';
 import { Dialog } from '../ui/dialog';
-import { reasonOf } from '../ui/states';
+import { ErrorNote, reasonOf } from '../ui/states';
 import { say } from '../ui/toast';
 import type { ReportStore } from './store';
 import { checkReport } from './text';
@@ -93,18 +94,22 @@ function AmendDialog({ store, onClose, onRun }: Props) {
   );
 }
 
-const IMAGE_ITEMS = ['tension_pneumothorax', 'pulmonary_embolism', 'aortic_dissection', 'intracranial_haemorrhage', 'acute_infarction', 'perforation', 'spinal_injury', 'airway_foreign_body', 'other'] as const;
-const ECG_ITEMS = ['st_elevation', 'ventricular_tachycardia', 'av_block', 'long_pause', 'severe_bradycardia', 'hyperkalaemia', 'other'] as const;
+const OTHER = 'other';
 
 export function CriticalDialog({ study, impression, onClose, onChanged }: { study: Study; impression: string; onClose: () => void; onChanged: () => Promise<void> }) {
-  const items: readonly string[] = study.has_waveform ? ECG_ITEMS : IMAGE_ITEMS;
+  const list = useResource('critical-items', () => criticalItems());
+  const items = (list.data ?? []).filter((item) => !item.kind || item.kind === (study.has_waveform ? 'ecg' : 'imaging'));
+  const nameOf = (wanted: string) => {
+    const found = items.find((item) => item.code === wanted);
+    return wanted === OTHER ? t('critical.item.other') : found ? pick(found.text_zh, found.text_en) : '';
+  };
   const [code, setCode] = useState('');
   const [text, setText] = useState('');
   const [evidence, setEvidence] = useState(study.machine_flags?.filter((f) => f.critical).map((f) => f.text_zh).join('，') ?? '');
   const [error, setError] = useState('');
   const [busy, setBusy] = useState(false);
   const choose = (next: string) => {
-    if (!text || text === t(`critical.item.${code}` as Key)) setText(next === 'other' || !next ? '' : t(`critical.item.${next}` as Key));
+    if (!text || text === nameOf(code)) setText(next === OTHER ? '' : nameOf(next));
     setCode(next);
   };
   const go = async () => {
@@ -121,10 +126,11 @@ export function CriticalDialog({ study, impression, onClose, onChanged }: { stud
   };
   return (
     <Dialog title={t('critical.raise')} lead={<><b>{study.patient.name}</b> {study.modality} {study.item_name}</>} go={<><Icon name="bell" />{t('critical.raise.go')}</>} tone="danger" disabled={busy || !code || !text.trim()} onClose={onClose} onGo={go}>
-      <div class="field"><label for="critical-item">{t('critical.raise.item')}</label><select id="critical-item" class="in" value={code} onChange={(e) => choose(e.currentTarget.value)}><option value="" />{items.map((item) => <option key={item} value={item}>{t(`critical.item.${item}` as Key)}</option>)}</select></div>
+      <div class="field"><label for="critical-item">{t('critical.raise.item')}</label><select id="critical-item" class="in" value={code} onChange={(e) => choose(e.currentTarget.value)}><option value="" />{items.map((item) => <option key={item.code} value={item.code}>{pick(item.text_zh, item.text_en)}</option>)}<option value={OTHER}>{t('critical.item.other')}</option></select></div>
       <div class="field"><label for="critical-text">{t('critical.raise.text')}</label><textarea id="critical-text" class="in" rows={3} value={text} onInput={(e) => setText(e.currentTarget.value)} /></div>
       <div class="field"><label for="critical-evidence">{t('critical.raise.evidence')}</label><input id="critical-evidence" class="in" value={evidence} onInput={(e) => setEvidence(e.currentTarget.value)} /></div>
       <p class="hint">{t('critical.raise.lead')}</p>
+      {list.error && <ErrorNote error={list.error} onRetry={() => void list.reload()} />}
       {error && <Note tone="warn" title={error} />}
     </Dialog>
   );

@@ -7,6 +7,7 @@ import { t, type Key } from '../i18n';
 import { date, dateTime, institution, person } from '../lib/format';
 import { useResource } from '../lib/hooks';
 import type { Measurement } from '../viewer/measurements';
+import { scopeText } from '../recognition/validity';
 import { Empty, HrMark, Icon, Mod, Tag } from '../ui/base';
 import { ErrorNote, Skeleton } from '../ui/states';
 import { StatusTag } from '../ui/status';
@@ -70,7 +71,7 @@ export function VersionsTab({ study, report }: { study: Study; report: Report | 
   const detail = useResource(open ? `${study.study_uid}#v${open}` : null, () => get<SignedReport>(url('reportVersion', { uid: study.study_uid, version: open ?? 1 })));
   return (
     <div class="rbody">
-      {report && <p class="row"><StatusTag status={report.status} />{study.hr_mark && <HrMark text={t('hr.county')} />}</p>}
+      {report && <p class="row"><StatusTag status={report.status} />{study.hr_mark && <HrMark text={scopeText(study.hr_mark.scope)} />}</p>}
       {!signed && <Empty icon="shield" text={t('version.none')} />}
       {list.error && <ErrorNote error={list.error} onRetry={() => void list.reload()} />}
       {list.loading && !list.data && <Skeleton rows={2} />}

@@ -6,6 +6,7 @@ import { now } from '../lib/hooks';
 import { neighbour, place } from '../lib/reading-list';
 import { isFinal } from '../lib/study';
 import { waiting } from '../lib/worklist';
+import { scopeText } from '../recognition/validity';
 import { may } from '../session';
 import { HrMark, Icon, Mod, Tag } from '../ui/base';
 import { LanguageSwitch } from '../ui/language';
@@ -58,7 +59,7 @@ export function Band(p: Props) {
       </div>
       {!final && <PriorityTag priority={study.priority} strong />}
       {(final || study.status === 'submitted' || study.status === 'returned') && <StatusTag status={study.status} />}
-      {study.hr_mark && <HrMark text={`${t('hr.county')}${study.hr_mark.valid_until ? ` ${dateTime(study.hr_mark.valid_until).slice(0, 10)}` : ''}`} />}
+      {study.hr_mark && <HrMark text={`${scopeText(study.hr_mark.scope)}${study.hr_mark.valid_until ? ` ${dateTime(study.hr_mark.valid_until).slice(0, 10)}` : ''}`} />}
       {!!study.critical?.open && <Tag tone="crit" icon="bell">{t('critical.short')}</Tag>}
       <span class="end" />
       {!final && <Clock study={study} />}

@@ -3,6 +3,7 @@ import type { SeriesItem, Study } from '../api/types';
 import { t } from '../i18n';
 import { date, institution, shortTime } from '../lib/format';
 import { priorsOf } from '../lib/study';
+import { scopeText } from '../recognition/validity';
 import { HrMark, Icon } from '../ui/base';
 
 interface Props { study: Study; priors: ReadonlyMap<string, Study>; shown: readonly (string | undefined)[]; onShow: (study: Study, series: SeriesItem) => void; onLoadPrior: (uid: string) => void }
@@ -37,7 +38,7 @@ export function Strip({ study, priors, shown, onShow, onLoadPrior }: Props) {
         }
         return (
           <div class="priorgroup" key={p.study_uid}>
-            <h3>{date(p.study_at)} {detail.hr_mark && <HrMark text={t('hr.county')} />}</h3>
+            <h3>{date(p.study_at)} {detail.hr_mark && <HrMark text={scopeText(detail.hr_mark.scope)} />}</h3>
             {detail.series_list.filter((s) => s.kind === 'image').map((s) => <SeriesButton key={s.series_uid} series={s} shown={shown.includes(s.series_uid)} prior onShow={() => onShow(detail, s)} />)}
           </div>
         );

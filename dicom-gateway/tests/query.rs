@@ -117,8 +117,7 @@ async fn studies_are_found_by_every_kind_of_key() {
         let (answers, status) = find(&gateway, "JUDGE", STUDY_FIND, &keys).await;
         assert_eq!((ids(&answers), status), (strings(expect), 0), "{what}");
     };
-    let (utf8, gb) = (CharacterSets::utf8, CharacterSets::gb18030);
-    let ir58 = || CharacterSets::from_terms(&["", "ISO 2022 IR 58"]);
+    let utf8 = CharacterSets::utf8;
     let (name, pn) = (tags::PATIENT_NAME, Vr::PN);
     check(
         "prefix",
@@ -179,6 +178,20 @@ async fn studies_are_found_by_every_kind_of_key() {
     check("any case", utf8(), name, pn, "sMiTh^aNn", &["K5"]).await;
     check("prefix in any case", utf8(), name, pn, "smith*", &["K5", "K6"]).await;
     check("wildcards inside", utf8(), name, pn, "SM*^B?B", &["K6"]).await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chinese_names_are_found_and_hostile_values_find_nothing() {
+    let gateway = community().await;
+    let check = async |what: &str, charset: CharacterSets, tag, vr, text: &str, expect: &[&str]| {
+        let keys = keys(charset, "STUDY", |keys| keys.put_text(tag, vr, text));
+        let (answers, status) = find(&gateway, "JUDGE", STUDY_FIND, &keys).await;
+        assert_eq!((ids(&answers), status), (strings(expect), 0), "{what}");
+    };
+    let (utf8, gb) = (CharacterSets::utf8, CharacterSets::gb18030);
+    let ir58 = || CharacterSets::from_terms(&["", "ISO 2022 IR 58"]);
+    let (name, pn) = (tags::PATIENT_NAME, Vr::PN);
     for charset in [utf8, gb] {
         check("Chinese prefix", charset(), name, pn, "王小*", &["K1", "K4"]).await;
         check("Chinese letter", charset(), name, pn, "王小?*", &["K1", "K4"]).await;

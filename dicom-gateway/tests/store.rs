@@ -91,13 +91,9 @@ async fn objects_are_kept_byte_for_byte_in_any_cutting() {
     gateway.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_refused_object_gets_its_status() {
-    let gateway = Gateway::start().await;
-    let mut peer = gateway.peer(CONTEXT).await;
-    let uid = "1.2.826.0.1.1.1.9";
-    assert_eq!(store(&mut peer, uid, &object(uid, |_| {}), 4096).await, OK);
-    let nested = [
+/// A sequence nested 20,000 deep.
+fn nested() -> Vec<u8> {
+    [
         [
             0x40, 0, 0x30, 0xa7, b'S', b'Q', 0, 0, 0xff, 0xff, 0xff, 0xff, 0xfe, 0xff, 0, 0xe0, 0xff, 0xff,
             0xff, 0xff,
@@ -108,7 +104,15 @@ async fn every_refused_object_gets_its_status() {
         ]
         .repeat(20_000),
     ]
-    .concat();
+    .concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_refused_object_gets_its_status() {
+    let gateway = Gateway::start().await;
+    let mut peer = gateway.peer(CONTEXT).await;
+    let uid = "1.2.826.0.1.1.1.9";
+    assert_eq!(store(&mut peer, uid, &object(uid, |_| {}), 4096).await, OK);
     let cut = object("1.2.3.4", |_| {});
     let cases: [(&str, &str, Vec<u8>, u16); 7] = [
         (
@@ -130,7 +134,7 @@ async fn every_refused_object_gets_its_status() {
         (
             "nested 20,000 deep",
             "1.2.3.5",
-            [&nested[..], &object("1.2.3.5", |_| {})].concat(),
+            [&nested()[..], &object("1.2.3.5", |_| {})].concat(),
             0xc000,
         ),
         (

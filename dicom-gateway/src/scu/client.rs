@@ -63,26 +63,8 @@ impl Client {
             .set_nodelay(true)
             .map_err(|error| broken(error.to_string()))?;
         let mut wire = Wire::new(stream, PDU_BYTES_MAX, limit);
-        let numbered = || pairs.iter().zip((1..=255_u8).step_by(2));
-        let request = AssociateRq {
-            protocol_version: 1,
-            called: to.called.as_str().into(),
-            calling: to.calling.as_str().into(),
-            application_context: APPLICATION_CONTEXT.into(),
-            contexts: numbered()
-                .map(|(pair, id)| ContextProposal {
-                    id,
-                    abstract_syntax: pair.sop_class.clone(),
-                    transfer_syntaxes: vec![pair.transfer_syntax.clone()],
-                })
-                .collect(),
-            user: UserInformation {
-                pdu_bytes_max: PDU_BYTES_MAX,
-                implementation_class: file::IMPLEMENTATION_CLASS_UID.into(),
-                implementation_version: file::IMPLEMENTATION_VERSION_NAME.into(),
-                ..UserInformation::default()
-            },
-        };
+
+        let request = request(to, pairs);
         let mut answer = async || {
             wire.write(&request.to_bytes()).await?;
             wire.next(Instant::now() + limit).await
@@ -110,7 +92,7 @@ impl Client {
                 .iter()
                 .any(|context| context.id == id && context.result == 0)
         };
-        let contexts = numbered()
+        let contexts = numbered(pairs)
             .filter(|(_, id)| accepted(*id))
             .map(|(pair, id)| (pair.clone(), id))
             .collect();
@@ -200,5 +182,32 @@ impl Client {
     /// Ends at once.
     pub(crate) async fn abort(self) {
         self.wire.close_with(&ABORT_BY_USER).await;
+    }
+}
+
+/// Pairs with their presentation context numbers: odd ones from 1.
+fn numbered(pairs: &[Pair]) -> impl Iterator<Item = (&Pair, u8)> {
+    pairs.iter().zip((1..=255_u8).step_by(2))
+}
+
+fn request(to: &Destination, pairs: &[Pair]) -> AssociateRq {
+    AssociateRq {
+        protocol_version: 1,
+        called: to.called.as_str().into(),
+        calling: to.calling.as_str().into(),
+        application_context: APPLICATION_CONTEXT.into(),
+        contexts: numbered(pairs)
+            .map(|(pair, id)| ContextProposal {
+                id,
+                abstract_syntax: pair.sop_class.clone(),
+                transfer_syntaxes: vec![pair.transfer_syntax.clone()],
+            })
+            .collect(),
+        user: UserInformation {
+            pdu_bytes_max: PDU_BYTES_MAX,
+            implementation_class: file::IMPLEMENTATION_CLASS_UID.into(),
+            implementation_version: file::IMPLEMENTATION_VERSION_NAME.into(),
+            ..UserInformation::default()
+        },
     }
 }

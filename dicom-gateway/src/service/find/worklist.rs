@@ -153,23 +153,32 @@ pub(super) fn person_name(alphabetic: &str, ideographic: &str, phonetic: &str, d
     }
 }
 
-fn record(order: &OrderItem, institutions: &[Institution]) -> Record {
-    let (patient, request) = (&order.patient, &order.order);
+/// Attributes that a worklist may be asked for and that no order has.
+const EMPTY: [Tag; 14] = [
+    tags::ADMISSION_ID,
+    tags::CURRENT_PATIENT_LOCATION,
+    tags::PATIENT_WEIGHT,
+    tags::PATIENT_SIZE,
+    tags::PATIENT_STATE,
+    tags::PREGNANCY_STATUS,
+    tags::MEDICAL_ALERTS,
+    tags::ALLERGIES,
+    tags::SPECIAL_NEEDS,
+    tags::CONFIDENTIALITY_CONSTRAINT_ON_PATIENT_DATA_DESCRIPTION,
+    tags::PATIENT_TRANSPORT_ARRANGEMENTS,
+    tags::PATIENT_COMMENTS,
+    tags::REQUESTED_PROCEDURE_COMMENTS,
+    tags::PATIENT_AGE,
+];
+
+fn step(order: &OrderItem) -> Record {
+    let request = &order.order;
     let (date, time) = wall_clock(request.scheduled_at);
-    let priority = match request.priority {
-        Priority::Stat => "STAT",
-        Priority::Urgent => "HIGH",
-        Priority::Routine => "ROUTINE",
-        Priority::Screening => "LOW",
-    };
     let status = if request.state == OrderState::InProgress {
         "STARTED"
     } else {
         "SCHEDULED"
     };
-    let institution = institutions
-        .iter()
-        .find(|institution| institution.id == request.institution_id);
     let mut step = Record::default();
     step.text(tags::MODALITY, &request.modality)
         .text(tags::BODY_PART_EXAMINED, clipped(&request.body_part, 16))
@@ -191,22 +200,20 @@ fn record(order: &OrderItem, institutions: &[Institution]) -> Record {
         .text(tags::PRE_MEDICATION, "")
         .text(tags::REQUESTED_CONTRAST_AGENT, "")
         .text(tags::SCHEDULED_PROCEDURE_STEP_STATUS, status);
-    let empty: [Tag; 14] = [
-        tags::ADMISSION_ID,
-        tags::CURRENT_PATIENT_LOCATION,
-        tags::PATIENT_WEIGHT,
-        tags::PATIENT_SIZE,
-        tags::PATIENT_STATE,
-        tags::PREGNANCY_STATUS,
-        tags::MEDICAL_ALERTS,
-        tags::ALLERGIES,
-        tags::SPECIAL_NEEDS,
-        tags::CONFIDENTIALITY_CONSTRAINT_ON_PATIENT_DATA_DESCRIPTION,
-        tags::PATIENT_TRANSPORT_ARRANGEMENTS,
-        tags::PATIENT_COMMENTS,
-        tags::REQUESTED_PROCEDURE_COMMENTS,
-        tags::PATIENT_AGE,
-    ];
+    step
+}
+
+fn record(order: &OrderItem, institutions: &[Institution]) -> Record {
+    let (patient, request) = (&order.patient, &order.order);
+    let priority = match request.priority {
+        Priority::Stat => "STAT",
+        Priority::Urgent => "HIGH",
+        Priority::Routine => "ROUTINE",
+        Priority::Screening => "LOW",
+    };
+    let institution = institutions
+        .iter()
+        .find(|institution| institution.id == request.institution_id);
     let mut record = Record::default();
     let groups = (
         &*patient.name_alphabetic,
@@ -250,8 +257,8 @@ fn record(order: &OrderItem, institutions: &[Institution]) -> Record {
         )
         .items(tags::REFERENCED_STUDY_SEQUENCE, Vec::new())
         .items(tags::REFERENCED_PATIENT_SEQUENCE, Vec::new())
-        .items(tags::SCHEDULED_PROCEDURE_STEP_SEQUENCE, vec![step]);
-    for tag in empty {
+        .items(tags::SCHEDULED_PROCEDURE_STEP_SEQUENCE, vec![step(order)]);
+    for tag in EMPTY {
         record.text(tag, "");
     }
     record

@@ -116,7 +116,8 @@ impl FrameDescription {
             .us(0x0028_0100)
             .ok_or(ImagingError::Missing("Bits Allocated (0028,0100)"))?;
         let element = match bits_allocated {
-            32 if root.bytes(0x7fe0_0008).is_some() => PixelElement::Float,
+            // The floating-point modules have no Bits Stored (PS3.3 C.7.6.24).
+            32 if root.bytes(0x7fe0_0008).is_some() || !root.has(0x0028_0101) => PixelElement::Float,
             64 => PixelElement::Double,
             _ => PixelElement::Integer,
         };

@@ -250,6 +250,7 @@ fn collect(frame: &FrameDescription, main: &Main, image: &Image, reduce: u8) -> 
         samples_per_pixel: count,
         data,
         colour,
+        reduction: reduce,
     })
 }
 

@@ -4,12 +4,12 @@
 //! answers with an error instead of a partial picture. Colour stays in the space it was coded in, except where the
 //! codec itself defines the inverse (JPEG 2000, JPEG XL).
 
-mod deflated;
+pub mod deflated;
 pub mod frame;
 pub mod frames;
 mod jpeg;
 mod jpeg2000;
-mod jpegls;
+pub mod jpegls;
 mod native;
 pub mod npy;
 pub mod rle;
@@ -19,6 +19,7 @@ pub mod syntax;
 pub use frame::{FrameDescription, Photometric, PixelElement};
 pub use frames::{Fragments, FrameBytes, FrameLocation, FrameMap};
 pub use stored::{DecodedColour, Samples, StoredPixels};
+pub(crate) use stored::{Sample, with_samples};
 pub use syntax::{Compression, TransferSyntax};
 
 use crate::error::{ImagingError, Result};
@@ -126,8 +127,37 @@ pub fn decode_reduced(
         other => {
             let decoder =
                 decoder(other).ok_or_else(|| ImagingError::TransferSyntax(syntax.uid().to_owned()))?;
-            return decoder.decode(frame, input.bytes, reduce);
+            return decode_stream(decoder, frame, input.bytes, reduce);
         }
     };
     StoredPixels::new(frame, samples, DecodedColour::AsDeclared)
+}
+
+/// A stream as it is, or one that is smaller than the frame in a frame that is 0 beyond it: tiles at the edge of a
+/// whole-slide image are sometimes cut to the slide, though the standard wants them whole.
+fn decode_stream(
+    decoder: &dyn FrameDecoder,
+    frame: &FrameDescription,
+    bytes: &[u8],
+    reduce: u8,
+) -> Result<StoredPixels> {
+    if frame.frames > 1 {
+        let header = decoder.header(bytes)?;
+        let size = u16::try_from(header.rows)
+            .ok()
+            .zip(u16::try_from(header.columns).ok());
+        if let Some((rows, columns)) = size
+            && (rows, columns) != (frame.rows, frame.columns)
+            && (1..=frame.rows).contains(&rows)
+            && (1..=frame.columns).contains(&columns)
+        {
+            let part = FrameDescription {
+                rows,
+                columns,
+                ..frame.clone()
+            };
+            return decoder.decode(&part, bytes, 0)?.padded(frame);
+        }
+    }
+    decoder.decode(frame, bytes, reduce)
 }

@@ -25,7 +25,6 @@ pub enum Samples {
 }
 
 /// Runs one expression over whichever vector a [`Samples`] holds.
-#[macro_export]
 macro_rules! with_samples {
     ($samples:expr, $v:ident => $body:expr) => {
         match $samples {
@@ -40,6 +39,26 @@ macro_rules! with_samples {
         }
     };
 }
+
+pub(crate) use with_samples;
+
+/// A stored value as a float.
+pub(crate) trait Sample: Copy + PartialOrd {
+    /// Exact.
+    fn to_f64(self) -> f64;
+    /// Rounded where it has more than 24 bits.
+    fn to_f32(self) -> f32;
+}
+
+macro_rules! sample {
+    ($($t:ty),*) => { $(impl Sample for $t {
+        #[inline]
+        fn to_f64(self) -> f64 { self as f64 }
+        #[inline]
+        fn to_f32(self) -> f32 { self as f32 }
+    })* };
+}
+sample!(u8, i8, u16, i16, u32, i32, f32, f64);
 
 impl Samples {
     /// Number of samples.
@@ -72,16 +91,7 @@ impl Samples {
     /// The value at `index` as a float; 0 past the end.
     #[must_use]
     pub fn value(&self, index: usize) -> f64 {
-        match self {
-            Self::U8(v) => v.get(index).map_or(0.0, |x| f64::from(*x)),
-            Self::I8(v) => v.get(index).map_or(0.0, |x| f64::from(*x)),
-            Self::U16(v) => v.get(index).map_or(0.0, |x| f64::from(*x)),
-            Self::I16(v) => v.get(index).map_or(0.0, |x| f64::from(*x)),
-            Self::U32(v) => v.get(index).map_or(0.0, |x| f64::from(*x)),
-            Self::I32(v) => v.get(index).map_or(0.0, |x| f64::from(*x)),
-            Self::F32(v) => v.get(index).map_or(0.0, |x| f64::from(*x)),
-            Self::F64(v) => v.get(index).copied().unwrap_or(0.0),
-        }
+        with_samples!(self, v => v.get(index).map_or(0.0, |x| x.to_f64()))
     }
 
     /// The values as little-endian bytes.
@@ -124,6 +134,8 @@ pub struct StoredPixels {
     pub data: Samples,
     /// Colour space of the samples.
     pub colour: DecodedColour,
+    /// Resolutions left out: both sides are those of the image divided by `2^reduction`, rounded up.
+    pub reduction: u8,
 }
 
 impl StoredPixels {
@@ -145,7 +157,37 @@ impl StoredPixels {
             samples_per_pixel: frame.samples_per_pixel.into(),
             data,
             colour,
+            reduction: 0,
         })
+    }
+}
+
+impl StoredPixels {
+    /// The same at the upper left of a whole frame, 0 beyond.
+    pub(crate) fn padded(self, frame: &FrameDescription) -> Result<Self> {
+        let (from, to) = (
+            self.columns * self.samples_per_pixel,
+            usize::from(frame.columns) * self.samples_per_pixel,
+        );
+        let total = frame.samples_per_frame()?;
+        fn pad<T: Copy + Default>(values: &[T], from: usize, to: usize, total: usize) -> Vec<T> {
+            let mut out = vec![T::default(); total];
+            for (row, line) in out.chunks_exact_mut(to).zip(values.chunks_exact(from)) {
+                row.iter_mut().zip(line).for_each(|(o, v)| *o = *v);
+            }
+            out
+        }
+        let data = match &self.data {
+            Samples::U8(v) => Samples::U8(pad(v, from, to, total)),
+            Samples::I8(v) => Samples::I8(pad(v, from, to, total)),
+            Samples::U16(v) => Samples::U16(pad(v, from, to, total)),
+            Samples::I16(v) => Samples::I16(pad(v, from, to, total)),
+            Samples::U32(v) => Samples::U32(pad(v, from, to, total)),
+            Samples::I32(v) => Samples::I32(pad(v, from, to, total)),
+            Samples::F32(v) => Samples::F32(pad(v, from, to, total)),
+            Samples::F64(v) => Samples::F64(pad(v, from, to, total)),
+        };
+        Self::new(frame, data, self.colour)
     }
 }
 

@@ -272,6 +272,13 @@ fn padding(root: &Attributes<'_, '_>, signed: bool) -> Option<(f64, f64)> {
 }
 
 #[cfg(test)]
+impl ImageDescription {
+    pub(crate) fn set_window(&mut self, window: Window) {
+        self.shared.voi.windows = vec![window];
+    }
+}
+
+#[cfg(test)]
 pub(crate) fn test_description(frame: FrameDescription) -> ImageDescription {
     ImageDescription {
         frame,

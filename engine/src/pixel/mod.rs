@@ -18,6 +18,6 @@ pub use lut::Lut;
 pub use overlay::Overlay;
 pub use palette::Palette;
 pub use render::{Picture, RenderOptions, render};
-pub use resize::{area_average, bilinear};
-pub use thumbnail::{reduction, thumbnail};
+pub use resize::{Grid, area_average, bilinear};
+pub use thumbnail::{reduction, thumbnail, thumbnail_of};
 pub use window::{VoiFunction, Window};

@@ -4,11 +4,10 @@ use super::colour::Space;
 use super::description::{ImageDescription, Modality};
 use super::lut::Lut;
 use super::overlay::INK;
-use super::resize::{area_average, bilinear};
+use super::resize::{Grid, area_average, bilinear};
 use super::window::{VoiFunction, Window, round_display};
-use crate::codec::{Photometric, Samples, StoredPixels};
+use crate::codec::{Photometric, Sample, Samples, StoredPixels, with_samples};
 use crate::error::{ImagingError, Result};
-use crate::with_samples;
 
 /// Largest side of a rendered picture.
 pub(crate) const PICTURE_SIDE_MAX: u32 = 16384;
@@ -72,10 +71,11 @@ pub(crate) fn resize(picture: &Picture, width: u32, height: u32) -> Result<Pictu
     let (rows, columns) = (picture.height as usize, picture.width as usize);
     let (to_rows, to_columns) = (height as usize, width as usize);
     let (small_rows, small_columns) = (rows.min(to_rows), columns.min(to_columns));
+    let to = (small_rows, small_columns);
     let small = area_average(
         &picture.data,
-        (rows, columns, channels),
-        (small_rows, small_columns),
+        Grid::whole((rows, columns, channels), to),
+        to,
         f32::from,
     );
     let values = if (small_rows, small_columns) == (to_rows, to_columns) {
@@ -112,7 +112,7 @@ pub(crate) fn display(
             .ok_or(ImagingError::Missing("the palette of this PALETTE COLOR image"))?;
         (
             3,
-            with_samples!(&pixels.data, v => v.iter().flat_map(|x| palette.colour(f64::from(*x))).collect()),
+            with_samples!(&pixels.data, v => v.iter().flat_map(|x| palette.colour(x.to_f64())).collect()),
         )
     } else {
         (
@@ -165,12 +165,47 @@ impl<'a> Shade<'a> {
         }
     }
 
+    /// The frame's own window; `None` when it has a table or no window.
+    pub(crate) fn windowed(image: &'a ImageDescription, frame: u64) -> Option<Self> {
+        let attributes = image.attributes(frame);
+        let window = attributes
+            .voi
+            .windows
+            .first()
+            .filter(|_| attributes.voi.tables.is_empty())?;
+        let inverse = image.frame.photometric == Photometric::Monochrome1 || image.presentation_inverse;
+        Some(Self {
+            modality: &attributes.modality,
+            voi: VoiStep::Window(window.clone()),
+            inverse,
+        })
+    }
+
     /// True when averaging stored values before this step is as good as averaging the picture: no table in the way.
     pub(crate) fn is_smooth(&self) -> bool {
         matches!(
             (self.modality, &self.voi),
             (Modality::Rescale { .. }, VoiStep::Window(_))
         )
+    }
+
+    /// Factor and summand of a straight ramp from stored value to display value, where the step is one; a step of
+    /// width 1 and curves are not.
+    pub(crate) fn ramp(&self) -> Option<(f64, f64)> {
+        let (Modality::Rescale { slope, intercept }, VoiStep::Window(w)) = (self.modality, &self.voi) else {
+            return None;
+        };
+        let (middle, length) = match w.function {
+            VoiFunction::Linear => (w.center - 0.5, w.width - 1.0),
+            VoiFunction::LinearExact => (w.center, w.width),
+            VoiFunction::Sigmoid => return None,
+        };
+        let (a, b) = (
+            255.0 * slope / length,
+            ((intercept - middle) / length + 0.5) * 255.0,
+        );
+        let (a, b) = if self.inverse { (-a, 255.0 - b) } else { (a, b) };
+        (a.is_finite() && b.is_finite()).then_some((a, b))
     }
 
     pub(crate) fn one(&self, stored: f64) -> u8 {
@@ -235,7 +270,7 @@ fn whole_range(image: &ImageDescription, pixels: &StoredPixels, modality: &Modal
 }
 
 fn range(data: &Samples, padding: Option<(f64, f64)>) -> (f64, f64) {
-    fn finite<T: Copy + PartialOrd>(values: &[T], wanted: impl Fn(T) -> bool) -> Option<(T, T)> {
+    fn finite<T: Sample>(values: &[T], wanted: impl Fn(T) -> bool) -> Option<(T, T)> {
         let mut values = values.iter().copied().filter(|v| wanted(*v));
         let first = values.next()?;
         Some(values.fold((first, first), |(a, b), v| {
@@ -244,10 +279,10 @@ fn range(data: &Samples, padding: Option<(f64, f64)>) -> (f64, f64) {
     }
     with_samples!(data, v => {
         let picture = finite(v, |x| {
-            let x = f64::from(x);
+            let x = x.to_f64();
             x.is_finite() && padding.is_none_or(|(a, b)| x < a || x > b)
         });
-        picture.map_or((0.0, 1.0), |(a, b)| (f64::from(a), f64::from(b)))
+        picture.map_or((0.0, 1.0), |(a, b)| (a.to_f64(), b.to_f64()))
     })
 }
 
@@ -270,13 +305,8 @@ fn true_colour(image: &ImageDescription, pixels: &StoredPixels) -> Vec<u8> {
     with_samples!(&pixels.data, v => deep_colour(v, samples, space, |x| round_display((x - low) * scale)))
 }
 
-fn deep_colour<T: Copy + Into<f64>>(
-    values: &[T],
-    samples: usize,
-    space: Space,
-    byte: impl Fn(f64) -> u8,
-) -> Vec<u8> {
-    let at = |p: &[T], k: usize| p.get(k).map_or(0, |x| byte((*x).into()));
+fn deep_colour<T: Sample>(values: &[T], samples: usize, space: Space, byte: impl Fn(f64) -> u8) -> Vec<u8> {
+    let at = |p: &[T], k: usize| p.get(k).map_or(0, |x| byte(x.to_f64()));
     values
         .chunks_exact(samples)
         .flat_map(|p| space.to_rgb([at(p, 0), at(p, 1), at(p, 2)]))

@@ -25,6 +25,16 @@ impl VoiFunction {
             _ => None,
         }
     }
+
+    /// The attribute's text.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Linear => "LINEAR",
+            Self::LinearExact => "LINEAR_EXACT",
+            Self::Sigmoid => "SIGMOID",
+        }
+    }
 }
 
 /// One window: which values after the modality step become black to white.

@@ -56,7 +56,7 @@ impl<'a> Lines<'a> {
             ));
         }
         let columns = frame.columns;
-        if columns == 0 || parser.restart_interval % columns != 0 {
+        if columns == 0 || !parser.restart_interval.is_multiple_of(columns) {
             return Err(ImagingError::unsupported(
                 CODEC,
                 "a restart interval that ends inside a line",

@@ -10,6 +10,26 @@ fn segment(code: u8, body: &[u8]) -> Vec<u8> {
     out
 }
 
+/// T.81 table H.1, with the special cases of the first line and the first column.
+fn predict(
+    at: &dyn Fn(usize, usize) -> i32,
+    first_line: bool,
+    x: usize,
+    predictor: u8,
+    precision: u8,
+) -> i32 {
+    match (first_line, x, predictor) {
+        (true, 0, _) => 1 << (precision - 1),
+        (true, _, _) | (false, 1.., 1) => at(0, 1),
+        (false, 0, _) | (false, _, 2) => at(1, 0),
+        (_, _, 3) => at(1, 1),
+        (_, _, 4) => at(0, 1) + at(1, 0) - at(1, 1),
+        (_, _, 5) => at(0, 1) + ((at(1, 0) - at(1, 1)) >> 1),
+        (_, _, 6) => at(1, 0) + ((at(0, 1) - at(1, 1)) >> 1),
+        _ => (at(0, 1) + at(1, 0)) >> 1,
+    }
+}
+
 /// Writes a lossless stream with fixed 5-bit codes for the 17 categories: an encoder small enough to be believed.
 fn lossless(
     values: &[u16],
@@ -33,7 +53,7 @@ fn lossless(
     let mut bits: Vec<bool> = Vec::new();
     let mut markers = 0u8;
     let flush = |bits: &mut Vec<bool>, out: &mut Vec<u8>| {
-        while bits.len() % 8 != 0 {
+        while !bits.len().is_multiple_of(8) {
             bits.push(true);
         }
         for byte in bits
@@ -56,20 +76,7 @@ fn lossless(
         }
         for x in 0..columns {
             let at = |dy: usize, dx: usize| i32::from(values[(y - dy) * columns + x - dx]);
-            let prediction = match (first_line, x) {
-                (true, 0) => 1 << (precision - 1),
-                (true, _) => at(0, 1),
-                (false, 0) => at(1, 0),
-                _ => match predictor {
-                    1 => at(0, 1),
-                    2 => at(1, 0),
-                    3 => at(1, 1),
-                    4 => at(0, 1) + at(1, 0) - at(1, 1),
-                    5 => at(0, 1) + ((at(1, 0) - at(1, 1)) >> 1),
-                    6 => at(1, 0) + ((at(0, 1) - at(1, 1)) >> 1),
-                    _ => (at(0, 1) + at(1, 0)) >> 1,
-                },
-            };
+            let prediction = predict(&at, first_line, x, predictor, precision);
             let difference = i32::from((at(0, 0) - prediction) as i16);
             let category = if difference == -32768 {
                 16
@@ -188,4 +195,26 @@ fn size_lies_are_refused_before_memory_is_taken() {
         Jpeg.decode(&test_frame(0xff00, 0x400, 16, 16), &bytes, 0)
             .is_err()
     );
+}
+
+#[test]
+fn cut_tiles_of_a_multi_frame_image_are_padded() {
+    let bytes = baseline(64, 48, 0);
+    let mut frame = test_frame(50, 70, 8, 8);
+    frame.samples_per_pixel = 3;
+    let decode = |f: &FrameDescription| {
+        crate::codec::decode(
+            f,
+            crate::codec::TransferSyntax::JPEG_BASELINE,
+            bytes.as_slice().into(),
+        )
+    };
+    assert!(decode(&frame).is_err());
+    frame.frames = 2;
+    let padded = decode(&frame).unwrap();
+    assert_eq!((padded.rows, padded.columns, padded.data.len()), (50, 70, 10_500));
+    let Samples::U8(v) = padded.data else {
+        panic!("not bytes")
+    };
+    assert!(v[63 * 3..64 * 3].iter().any(|x| *x > 0) && v[64 * 3..70 * 3].iter().all(|x| *x == 0));
 }

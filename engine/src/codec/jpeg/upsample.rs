@@ -43,7 +43,7 @@ fn upsample_row(plane: &Plane, y: usize, across: usize, down: usize, line: &mut 
     if across == 2 && down <= 2 && plane.columns > 2 {
         let far = if down == 1 {
             near
-        } else if y % 2 == 0 {
+        } else if y.is_multiple_of(2) {
             plane.row((y / 2).saturating_sub(1))
         } else {
             plane.row(y / 2 + 1)

@@ -76,18 +76,27 @@ impl<'a> BitReader<'a> {
         bits
     }
 
-    /// Zeros before the next one, which is taken too; `None` when there are more than `most`.
+    /// Limited-length Golomb code of order `k` (T.87 A.5.3); `most` zeros announce a value of `range_bits` bits.
     #[inline]
-    pub(super) fn zeros(&mut self, most: u32) -> Option<u32> {
+    pub(super) fn golomb(&mut self, k: u32, most: u32, range_bits: u32) -> Option<u32> {
         self.refill();
         let n = self.buffer.leading_zeros();
-        if n < self.count {
-            self.buffer <<= n;
-            self.buffer <<= 1;
-            self.count -= n + 1;
-            return (n <= most).then_some(n);
+        if n < most && n + k < 31 {
+            // Both parts are in the 32 bits that are ready.
+            self.buffer <<= n + 1;
+            let low = (self.buffer >> 1 >> (63 - k)) as u32;
+            self.buffer <<= k;
+            self.count -= n + 1 + k;
+            return Some(n << k | low);
         }
-        self.zeros_slowly(most)
+        let high = self.zeros_slowly(most)?;
+        let value = if high == most {
+            self.take(range_bits) + 1
+        } else {
+            high << k | self.take(k)
+        };
+        // Larger values would overflow the statistics; no encoder writes them.
+        (value < 1 << 18).then_some(value)
     }
 
     #[cold]
@@ -182,9 +191,9 @@ mod tests {
     #[test]
     fn the_end_is_noticed() {
         let mut r = BitReader::new(&[0x01, 0xff, 0xff, 0xd9], 0);
-        assert_eq!(r.zeros(40), Some(7));
+        assert_eq!(r.zeros_slowly(40), Some(7));
         assert!(!r.overrun());
-        assert_eq!(r.zeros(60), None);
+        assert_eq!(r.zeros_slowly(60), None);
         assert!(r.overrun());
     }
 }

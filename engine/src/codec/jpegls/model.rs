@@ -97,6 +97,11 @@ impl Parameters {
         (self.quantise(rd - rb) * 9 + self.quantise(rb - rc)) * 9 + self.quantise(rc - ra)
     }
 
+    /// Lossless and the range a power of two: reduction to the range is a mask.
+    pub(super) fn is_plain(&self) -> bool {
+        self.near == 0 && self.range == self.max_value + 1 && self.range & self.max_value == 0
+    }
+
     /// Prediction plus error, brought back into the sample range (T.87 A.4.5).
     #[inline]
     pub(super) fn reconstruct(&self, prediction: i32, error: i32) -> i32 {
@@ -180,7 +185,8 @@ pub(super) struct Context {
 /// Golomb order: smallest k with `n << k >= a`.
 #[inline]
 fn golomb_order(n: i32, a: i32) -> u32 {
-    let k = n.leading_zeros().saturating_sub(a.leading_zeros());
+    // Both are positive or (a) zero: the lowest bit changes no comparison and spares the case of zero.
+    let k = (n | 1).leading_zeros().saturating_sub((a | 1).leading_zeros());
     if n << k < a { k + 1 } else { k }
 }
 
@@ -219,13 +225,10 @@ impl Context {
             self.n >>= 1;
         }
         self.n += 1;
-        if self.b <= -self.n {
-            self.b = (self.b + self.n).max(1 - self.n);
-            self.c -= i32::from(self.c > -128);
-        } else if self.b > 0 {
-            self.b = (self.b - self.n).min(0);
-            self.c += i32::from(self.c < 127);
-        }
+        // T.87 A.6.2 without jumps: noise makes them unpredictable.
+        let move_by = i32::from(self.b > 0) - i32::from(self.b <= -self.n);
+        self.b = (self.b - self.n * move_by).clamp(1 - self.n, 0);
+        self.c = (self.c + move_by).clamp(-128, 127);
     }
 }
 

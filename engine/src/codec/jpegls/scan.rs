@@ -55,6 +55,7 @@ impl<'a> ScanDecoder<'a> {
         let mut above: Vec<Line> = vec![vec![0; columns + 2]; count];
         let mut current = above.clone();
         let mut indices = vec![0usize; count];
+        let plain = self.p.is_plain();
         for (y, row) in out.chunks_exact_mut(columns * stride).enumerate() {
             for (a, c) in above.iter_mut().zip(&mut current) {
                 edges(a, c);
@@ -66,7 +67,13 @@ impl<'a> ScanDecoder<'a> {
                     .iter()
                     .zip(&mut current)
                     .zip(&mut indices)
-                    .try_for_each(|((a, c), i)| self.line(a, c, i))
+                    .try_for_each(|((a, c), i)| {
+                        if plain {
+                            self.line::<true>(a, c, i)
+                        } else {
+                            self.line::<false>(a, c, i)
+                        }
+                    })
             };
             if sound.is_none() || self.reader.overrun() {
                 return Err(ImagingError::damaged(
@@ -87,18 +94,28 @@ impl<'a> ScanDecoder<'a> {
         Ok(())
     }
 
-    /// One line of one component.
-    fn line(&mut self, above: &[i32], current: &mut [i32], run_index: &mut usize) -> Option<()> {
+    /// One line of one component; `PLAIN` as [`Parameters::is_plain`].
+    fn line<const PLAIN: bool>(
+        &mut self,
+        above: &[i32],
+        current: &mut [i32],
+        run_index: &mut usize,
+    ) -> Option<()> {
         let columns = current.len() - 2;
         let mut ra = *current.first()?;
+        let (mut rc, mut rb) = (*above.first()?, *above.get(1)?);
+        let mut middle = self.p.quantise(rb - rc);
         let mut x = 1;
         while x <= columns {
-            let &[rc, rb, rd] = above.get(x - 1..x + 2)?.first_chunk::<3>()?;
-            let q = self.p.context(ra, rb, rc, rd);
+            let rd = *above.get(x + 1)?;
+            let right = self.p.quantise(rd - rb);
+            let q = (right * 9 + middle) * 9 + self.p.quantise(rc - ra);
             if q != 0 {
-                ra = self.regular(q, ra, rb, rc)?;
+                ra = self.regular::<PLAIN>(q, ra, rb, rc)?;
                 *current.get_mut(x)? = ra;
                 x += 1;
+                // The neighbours move on by one: what was right above is above.
+                (rc, rb, middle) = (rb, rd, right);
                 continue;
             }
             let run = self.run_length(columns + 1 - x, run_index)?;
@@ -110,6 +127,8 @@ impl<'a> ScanDecoder<'a> {
                 *run_index = run_index.saturating_sub(1);
                 x += 1;
             }
+            (rc, rb) = (*above.get(x - 1)?, *above.get(x)?);
+            middle = self.p.quantise(rb - rc);
         }
         Some(())
     }
@@ -134,7 +153,7 @@ impl<'a> ScanDecoder<'a> {
                 for ((a, c), q) in above.iter().zip(current.iter_mut()).zip(contexts) {
                     let &[rc, rb] = a.get(x - 1..x + 1)?.first_chunk::<2>()?;
                     let ra = *c.get(x - 1)?;
-                    *c.get_mut(x)? = self.regular(q, ra, rb, rc)?;
+                    *c.get_mut(x)? = self.regular::<false>(q, ra, rb, rc)?;
                 }
                 x += 1;
                 continue;
@@ -160,14 +179,18 @@ impl<'a> ScanDecoder<'a> {
 
     /// A sample in regular mode (T.87 A.4 to A.6).
     #[inline]
-    fn regular(&mut self, q: i32, ra: i32, rb: i32, rc: i32) -> Option<i32> {
+    fn regular<const PLAIN: bool>(&mut self, q: i32, ra: i32, rb: i32, rc: i32) -> Option<i32> {
         let p = self.p;
         let sign = q >> 31 | 1;
         let context = self.contexts.get_mut(q.unsigned_abs() as usize)?;
         let prediction = (predict(ra, rb, rc) + sign * context.c).clamp(0, p.max_value);
         let k = context.order();
         let mapped = golomb(&mut self.reader, k, p.limit, p.range_bits)?;
-        let error = (mapped >> 1 ^ -(mapped & 1)) ^ context.turned(k, p.near);
+        let error = (mapped >> 1 ^ -(mapped & 1)) ^ context.turned(k, if PLAIN { 0 } else { p.near });
+        if PLAIN {
+            context.update(error, 1, p.reset);
+            return Some((prediction + sign * error) & p.max_value);
+        }
         context.update(error, p.step, p.reset);
         Some(p.reconstruct(prediction, sign * error))
     }
@@ -210,19 +233,11 @@ impl<'a> ScanDecoder<'a> {
     }
 }
 
-/// Limited-length Golomb code (T.87 A.5.3).
 #[inline]
 fn golomb(reader: &mut BitReader<'_>, k: u32, limit: u32, range_bits: u32) -> Option<i32> {
+    let most = limit.checked_sub(range_bits + 1)?;
     if k > ORDER_MAX {
         return None;
     }
-    let most = limit.checked_sub(range_bits + 1)?;
-    let high = reader.zeros(most)?;
-    let value = if high == most {
-        reader.take(range_bits) + 1
-    } else {
-        high << k | reader.take(k)
-    };
-    // Larger values would overflow the statistics; no encoder writes them.
-    (value < 1 << 18).then_some(value.cast_signed())
+    reader.golomb(k, most, range_bits).map(u32::cast_signed)
 }

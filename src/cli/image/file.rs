@@ -1,0 +1,266 @@
+//! A DICOM image file: its attributes in memory, its pixels read frame by frame.
+
+use anyhow::{Context, Result, bail};
+use dataset::{DataSet, Limits, PixelDataInfo, Tokenizer, TransferSyntaxUid, Warning};
+use engine::ImagingError;
+use engine::codec::{self, Fragments, FrameBytes, FrameMap, StoredPixels, TransferSyntax};
+use engine::pixel::{ImageDescription, Picture};
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+
+const CHUNK_BYTES: usize = 1 << 20;
+const HEADER_BYTES_MAX: usize = 4 << 20;
+/// One frame as it stands in the file.
+const ENCODED_BYTES_MAX: u64 = 512 << 20;
+const PEEK_BYTES: usize = 16;
+
+/// Where the bytes are.
+pub(super) enum Bytes {
+    File(File),
+    Memory(Arc<[u8]>),
+}
+
+impl Bytes {
+    fn read_at(&mut self, offset: u64, length: usize) -> Result<Cow<'_, [u8]>> {
+        match self {
+            Self::File(file) => {
+                file.seek(SeekFrom::Start(offset))?;
+                let mut out = Vec::new();
+                file.by_ref().take(length as u64).read_to_end(&mut out)?;
+                Ok(Cow::Owned(out))
+            }
+            Self::Memory(bytes) => {
+                let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+                let end = start.saturating_add(length).min(bytes.len());
+                Ok(Cow::Borrowed(bytes.get(start..end).unwrap_or_default()))
+            }
+        }
+    }
+}
+
+/// An opened image.
+pub(super) struct ImageFile {
+    bytes: Bytes,
+    pub(super) data_set: DataSet,
+    pub(super) image: ImageDescription,
+    pub(super) syntax: TransferSyntax,
+    pub(super) map: FrameMap,
+    pub(super) warnings: Vec<String>,
+    words: bool,
+}
+
+impl ImageFile {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        Self::read(Bytes::File(File::open(path).context("cannot be opened")?))
+    }
+
+    /// Reads attributes and the places of the frames.
+    pub(super) fn read(mut bytes: Bytes) -> Result<Self> {
+        let head = dataset::file::read_header(&bytes.read_at(0, CHUNK_BYTES)?);
+        let header = match head {
+            Err(dataset::DatasetError::Incomplete { given }) if given == CHUNK_BYTES => {
+                dataset::file::read_header(&bytes.read_at(0, HEADER_BYTES_MAX)?)?
+            }
+            other => other?,
+        };
+        let start = header.dataset_offset as u64;
+        let uid = header.transfer_syntax.as_str();
+        let (data_set, info, warnings, explicit) = parse(&mut bytes, start, &header.transfer_syntax)?;
+        let Some(info) = info else {
+            let kind = data_set
+                .text(dataset::tags::MODALITY)
+                .unwrap_or_else(|| "unknown".into());
+            bail!("no pixel data: this object (modality {kind}) is not an image");
+        };
+        let syntax = TransferSyntax::from_uid(uid).with_context(|| {
+            format!("transfer syntax {uid} holds no still image that this program can decode")
+        })?;
+        let image = describe(&data_set)?;
+        let deflated = syntax.uid() == "1.2.840.10008.1.2.1.99";
+        let offset = if deflated { 0 } else { start };
+        if deflated {
+            bytes = inflate(&mut bytes, start, &info)?;
+        }
+        let words = explicit && syntax.is_big_endian() && is_ow(&mut bytes, offset + info.offset)?;
+        let map = map(
+            &mut bytes,
+            &image,
+            syntax,
+            &info,
+            if deflated { None } else { Some(offset) },
+        )?;
+        Ok(Self {
+            bytes,
+            data_set,
+            image,
+            syntax,
+            map,
+            warnings,
+            words,
+        })
+    }
+
+    /// The stored values of a frame, counted from 0.
+    pub(super) fn decode(&mut self, index: u64) -> Result<StoredPixels> {
+        self.with_frame(index, |image, syntax, input| {
+            codec::decode(&image.frame, syntax, input)
+        })
+    }
+
+    /// Reads a frame as it stands in the file and works on it.
+    fn with_frame<T>(
+        &mut self,
+        index: u64,
+        work: impl FnOnce(&ImageDescription, TransferSyntax, FrameBytes<'_>) -> Result<T, ImagingError>,
+    ) -> Result<T> {
+        let place = self.map.locate(index)?;
+        if place.bytes() > ENCODED_BYTES_MAX {
+            bail!(
+                "frame {} has {} bytes, the limit is {ENCODED_BYTES_MAX}",
+                index + 1,
+                place.bytes()
+            );
+        }
+        let bytes = match place.ranges.as_slice() {
+            [(offset, length)] => self.bytes.read_at(*offset, *length as usize)?,
+            ranges => {
+                let mut all = Vec::new();
+                for (offset, length) in ranges {
+                    all.extend_from_slice(&self.bytes.read_at(*offset, *length as usize)?);
+                }
+                Cow::Owned(all)
+            }
+        };
+        let input = FrameBytes {
+            bytes: &bytes,
+            skip_bits: place.skip_bits,
+            words: self.words,
+        };
+        work(&self.image, self.syntax, input).with_context(|| format!("frame {}", index + 1))
+    }
+
+    /// A thumbnail of a frame, counted from 0.
+    pub(super) fn thumbnail(&mut self, index: u64, size: u32) -> Result<Picture> {
+        self.with_frame(index, |image, syntax, input| {
+            engine::pixel::thumbnail_of(image, syntax, input, index, size)
+        })
+    }
+}
+
+type Head = (DataSet, Option<PixelDataInfo>, Vec<String>, bool);
+
+/// Tokenises the data set. An object that breaks behind its pixel data is still an image.
+fn parse(bytes: &mut Bytes, start: u64, syntax: &TransferSyntaxUid) -> Result<Head> {
+    let limits = Limits {
+        retain_value_bytes: 64 << 20,
+        retain_total_bytes: 256 << 20,
+        retain_elements: 2_000_000,
+        ..Limits::in_memory()
+    };
+    let mut tokenizer = Tokenizer::new(syntax, limits);
+    let mut at = start;
+    let mut fault = None;
+    loop {
+        let chunk = bytes.read_at(at, CHUNK_BYTES)?;
+        if chunk.is_empty() {
+            break;
+        }
+        at += chunk.len() as u64;
+        if let Err(e) = tokenizer.feed(&chunk) {
+            fault = Some(e);
+            break;
+        }
+    }
+    let end = tokenizer.position();
+    let parsed = match fault {
+        None => tokenizer.finish()?,
+        Some(fault) => {
+            let parsed = tokenizer.finish_partial();
+            let native_end = parsed
+                .pixel_data
+                .as_ref()
+                .and_then(|p| p.offset.checked_add(p.length?));
+            if native_end.is_none_or(|e| e > end) {
+                return Err(fault.into());
+            }
+            parsed
+        }
+    };
+    let cut = |w: &Warning| matches!((w, &parsed.pixel_data), (Warning::MissingDelimiter { offset }, Some(p)) if *offset > p.offset && p.length.is_none());
+    if parsed.warnings.iter().any(cut) {
+        bail!("the file ends inside its pixel data: it was cut off, send it again");
+    }
+    let warnings = parsed.warnings.iter().map(ToString::to_string).collect();
+    Ok((parsed.data_set, parsed.pixel_data, warnings, parsed.explicit_vr))
+}
+
+fn describe(data_set: &DataSet) -> Result<ImageDescription> {
+    let lookup = |path: &[(u32, usize)], tag: u32| data_set.raw_at(path, tag).map(Cow::Borrowed);
+    Ok(ImageDescription::from_lookup(&lookup)?)
+}
+
+/// The pixel data of a deflated file, alone.
+fn inflate(bytes: &mut Bytes, start: u64, info: &PixelDataInfo) -> Result<Bytes> {
+    let length = info
+        .length
+        .context("the pixel data of a deflated file must have a length")?;
+    let plain = match bytes {
+        Bytes::File(file) => {
+            file.seek(SeekFrom::Start(start))?;
+            codec::deflated::inflate_range(std::io::BufReader::new(file), info.offset, length)?
+        }
+        Bytes::Memory(all) => {
+            let rest = all.get(usize::try_from(start)?..).unwrap_or_default();
+            codec::deflated::inflate_range(rest, info.offset, length)?
+        }
+    };
+    Ok(Bytes::Memory(plain.into()))
+}
+
+/// Whether the value at `offset` was written as OW (explicit VR, long form).
+fn is_ow(bytes: &mut Bytes, offset: u64) -> Result<bool> {
+    Ok(offset >= 8 && bytes.read_at(offset - 8, 2)?.as_ref() == b"OW")
+}
+
+/// Where the frames are. `start` is the data set's place in the file, `None` when `bytes` are the pixel data alone.
+fn map(
+    bytes: &mut Bytes,
+    image: &ImageDescription,
+    syntax: TransferSyntax,
+    info: &PixelDataInfo,
+    start: Option<u64>,
+) -> Result<FrameMap> {
+    let frame = &image.frame;
+    if !info.encapsulated {
+        if syntax.is_encapsulated() {
+            bail!(
+                "transfer syntax {} needs pixel data in fragments, these are not: the header is wrong",
+                syntax.name()
+            );
+        }
+        let length = info.length.context("the pixel data has no length")?;
+        return Ok(FrameMap::native(
+            frame,
+            syntax,
+            start.map_or(0, |s| s + info.offset),
+            length,
+        )?);
+    }
+    if !syntax.is_encapsulated() {
+        bail!(
+            "transfer syntax {} cannot have pixel data in fragments: the header is wrong",
+            syntax.name()
+        );
+    }
+    let start = start.unwrap_or(0);
+    let parts = Fragments {
+        fragments: info.fragments.iter().map(|(o, l)| (o + start, *l)).collect(),
+        basic_offsets: info.basic_offset_table.clone(),
+        extended_offsets: info.extended_offset_table.iter().map(|e| e.0).collect(),
+    };
+    let mut peek = |offset: u64| bytes.read_at(offset, PEEK_BYTES).ok().map(Cow::into_owned);
+    Ok(FrameMap::encapsulated(frame, syntax, parts, &mut peek)?)
+}

@@ -15,6 +15,7 @@ const BOTH: &[Statements] = &[
     order::sql::ALL,
     outbox::sql::ALL,
     crate::derived::sql::ALL,
+    crate::derived_due::sql::ALL,
     work::sql::ALL,
 ];
 const SQLITE: &[Statements] = &[work::claim_sqlite::ALL];

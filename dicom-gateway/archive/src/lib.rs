@@ -10,6 +10,7 @@ pub mod audit;
 mod conformance;
 pub mod db;
 pub mod derived;
+mod derived_due;
 pub mod device;
 pub mod error;
 pub mod events;

@@ -1,0 +1,223 @@
+//! One stored object as the engine sees it.
+
+use crate::error::{Result, WorkerError};
+use archive::store::{ObjectKey, ObjectStore};
+use archive::study::Instance;
+use dataset::uid::TransferSyntaxUid;
+use dataset::{Encoding, Limits, Parsed, PixelDataInfo, Tokenizer};
+use engine::codec::frame::FRAME_BYTES_MAX;
+use engine::codec::{Fragments, FrameBytes, FrameMap, StoredPixels, TransferSyntax, decode_reduced};
+use engine::error::ImagingError;
+use engine::pixel::ImageDescription;
+use std::borrow::Cow;
+use std::io::Read as _;
+
+/// Largest object that is read into memory as a whole (signals and deflated pictures).
+pub(crate) const WHOLE_BYTES_MAX: u64 = 512 << 20;
+/// Largest head of an object, before its pixels.
+const HEAD_BYTES_MAX: u64 = 64 << 20;
+/// First bytes of a fragment that tell whether a stream starts in it.
+const PEEK_BYTES: u64 = 16;
+
+/// Memory of a picture beside its samples: attributes, averages, output.
+const PICTURE_OVERHEAD_BYTES: u64 = 8 << 20;
+/// A frame stands in memory as stored and as decoded, and once more while it is put together.
+const FRAME_COPIES: u64 = 3;
+
+/// Memory to decode one frame, by what the index knows of it. The engine refuses frames above its own limit before
+/// it takes memory, so the word of a header counts up to there only.
+pub(crate) fn frame_memory_bytes(instance: &Instance) -> u64 {
+    let side = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).unwrap_or(0).min(1 << 16);
+    // Colour has three samples a pixel; a grey picture is guarded a little too well.
+    let samples = side(instance.rows) * side(instance.columns) * 3;
+    let frame = samples.saturating_mul(side(instance.bits_allocated).div_ceil(8).max(1));
+    frame.min(FRAME_BYTES_MAX) * FRAME_COPIES + PICTURE_OVERHEAD_BYTES
+}
+
+/// Where an object is and how it is written.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    pub(crate) sop_instance_uid: String,
+    key: ObjectKey,
+    meta_bytes: u64,
+    size_bytes: u64,
+    syntax: String,
+}
+
+impl Source {
+    pub(crate) fn of(instance: &Instance) -> Self {
+        Self {
+            sop_instance_uid: instance.sop_instance_uid.clone(),
+            key: instance.object_key.clone(),
+            meta_bytes: instance.digests.meta_bytes,
+            size_bytes: instance.size_bytes,
+            syntax: instance.transfer_syntax_uid.clone(),
+        }
+    }
+
+    /// Bytes of the file.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    fn uid(&self) -> Result<TransferSyntaxUid> {
+        Ok(TransferSyntaxUid::parse(&self.syntax)?)
+    }
+
+    /// Reads and parses the whole data set.
+    pub(crate) fn parse_whole(&self, store: &ObjectStore) -> Result<Parsed> {
+        let length = self.size_bytes.saturating_sub(self.meta_bytes);
+        if length > WHOLE_BYTES_MAX {
+            let limit_bytes = WHOLE_BYTES_MAX;
+            return Err(ImagingError::TooLarge {
+                needed_bytes: length,
+                limit_bytes,
+            }
+            .into());
+        }
+        let bytes = store.read_range(&self.key, self.meta_bytes, length)?;
+        Ok(dataset::stream::parse(&bytes, &self.uid()?, Limits::in_memory())?)
+    }
+
+    /// Parses what stands before the pixels; `info` from the index says where they begin.
+    fn parse_head(&self, store: &ObjectStore, info: &PixelDataInfo) -> Result<Parsed> {
+        let length = info.offset.min(HEAD_BYTES_MAX);
+        let bytes = store.read_range(&self.key, self.meta_bytes, length)?;
+        let mut tokenizer = Tokenizer::new(&self.uid()?, Limits::in_memory());
+        tokenizer.feed(&bytes)?;
+        // It ends inside the header of Pixel Data: partial by intent.
+        Ok(tokenizer.finish_partial())
+    }
+
+    fn inflate(&self, store: &ObjectStore) -> Result<Vec<u8>> {
+        let packed = store.read_range(
+            &self.key,
+            self.meta_bytes,
+            self.size_bytes.saturating_sub(self.meta_bytes),
+        )?;
+        let mut plain = Vec::new();
+        let mut inflater = flate2::read::DeflateDecoder::new(packed.as_slice()).take(WHOLE_BYTES_MAX + 1);
+        let read = inflater.read_to_end(&mut plain);
+        let damaged = |why: String| ImagingError::Damaged {
+            codec: "Deflated Explicit VR Little Endian",
+            why,
+        };
+        read.map_err(|error| damaged(error.to_string()))?;
+        if plain.len() as u64 > WHOLE_BYTES_MAX {
+            let (needed_bytes, limit_bytes) = (plain.len() as u64, WHOLE_BYTES_MAX);
+            return Err(ImagingError::TooLarge {
+                needed_bytes,
+                limit_bytes,
+            }
+            .into());
+        }
+        Ok(plain)
+    }
+}
+
+/// A picture that can be decoded frame by frame.
+pub(crate) struct Image {
+    source: Source,
+    /// What the engine needs to show it.
+    pub(crate) description: ImageDescription,
+    syntax: TransferSyntax,
+    map: FrameMap,
+    inflated: Option<Vec<u8>>,
+}
+
+impl Image {
+    /// Opens a picture; `info` is what the index knows of its pixel data.
+    pub(crate) fn open(store: &ObjectStore, source: Source, info: &PixelDataInfo) -> Result<Self> {
+        let unknown = || ImagingError::TransferSyntax(source.syntax.clone());
+        let syntax = TransferSyntax::from_uid(&source.syntax).ok_or_else(unknown)?;
+        let deflated = source.uid()?.kind() == Encoding::Deflated;
+        let inflated = if deflated {
+            Some(source.inflate(store)?)
+        } else {
+            None
+        };
+        let parsed = if deflated {
+            source.parse_whole(store)?
+        } else {
+            source.parse_head(store, info)?
+        };
+        let lookup = |path: &[(u32, usize)], tag: u32| parsed.data_set.raw_at(path, tag).map(Cow::Borrowed);
+        let description = ImageDescription::from_lookup(&lookup)?;
+        let start = if deflated { 0 } else { source.meta_bytes };
+        let at = |offset: u64| offset.saturating_add(start);
+        let map = if info.encapsulated {
+            let parts = Fragments {
+                fragments: info
+                    .fragments
+                    .iter()
+                    .map(|(offset, length)| (at(*offset), *length))
+                    .collect(),
+                basic_offsets: info.basic_offset_table.clone(),
+                extended_offsets: info
+                    .extended_offset_table
+                    .iter()
+                    .map(|(offset, _)| *offset)
+                    .collect(),
+            };
+            let mut peek = |at: u64| store.read_range(&source.key, at, PEEK_BYTES).ok();
+            FrameMap::encapsulated(&description.frame, syntax, parts, &mut peek)?
+        } else {
+            FrameMap::native(
+                &description.frame,
+                syntax,
+                at(info.offset),
+                info.length.unwrap_or(0),
+            )?
+        };
+        Ok(Self {
+            source,
+            description,
+            syntax,
+            map,
+            inflated,
+        })
+    }
+
+    /// Number of frames.
+    pub(crate) fn frames(&self) -> u64 {
+        self.map.frames()
+    }
+
+    /// Whether every frame's bytes are there.
+    pub(crate) fn check_complete(&self) -> Result<()> {
+        Ok(self.map.check_complete()?)
+    }
+
+    /// Decodes frame `index` (from 0), at `1 / 2^reduce` of its size where the compression can do that.
+    pub(crate) fn decode(&self, store: &ObjectStore, index: u64, reduce: u8) -> Result<StoredPixels> {
+        let location = self.map.locate(index)?;
+        let mut bytes = Vec::new();
+        for (offset, length) in &location.ranges {
+            match &self.inflated {
+                None => bytes.extend_from_slice(&store.read_range(&self.source.key, *offset, *length)?),
+                Some(plain) => bytes.extend_from_slice(inside(plain, *offset, *length)?),
+            }
+        }
+        let input = FrameBytes {
+            bytes: &bytes,
+            skip_bits: location.skip_bits,
+            words: false,
+        };
+        Ok(decode_reduced(
+            &self.description.frame,
+            self.syntax,
+            input,
+            reduce,
+        )?)
+    }
+}
+
+fn inside(plain: &[u8], offset: u64, length: u64) -> Result<&[u8], WorkerError> {
+    let short = ImagingError::Short {
+        needed_bytes: offset.saturating_add(length),
+        found_bytes: plain.len() as u64,
+    };
+    let start = usize::try_from(offset).unwrap_or(usize::MAX);
+    let end = start.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
+    Ok(plain.get(start..end).ok_or(short)?)
+}

@@ -117,7 +117,7 @@ fn spread(samples: &Samples) -> Spread {
         let mut spread = Spread { low: f64::INFINITY, high: f64::NEG_INFINITY, at_high: 0.0 };
         let mut count = 0.0;
         for value in values.iter().step_by(step) {
-            let value = f64::from(*value);
+            let value = number(*value);
             count += 1.0;
             spread.low = spread.low.min(value);
             if value > spread.high {
@@ -129,6 +129,10 @@ fn spread(samples: &Samples) -> Spread {
         }
         Spread { at_high: spread.at_high / f64::max(count, 1.0), ..spread }
     })
+}
+
+fn number(value: impl Into<f64>) -> f64 {
+    value.into()
 }
 
 fn judge(spread: &Spread, top: f64, radiograph: bool) -> Option<Finding> {

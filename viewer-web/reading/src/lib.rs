@@ -21,6 +21,7 @@ mod identity;
 pub mod order;
 pub mod quality;
 pub mod recognition;
+pub mod renditions;
 pub mod report;
 mod role;
 mod secret;
@@ -29,6 +30,7 @@ pub mod share;
 mod signature;
 pub mod statistics;
 mod study;
+pub mod trail;
 #[cfg(test)]
 mod tests;
 pub mod timeline;
@@ -45,6 +47,7 @@ pub use role::{Role, Roles};
 pub use service::{Reading, Settings};
 pub use signature::Signer;
 pub use study::StudyFacts;
+pub use worklist::moment;
 pub(crate) use worklist::moment as worklist_moment;
 
 use archive::db::{Migration, Migrations};

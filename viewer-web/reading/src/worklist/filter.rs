@@ -296,7 +296,7 @@ impl Cursor {
 ///
 /// # Errors
 /// `Invalid` when it is neither.
-pub(crate) fn moment(field: &'static str, text: &str) -> Result<i64> {
+pub fn moment(field: &'static str, text: &str) -> Result<i64> {
     let wrong = || {
         ReadingError::invalid(
             field,

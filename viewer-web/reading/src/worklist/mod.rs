@@ -8,7 +8,7 @@ use archive::UnixMicros;
 use archive::db::Value;
 use serde::Serialize;
 
-pub(crate) use filter::moment;
+pub use filter::moment;
 pub use filter::{Tab, WorklistFilter};
 #[cfg(test)]
 pub(crate) use item::sql as item_statements;

@@ -171,6 +171,8 @@ pub struct CriticalRecord {
     pub patient: PatientView,
     /// Where it was taken.
     pub institution: crate::account::InstitutionView,
+    /// Modality.
+    pub modality: String,
     /// Name of the exam item.
     pub item_name: String,
     /// Code.
@@ -252,6 +254,7 @@ async fn read(reading: &Reading, row: &Row) -> Result<CriticalRecord> {
         id: row.text("id")?,
         patient: study.patient_view(),
         institution: (&reading.institution(study.institution_id).await?).into(),
+        modality: study.modality.clone(),
         item_name: study.item_name(),
         item_code: row.text("item_code")?,
         text: row.text("item_text")?,

@@ -1,4 +1,4 @@
-//! The demo community: one county, six institutions, eleven accounts, five devices.
+//! The demo community: one county, six institutions, eleven accounts, six devices.
 
 use archive::device::NewDevice;
 use archive::institution::{InstitutionKind, NewInstitution};
@@ -134,11 +134,12 @@ type DemoDevice = (
     Option<&'static str>,
     Option<&'static str>,
 );
-const DEVICES: [DemoDevice; 5] = [
+const DEVICES: [DemoDevice; 6] = [
     ("HEXI_DR", "河西 DR", "HEXI", true, None, None),
     ("HEXI_CT", "河西 CT", "HEXI", true, None, None),
     ("HEXI_ECG", "河西 心电图机", "HEXI", true, None, None),
     ("DONGSHAN_US", "东山 超声", "DONGSHAN", true, None, None),
+    ("COUNTY_MR", "县医院 磁共振", CENTRE, true, None, None),
     (
         "JUDGE",
         "联调工作站",

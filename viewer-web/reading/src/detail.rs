@@ -71,6 +71,8 @@ pub struct StudyDetail {
     pub item: WorklistItem,
     /// Its series.
     pub series_list: Vec<SeriesLine>,
+    /// Its order, when matched.
+    pub order: Option<crate::order::OrderView>,
     /// Decisions so far.
     pub recognition: Vec<Decision>,
     /// Mark fixed at signing.
@@ -147,6 +149,7 @@ pub async fn study(reading: &Reading, actor: &Actor, study_uid: &str) -> Result<
     let hr_mark = mark.map(|row| hr_mark(&row)).transpose()?.flatten();
     let permissions = page_permissions(actor, &access, &item);
     Ok(StudyDetail {
+        order: crate::order::of_study(reading, study_uid).await?,
         recognition: recognition::decisions(reading, study_uid).await?,
         priors_list: priors(reading, actor, access.study.patient_id, study_uid).await?,
         item,

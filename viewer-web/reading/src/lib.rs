@@ -30,10 +30,10 @@ pub mod share;
 mod signature;
 pub mod statistics;
 mod study;
-pub mod trail;
 #[cfg(test)]
 mod tests;
 pub mod timeline;
+pub mod trail;
 pub mod worklist;
 
 pub use actor::{Actor, Person};
@@ -55,9 +55,16 @@ use archive::db::{Migration, Migrations};
 /// The schema of this crate; open the archive with it.
 pub const MIGRATIONS: Migrations = Migrations {
     set: "reading",
-    steps: &[Migration {
-        version: 1,
-        name: "reading",
-        sql: include_str!("../migrations/001_reading.sql"),
-    }],
+    steps: &[
+        Migration {
+            version: 1,
+            name: "reading",
+            sql: include_str!("../migrations/001_reading.sql"),
+        },
+        Migration {
+            version: 2,
+            name: "machine",
+            sql: include_str!("../migrations/002_machine.sql"),
+        },
+    ],
 };

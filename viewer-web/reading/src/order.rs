@@ -109,6 +109,12 @@ pub struct OrderView {
     pub ordered_by: String,
     /// When it was placed, ISO 8601.
     pub ordered_at: String,
+    /// Objects that have come.
+    pub images: i64,
+    /// Where its study stands on the reading worklist.
+    pub status: Option<String>,
+    /// Why its study came back, if it did.
+    pub rejected: Option<crate::quality::Rejection>,
 }
 
 /// A page of requests.
@@ -273,6 +279,19 @@ async fn view(
     order: archive::order::Order,
     patient: archive::patient::Patient,
 ) -> Result<OrderView> {
+    let standing = reading
+        .archive()
+        .db()
+        .fetch_optional(sql::STANDING, archive::params![&order.study_uid])
+        .await?;
+    let (images, status) = match &standing {
+        Some(row) => (row.int("images")?, row.opt_text("status")?),
+        None => (0, None),
+    };
+    let rejected = match status.as_deref() {
+        Some("rejected") => crate::quality::last_rejection(reading, &order.study_uid).await?,
+        _ => None,
+    };
     let patient = PatientContext {
         id: patient.id.0,
         identifier: patient.identifier,
@@ -300,11 +319,24 @@ async fn view(
         state: order.state.as_str().to_owned(),
         ordered_by: order.ordered_by,
         ordered_at: order.ordered_at.to_iso8601(),
+        images,
+        status,
+        rejected,
     })
+}
+
+/// The request behind a study.
+pub(crate) async fn of_study(reading: &Reading, study_uid: &str) -> Result<Option<OrderView>> {
+    let Some(order) = reading.archive().orders().by_study_uid(study_uid).await? else {
+        return Ok(None);
+    };
+    let patient = reading.archive().patients().by_id(order.patient_id).await?;
+    view(reading, order, patient).await.map(Some)
 }
 
 archive::statements! {
     mod sql {
+        STANDING = "SELECT s.instance_count AS images, i.status FROM study s LEFT JOIN reading_item i ON i.study_uid = s.study_uid WHERE s.study_uid = $1";
         PAGE = "SELECT id FROM exam_order WHERE institution_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
     }
 }

@@ -31,6 +31,7 @@ archive::statements! {
         REJECT = "INSERT INTO rejection (study_uid, institution_id, rejected_by, rejected_at, reason_code, note) VALUES ($1, $2, $3, $4, $5, $6)";
         ITEM_REJECTED = "UPDATE reading_item SET status = 'rejected', open = 0 WHERE study_uid = $1";
         REJECTIONS = "SELECT study_uid, rejected_by, rejected_at, reason_code, note FROM rejection WHERE institution_id = $1 ORDER BY rejected_at DESC LIMIT 200";
+        LAST_REJECTION = "SELECT study_uid, rejected_by, rejected_at, reason_code, note FROM rejection WHERE study_uid = $1 ORDER BY rejected_at DESC LIMIT 1";
         ASK = "INSERT INTO consultation (id, study_uid, asked_by, asked_at, invited, question) VALUES ($1, $2, $3, $4, $5, $6)";
         ANSWER = "UPDATE consultation SET answered_by = $3, answered_at = $4, opinion = $5 WHERE id = $1 AND study_uid = $2 AND answered_at IS NULL";
         CONSULTATIONS = "SELECT id, study_uid, asked_by, asked_at, invited, question, answered_by, answered_at, opinion FROM consultation WHERE study_uid = $1 ORDER BY asked_at";
@@ -140,6 +141,31 @@ fn mine_of(actor: &Actor) -> archive::InstitutionId {
     actor.institution_id()
 }
 
+async fn read_rejection(reading: &Reading, row: &archive::db::Row) -> Result<Rejection> {
+    let reason_code = row.text("reason_code")?;
+    Ok(Rejection {
+        study_uid: row.text("study_uid")?,
+        by: reading.person(&row.text("rejected_by")?).await?,
+        at: row.micros("rejected_at")?.to_iso8601(),
+        reason_text: reason_text(&reason_code).unwrap_or_default(),
+        reason_code,
+        note: row.opt_text("note")?,
+    })
+}
+
+/// Why a study came back the last time.
+pub(crate) async fn last_rejection(reading: &Reading, study_uid: &str) -> Result<Option<Rejection>> {
+    match reading
+        .archive()
+        .db()
+        .fetch_optional(sql::LAST_REJECTION, params![study_uid])
+        .await?
+    {
+        Some(row) => read_rejection(reading, &row).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 /// Studies of the actor's institution that came back, newest first.
 ///
 /// # Errors
@@ -153,15 +179,7 @@ pub async fn rejections(reading: &Reading, actor: &Actor) -> Result<Vec<Rejectio
         .fetch_all(sql::REJECTIONS, params![actor.institution_id()])
         .await?
     {
-        let reason_code = row.text("reason_code")?;
-        list.push(Rejection {
-            study_uid: row.text("study_uid")?,
-            by: reading.person(&row.text("rejected_by")?).await?,
-            at: row.micros("rejected_at")?.to_iso8601(),
-            reason_text: reason_text(&reason_code).unwrap_or_default(),
-            reason_code,
-            note: row.opt_text("note")?,
-        });
+        list.push(read_rejection(reading, &row).await?);
     }
     Ok(list)
 }

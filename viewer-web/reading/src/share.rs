@@ -18,6 +18,10 @@ pub const SHARE_S: i64 = 7 * 24 * 3600;
 pub const SHARE_S_MAX: i64 = 90 * 24 * 3600;
 /// Wrong PINs before the link is locked for good.
 pub const PIN_FAILURES_MAX: i64 = 5;
+/// How long pictures open after the PIN.
+pub const VIEW_S: i64 = 30 * 60;
+/// Pictures of a page at most.
+const IMAGES_MAX: i64 = 24;
 const SECOND_US: i64 = 1_000_000;
 
 archive::statements! {
@@ -27,6 +31,11 @@ archive::statements! {
         FIND = "SELECT id, study_uid, pin_hash, expires_at, revoked_at, failed_count FROM share_link WHERE token_hash = $1";
         FAILED = "UPDATE share_link SET failed_count = failed_count + 1 WHERE id = $1";
         OPENED = "UPDATE share_link SET failed_count = 0, views = views + 1 WHERE id = $1";
+        VIEW = "INSERT INTO share_view (view_hash, share_id, expires_at) VALUES ($1, $2, $3)";
+        VIEW_SWEEP = "DELETE FROM share_view WHERE expires_at < $1";
+        VIEWED = "SELECT l.study_uid FROM share_view v JOIN share_link l ON l.id = v.share_id WHERE v.view_hash = $1 AND v.expires_at > $2 AND l.token_hash = $3 AND l.revoked_at IS NULL AND l.expires_at > $2";
+        SERIES = "SELECT e.series_uid FROM series e JOIN study s ON s.id = e.study_id WHERE s.study_uid = $1 AND e.kind = 'image' ORDER BY e.number, e.id LIMIT $2";
+        HAS_SERIES = "SELECT 1 AS n FROM series e JOIN study s ON s.id = e.study_id WHERE s.study_uid = $1 AND e.series_uid = $2";
         LIST = "SELECT id, created_by, created_at, expires_at, revoked_at, views FROM share_link WHERE study_uid = $1 ORDER BY created_at DESC LIMIT 100";
     }
 }
@@ -66,8 +75,12 @@ pub struct ShareLine {
 pub struct SharedReport {
     /// Study Instance UID.
     pub study_uid: String,
+    /// The patient.
+    pub patient: crate::report::PatientPart,
     /// The issued report.
     pub report: Document,
+    /// Small pictures of the series, open for half an hour.
+    pub images: Vec<String>,
     /// ISO 8601.
     pub expires_at: String,
 }
@@ -261,8 +274,58 @@ pub async fn open(
         .as_deref()
         .map(crate::identity::mask_national_id);
     Ok(SharedReport {
-        study_uid: link.study_uid,
+        images: images(reading, token, &link).await?,
+        patient: report.patient.clone(),
         report,
         expires_at: UnixMicros(link.expires_at).to_iso8601(),
+        study_uid: link.study_uid,
     })
+}
+
+/// Addresses of the pictures, with a key that lives shortly.
+async fn images(reading: &Reading, token: &str, link: &Link) -> Result<Vec<String>> {
+    let db = reading.archive().db();
+    let rows = db
+        .fetch_all(sql::SERIES, params![&link.study_uid, IMAGES_MAX])
+        .await?;
+    let key = secret::token()?;
+    let now = UnixMicros::now().0;
+    let until = link.expires_at.min(now + VIEW_S * SECOND_US);
+    reading.execute(sql::VIEW_SWEEP, params![now]).await?;
+    reading
+        .execute(sql::VIEW, params![secret::token_digest(&key), &link.id, until])
+        .await?;
+    let mut list = Vec::new();
+    for row in rows {
+        list.push(format!(
+            "/api/shares/{token}/series/{}/thumbnail?key={key}",
+            row.text("series_uid")?
+        ));
+    }
+    Ok(list)
+}
+
+/// Whether a picture of the series may be shown to whoever holds the link and a key of [`open`].
+///
+/// # Errors
+/// `NotFound` when the key is over or belongs to another link.
+pub async fn may_see_series(reading: &Reading, token: &str, key: &str, series_uid: &str) -> Result<()> {
+    let db = reading.archive().db();
+    let gone = || {
+        ReadingError::not_found(
+            "图片已失效，请重新打开链接",
+            "The picture is over; open the link again",
+        )
+    };
+    let params = params![
+        secret::token_digest(key),
+        UnixMicros::now(),
+        secret::token_digest(token)
+    ];
+    let row = db.fetch_optional(sql::VIEWED, params).await?.ok_or_else(gone)?;
+    let study_uid = row.text("study_uid")?;
+    db.fetch_optional(sql::HAS_SERIES, params![study_uid, series_uid])
+        .await?
+        .map(drop)
+        .ok_or_else(gone)
 }

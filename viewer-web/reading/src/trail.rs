@@ -104,7 +104,8 @@ pub async fn search(reading: &Reading, actor: &Actor, wanted: TrailFilter) -> Re
     guard_global(reading, actor, Action::ReadAudit).await?;
     let moment = |field, text: &Option<String>| {
         let text = text.as_deref().filter(|t| !t.is_empty());
-        text.map(|t| crate::worklist_moment(field, t).map(UnixMicros)).transpose()
+        text.map(|t| crate::worklist_moment(field, t).map(UnixMicros))
+            .transpose()
     };
     let filter = AuditFilter {
         from: moment("from", &wanted.from)?,
@@ -116,8 +117,17 @@ pub async fn search(reading: &Reading, actor: &Actor, wanted: TrailFilter) -> Re
         institution: None,
     };
     let wrong = |_| ReadingError::invalid("cursor", "请用上一页给出的值", "use the one of the page before");
-    let cursor = wanted.cursor.as_deref().map(str::parse).transpose().map_err(wrong)?;
-    let page = reading.archive().audit().search(&filter, wanted.limit.clamp(1, ROWS_MAX), cursor).await?;
+    let cursor = wanted
+        .cursor
+        .as_deref()
+        .map(str::parse)
+        .transpose()
+        .map_err(wrong)?;
+    let page = reading
+        .archive()
+        .audit()
+        .search(&filter, wanted.limit.clamp(1, ROWS_MAX), cursor)
+        .await?;
     let items = page.rows.into_iter().map(|row| {
         let (event_text_zh, event_text_en) = event_text(&row.event);
         TrailRow {
@@ -137,5 +147,8 @@ pub async fn search(reading: &Reading, actor: &Actor, wanted: TrailFilter) -> Re
             detail: row.detail,
         }
     });
-    Ok(TrailPage { items: items.collect(), next_cursor: page.next.map(|c| c.to_string()) })
+    Ok(TrailPage {
+        items: items.collect(),
+        next_cursor: page.next.map(|c| c.to_string()),
+    })
 }

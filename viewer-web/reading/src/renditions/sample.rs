@@ -5,8 +5,14 @@ use crate::actor::Person;
 use crate::report::{Amendment, Document, EvidenceSeries, HrMark, PatientPart, SignedVersion, VersionKind};
 
 pub(super) fn signed(change: impl FnOnce(&mut Document)) -> SignedVersion {
-    let person = |user: &str, name: &str| Person { user: user.into(), display_name: name.into() };
-    let place = |code: &str, name: &str| InstitutionView { code: code.into(), name: name.into() };
+    let person = |user: &str, name: &str| Person {
+        user: user.into(),
+        display_name: name.into(),
+    };
+    let place = |code: &str, name: &str| InstitutionView {
+        code: code.into(),
+        name: name.into(),
+    };
     let mut document = Document {
         schema: "gongying-report/1".into(),
         version: 1,
@@ -75,7 +81,10 @@ pub(super) fn amendment(kind: VersionKind, text: &str) -> Amendment {
         kind,
         text: text.into(),
         reason: Some("复核".into()),
-        signer: Person { user: "rad.reviewer".into(), display_name: "李审核".into() },
+        signer: Person {
+            user: "rad.reviewer".into(),
+            display_name: "李审核".into(),
+        },
         signed_at: "2026-11-21T02:00:00.000Z".into(),
     }
 }
@@ -87,8 +96,12 @@ pub(super) fn outside(program: &str, arguments: &[&str], bytes: &[u8], after: &[
     std::fs::write(&file, bytes).unwrap();
     let mut command = std::process::Command::new(program);
     match command.args(arguments).arg(&file).args(after).output() {
-        Ok(done) => Some(String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr)),
-        Err(_) if std::env::var("REQUIRE_ALL").is_ok_and(|v| v == "1") => panic!("{program} is not installed"),
+        Ok(done) => {
+            Some(String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr))
+        }
+        Err(_) if std::env::var("REQUIRE_ALL").is_ok_and(|v| v == "1") => {
+            panic!("{program} is not installed")
+        }
         Err(_) => {
             println!("skipped: {program} not installed");
             None

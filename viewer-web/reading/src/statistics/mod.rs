@@ -137,7 +137,7 @@ pub struct TurnaroundFigures {
     /// The same by urgency.
     pub by_priority: Vec<TurnaroundLine>,
     /// The same by modality.
-    pub by_modality: Vec<TurnaroundLine>,
+    pub items: Vec<TurnaroundLine>,
     /// There were more than could be counted.
     pub truncated: bool,
 }
@@ -145,8 +145,12 @@ pub struct TurnaroundFigures {
 /// Times of one group.
 #[derive(Debug, Serialize)]
 pub struct TurnaroundLine {
-    /// Group.
-    pub name: String,
+    /// Urgency of the group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
+    /// Modality of the group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modality: Option<String>,
     /// Reports signed.
     pub signed: i64,
     /// Middle time, seconds.
@@ -169,10 +173,11 @@ impl Times {
         self.in_time += i64::from(in_time);
     }
 
-    fn line(mut self, name: String) -> TurnaroundLine {
+    fn line(mut self, priority: Option<Priority>, modality: Option<String>) -> TurnaroundLine {
         let signed = self.seconds.len() as i64;
         TurnaroundLine {
-            name,
+            priority,
+            modality,
             signed,
             median_s: median(&mut self.seconds).unwrap_or(0.0),
             p90_s: percentile(&mut self.seconds, 0.9).unwrap_or(0.0),
@@ -208,7 +213,7 @@ pub async fn turnaround(reading: &Reading, actor: &Actor, period: Period) -> Res
             .or_default()
             .add(seconds, in_time);
     }
-    let whole = all.line(String::new());
+    let whole = all.line(None, None);
     Ok(TurnaroundFigures {
         signed: whole.signed,
         median_s: whole.median_s,
@@ -216,9 +221,12 @@ pub async fn turnaround(reading: &Reading, actor: &Actor, period: Period) -> Res
         in_time_rate: whole.in_time_rate,
         by_priority: by_class
             .into_iter()
-            .map(|(c, t)| t.line(Priority::from_class(c).as_str().to_owned()))
+            .map(|(c, t)| t.line(Some(Priority::from_class(c)), None))
             .collect(),
-        by_modality: by_modality.into_iter().map(|(m, t)| t.line(m)).collect(),
+        items: by_modality
+            .into_iter()
+            .map(|(m, t)| t.line(None, Some(m)))
+            .collect(),
         truncated: rows.len() as i64 == SIGNED_ROWS_MAX,
     })
 }

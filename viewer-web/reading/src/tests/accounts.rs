@@ -11,7 +11,7 @@ async fn the_demo_community_is_made_once() {
         Seeded::default()
     );
     assert_eq!(world.archive.institutions().list().await.unwrap().len(), 6);
-    assert_eq!(world.archive.devices().list().await.unwrap().len(), 5);
+    assert_eq!(world.archive.devices().list().await.unwrap().len(), 6);
     demo::seed(&world.reading, "another password").await.unwrap();
     assert!(
         account::log_in(&world.reading, "clin.tcm", "another password", None)

@@ -197,8 +197,18 @@ async fn a_patients_link_opens_with_its_pin_and_dies_when_taken_back() {
         opened.report.patient.national_id.as_deref(),
         Some("110105********002X")
     );
+    assert_eq!(opened.images.len(), 1);
+    let (address, key) = opened.images[0].split_once("?key=").unwrap();
+    let series = address.split('/').nth(5).unwrap();
+    share::may_see_series(r, token, key, series).await.unwrap();
+    assert_eq!(status(&share::may_see_series(r, token, key, "1.2.3").await), 404);
+    assert_eq!(
+        status(&share::may_see_series(r, token, "guess", series).await),
+        404
+    );
     share::revoke(r, &writer.actor, uid, &link.id).await.unwrap();
     assert_eq!(status(&share::open(r, token, "4821", None).await), 410);
+    assert_eq!(status(&share::may_see_series(r, token, key, series).await), 404);
     let second = share::create(r, &writer.actor, uid, None, Some("4821"))
         .await
         .unwrap();
@@ -286,4 +296,44 @@ async fn figures_grow_by_what_was_done() {
 fn a_period_is_two_moments() {
     assert!(Period::parse(Some("2026-11-01"), None).is_ok());
     assert!(Period::parse(Some("soon"), None).is_err());
+}
+
+#[tokio::test]
+async fn an_ecg_that_the_machine_finds_critical_goes_to_the_front() {
+    let world = World::new().await;
+    let technician = world.user("tech.hexi").await;
+    let mut orders = Vec::new();
+    for number in ["1", "2"] {
+        let order = technician.orders("ECG-12", number, WANG, "ROUTINE").await;
+        world.arrives(&order).await;
+        orders.push(order.study_uid);
+    }
+    let reader = world.user("ecg.writer").await;
+    let list = async || reader.worklist(Default::default()).await.items;
+    assert_eq!(list().await[1].study_uid, orders[1]);
+    let analysis = serde_json::json!({
+        "statements": [{"code": "av_block_3", "text_zh": "三度房室传导阻滞", "text_en": "Third-degree AV block"}],
+        "critical": [{"rule": "av_block_3", "text_zh": "三度房室传导阻滞", "text_en": "Third-degree AV block"}],
+    });
+    let bytes = serde_json::to_vec(&analysis).unwrap();
+    let derived = world.archive.derived();
+    derived
+        .put(&orders[1], "ecg_analysis", 1, "application/json", bytes)
+        .await
+        .unwrap();
+    let first = &list().await[0];
+    assert_eq!(
+        (first.study_uid.as_str(), first.priority.as_str()),
+        (orders[1].as_str(), "STAT")
+    );
+    assert!(first.machine_flags[0].critical);
+    assert!(
+        world
+            .user("rad.writer")
+            .await
+            .worklist(Default::default())
+            .await
+            .items
+            .is_empty()
+    );
 }

@@ -155,6 +155,16 @@ pub(super) const WANG: &str = "11010519491231002X";
 
 impl User<'_> {
     pub(super) async fn orders_ct(&self, number: &str, national_id: &str, priority: &str) -> OrderView {
+        self.orders("CT-CHEST", number, national_id, priority).await
+    }
+
+    pub(super) async fn orders(
+        &self,
+        item: &str,
+        number: &str,
+        national_id: &str,
+        priority: &str,
+    ) -> OrderView {
         let input = OrderInput {
             patient: PatientInput {
                 id: number.into(),
@@ -162,7 +172,7 @@ impl User<'_> {
                 national_id: Some(national_id.into()),
                 ..PatientInput::default()
             },
-            item_code: "CT-CHEST".into(),
+            item_code: item.into(),
             priority: Some(priority.into()),
             clinical_history: Some("咳嗽5天".into()),
             ..OrderInput::default()

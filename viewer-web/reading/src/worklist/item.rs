@@ -1,7 +1,7 @@
 //! One line of the worklist.
 
+use archive::UnixMicros;
 use archive::db::Row;
-use archive::{UnixMicros, params};
 use serde::Serialize;
 
 use crate::account::InstitutionView;
@@ -124,7 +124,6 @@ archive::statements! {
             (SELECT COUNT(*) FROM patient q JOIN study t ON t.patient_id = q.id WHERE q.person_id = p.person_id AND t.id <> s.id) AS priors \
             FROM reading_item i JOIN study s ON s.study_uid = i.study_uid JOIN patient p ON p.id = s.patient_id \
             LEFT JOIN exam_order o ON o.id = s.order_id LEFT JOIN reading_claim c ON c.study_uid = i.study_uid");
-        FLAGS = "SELECT content FROM derived WHERE subject = $1 AND kind = 'ecg_analysis'";
     }
 }
 
@@ -227,17 +226,9 @@ fn report_status(status: &str) -> &str {
 }
 
 /// Critical rules and findings of the machine's ECG reading, if it has one.
-async fn flags(reading: &Reading, study_uid: &str) -> Result<Vec<MachineFlag>> {
-    let row = reading
-        .archive()
-        .db()
-        .fetch_optional(sql::FLAGS, params![study_uid])
-        .await?;
-    let content = row
-        .map(|r| r.opt_bytes("content"))
-        .transpose()?
-        .flatten()
-        .unwrap_or_default();
+pub(super) async fn flags(reading: &Reading, study_uid: &str) -> Result<Vec<MachineFlag>> {
+    let made = reading.archive().derived().get(study_uid, "ecg_analysis").await?;
+    let content = made.map(|d| d.content).unwrap_or_default();
     let analysis: serde_json::Value = serde_json::from_slice(&content).unwrap_or_default();
     let list = |name: &str, code: &str, critical: bool| {
         let items = analysis

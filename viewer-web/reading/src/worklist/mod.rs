@@ -61,6 +61,7 @@ pub struct Counts {
 pub async fn worklist(reading: &Reading, actor: &Actor, filter: &WorklistFilter) -> Result<Page> {
     guard_query(reading, actor, Action::ReadWorklist, filter.study_uid.as_deref()).await?;
     sync::bring_in(reading).await?;
+    sync::heed_machine(reading).await?;
     let limit = filter.limit.clamp(1, PAGE_ITEMS_MAX);
     let now = UnixMicros::now().0;
     let mut conditions = Where::scope(actor, now);

@@ -36,6 +36,9 @@ archive::statements! {
         NEWEST = "SELECT MAX(study_id) AS id FROM reading_item";
         ARRIVED = arrivals!("s.id > $1");
         ONE = arrivals!("s.study_uid = $1");
+        READ_BY_MACHINE = "SELECT i.study_uid, i.received_at, d.made_at FROM reading_item i JOIN derived d ON d.subject = i.study_uid AND d.kind = 'ecg_analysis' WHERE i.open = 1 AND i.kind = 'ecg' AND d.made_at > i.machine_at LIMIT $1";
+        SEEN = "UPDATE reading_item SET machine_at = $2 WHERE study_uid = $1";
+        TO_FRONT = "UPDATE reading_item SET priority_class = 0, due_at = CASE WHEN due_at > $2 THEN $2 ELSE due_at END WHERE study_uid = $1 AND open = 1";
         PUT = "INSERT INTO reading_item (study_uid, study_id, institution_id, kind, modality, priority_class, due_at, received_at, status, open, critical_open) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'to_write', 1, 0) ON CONFLICT (study_uid) DO UPDATE SET kind = excluded.kind, modality = excluded.modality, due_at = excluded.due_at, institution_id = excluded.institution_id, priority_class = excluded.priority_class";
     }
 }
@@ -126,6 +129,31 @@ pub(super) async fn bring_in(reading: &Reading) -> Result<()> {
         if is_last_round {
             return Ok(());
         }
+    }
+    Ok(())
+}
+
+/// Machine readings looked at in one call.
+const MACHINE_READINGS: i64 = 64;
+
+/// A machine reading with a critical rule puts its ECG into the first class: somebody looks at once.
+pub(super) async fn heed_machine(reading: &Reading) -> Result<()> {
+    for row in reading
+        .archive()
+        .db()
+        .fetch_all(sql::READ_BY_MACHINE, params![MACHINE_READINGS])
+        .await?
+    {
+        let (study_uid, made_at) = (row.text("study_uid")?, row.int("made_at")?);
+        let due = due_at(row.int("received_at")?, Priority::Stat, "ECG", "");
+        if super::item::flags(reading, &study_uid)
+            .await?
+            .iter()
+            .any(|flag| flag.critical)
+        {
+            reading.execute(sql::TO_FRONT, params![&study_uid, due]).await?;
+        }
+        reading.execute(sql::SEEN, params![&study_uid, made_at]).await?;
     }
     Ok(())
 }

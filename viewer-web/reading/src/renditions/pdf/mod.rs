@@ -32,7 +32,10 @@ impl ReportFonts {
     /// # Errors
     /// `Rendition` when one is not a font.
     pub fn new(regular: &[u8], bold: &[u8]) -> Result<ReportFonts> {
-        Ok(ReportFonts { regular: Face::new(regular)?, bold: Face::new(bold)? })
+        Ok(ReportFonts {
+            regular: Face::new(regular)?,
+            bold: Face::new(bold)?,
+        })
     }
 }
 
@@ -66,7 +69,8 @@ pub fn pdf(version: &SignedVersion, fonts: &ReportFonts, verify_url: &str) -> Re
         surface.finish();
         page.finish();
     }
-    pdf.finish().map_err(|e| ReadingError::Rendition(format!("{e:?}")))
+    pdf.finish()
+        .map_err(|e| ReadingError::Rendition(format!("{e:?}")))
 }
 
 fn accession(d: &Document) -> &str {
@@ -80,7 +84,8 @@ fn minute(iso: &str) -> String {
 fn metadata(d: &Document) -> Metadata {
     let local = UnixMicros::parse_iso8601(&d.signed_at).map_or(0, |t| t.0) + crate::context::LOCAL_OFFSET_US;
     let text = UnixMicros(local).to_iso8601();
-    let part = |range: std::ops::Range<usize>| text.get(range).and_then(|t| t.parse::<u16>().ok()).unwrap_or(0);
+    let part =
+        |range: std::ops::Range<usize>| text.get(range).and_then(|t| t.parse::<u16>().ok()).unwrap_or(0);
     let byte = |range| u8::try_from(part(range)).unwrap_or(0);
     let date = DateTime::new(part(0..4))
         .month(byte(5..7))
@@ -123,7 +128,10 @@ fn head(paper: &mut Paper<'_>, d: &Document) {
         paper.put("本报告已撤回", MARGIN_PT, paper.y + 38.0, 12.0, true, Ink::Red);
     }
     paper.y += 56.0;
-    let line = format!("检查机构：{}    诊断机构：{}", d.institution.name, d.reading_institution.name);
+    let line = format!(
+        "检查机构：{}    诊断机构：{}",
+        d.institution.name, d.reading_institution.name
+    );
     paper.put(&line, MARGIN_PT, paper.y, 9.5, false, Ink::Black);
     paper.y += 7.0;
     paper.rule(paper.y, 1.2);
@@ -141,10 +149,26 @@ fn facts(paper: &mut Paper<'_>, d: &Document) {
     let national_id = p.national_id.as_deref().map(mask_national_id);
     let or_dash = |text: Option<&str>| text.filter(|t| !t.is_empty()).unwrap_or("—").to_owned();
     let rows: [[(&str, String); 3]; 4] = [
-        [("姓名", p.name.clone()), ("性别", sex.to_owned()), ("年龄", or_dash(p.age_text.as_deref()))],
-        [("检查号", accession(d).to_owned()), ("患者编号", p.identifier.clone()), ("证件号", or_dash(national_id.as_deref()))],
-        [("检查项目", d.item_name.clone()), ("检查类型", d.modality.clone()), ("优先级", priority(&d.priority).to_owned())],
-        [("检查时间", minute(&d.study_at)), ("接收时间", minute(&d.received_at)), ("签发时间", minute(&d.signed_at))],
+        [
+            ("姓名", p.name.clone()),
+            ("性别", sex.to_owned()),
+            ("年龄", or_dash(p.age_text.as_deref())),
+        ],
+        [
+            ("检查号", accession(d).to_owned()),
+            ("患者编号", p.identifier.clone()),
+            ("证件号", or_dash(national_id.as_deref())),
+        ],
+        [
+            ("检查项目", d.item_name.clone()),
+            ("检查类型", d.modality.clone()),
+            ("优先级", priority(&d.priority).to_owned()),
+        ],
+        [
+            ("检查时间", minute(&d.study_at)),
+            ("接收时间", minute(&d.received_at)),
+            ("签发时间", minute(&d.signed_at)),
+        ],
     ];
     const COLUMNS_PT: [f32; 3] = [0.0, 182.0, 348.0];
     const LABEL_PT: f32 = 48.0;
@@ -166,7 +190,11 @@ fn facts(paper: &mut Paper<'_>, d: &Document) {
 fn fitted(paper: &Paper<'_>, text: &str, room: f32) -> String {
     let mut lines = paper.regular.wrap(text, 10.0, room).into_iter();
     let first = lines.next().unwrap_or_default();
-    if lines.next().is_some() { format!("{first}…") } else { first }
+    if lines.next().is_some() {
+        format!("{first}…")
+    } else {
+        first
+    }
 }
 
 fn priority(word: &str) -> &'static str {
@@ -194,8 +222,18 @@ fn body(paper: &mut Paper<'_>, d: &Document) {
     if let Some(technique) = d.technique.as_deref().filter(|t| !t.is_empty()) {
         section(paper, "检查方法", technique, false);
     }
-    section(paper, if ecg { "心电图所见" } else { "影像学表现" }, &d.findings, false);
-    section(paper, if ecg { "心电图诊断" } else { "影像学诊断" }, &d.impression, true);
+    section(
+        paper,
+        if ecg { "心电图所见" } else { "影像学表现" },
+        &d.findings,
+        false,
+    );
+    section(
+        paper,
+        if ecg { "心电图诊断" } else { "影像学诊断" },
+        &d.impression,
+        true,
+    );
     for a in &d.amendments {
         let (title, ink) = match a.kind {
             VersionKind::Addendum => ("补充报告", Ink::Black),
@@ -204,7 +242,12 @@ fn body(paper: &mut Paper<'_>, d: &Document) {
         };
         paper.need(BODY_PT * 5.0);
         paper.y += 8.0;
-        let line = format!("{title}（第 {} 版  {}  {}）", a.version, a.signer.display_name, minute(&a.signed_at));
+        let line = format!(
+            "{title}（第 {} 版  {}  {}）",
+            a.version,
+            a.signer.display_name,
+            minute(&a.signed_at)
+        );
         paper.put(&line, MARGIN_PT, paper.y + 11.0, 11.0, true, ink);
         paper.y += 19.0;
         paper.paragraph(&a.text, BODY_PT, false, ink);
@@ -214,22 +257,40 @@ fn body(paper: &mut Paper<'_>, d: &Document) {
     }
 }
 
-fn foot(paper: &mut Paper<'_>, d: &Document, version: &SignedVersion, squares: &Squares, page: usize, pages: usize) {
+fn foot(
+    paper: &mut Paper<'_>,
+    d: &Document,
+    version: &SignedVersion,
+    squares: &Squares,
+    page: usize,
+    pages: usize,
+) {
     let top = HEIGHT_PT - FOOT_PT;
     paper.rule(top, 0.8);
     let right = WIDTH_PT - MARGIN_PT - QR_PT;
     paper.mark(Mark::Squares(
-        squares.dark.iter().map(|(x, y)| (right + x * squares.side, top + 8.0 + y * squares.side)).collect(),
+        squares
+            .dark
+            .iter()
+            .map(|(x, y)| (right + x * squares.side, top + 8.0 + y * squares.side))
+            .collect(),
         squares.side,
     ));
     let y = top + 20.0;
-    let people = [("报告医师", &d.author.display_name), ("审核医师", &d.signer.display_name)];
+    let people = [
+        ("报告医师", &d.author.display_name),
+        ("审核医师", &d.signer.display_name),
+    ];
     for (i, (label, name)) in people.into_iter().enumerate() {
         let x = MARGIN_PT + 200.0 * i as f32;
         paper.put(label, x, y, 10.0, false, Ink::Grey);
         paper.put(name, x + 52.0, y, 11.0, true, Ink::Black);
     }
-    let times = format!("书写时间 {}      签发时间 {}", minute(&d.submitted_at), minute(&d.signed_at));
+    let times = format!(
+        "书写时间 {}      签发时间 {}",
+        minute(&d.submitted_at),
+        minute(&d.signed_at)
+    );
     paper.put(&times, MARGIN_PT, y + 18.0, 9.5, false, Ink::Black);
     let kind = match d.kind {
         VersionKind::Original => "",
@@ -237,16 +298,31 @@ fn foot(paper: &mut Paper<'_>, d: &Document, version: &SignedVersion, squares: &
         VersionKind::Correction => "  含更正",
         VersionKind::Revocation => "  已撤回",
     };
-    let code: Vec<String> = d.verify_code.as_bytes().chunks(4).map(|c| String::from_utf8_lossy(c).into_owned()).collect();
+    let code: Vec<String> = d
+        .verify_code
+        .as_bytes()
+        .chunks(4)
+        .map(|c| String::from_utf8_lossy(c).into_owned())
+        .collect();
     let lines = [
         format!("第 {} 版{kind}   验证码 {}", d.version, code.join("-")),
-        format!("数字指纹 SHA-256 {}", version.sha256.get(..32).unwrap_or_default()),
+        format!(
+            "数字指纹 SHA-256 {}",
+            version.sha256.get(..32).unwrap_or_default()
+        ),
         "本报告经双人签发并数字签名，仅供临床医师参考；检查结果在医共体内互认，原始图像可调阅。".to_owned(),
     ];
     for (i, line) in lines.iter().enumerate() {
         paper.put(line, MARGIN_PT, y + 34.0 + 13.0 * i as f32, 8.5, false, Ink::Grey);
     }
-    paper.put("扫码验真", right + 12.0, top + QR_PT + 20.0, 8.5, false, Ink::Grey);
+    paper.put(
+        "扫码验真",
+        right + 12.0,
+        top + QR_PT + 20.0,
+        8.5,
+        false,
+        Ink::Grey,
+    );
     let number = format!("第 {page} 页 共 {pages} 页");
     let x = WIDTH_PT - MARGIN_PT - paper.regular.width(&number, 8.5);
     paper.put(&number, x, HEIGHT_PT - 18.0, 8.5, false, Ink::Grey);
@@ -262,9 +338,15 @@ fn qr(url: &str) -> Result<Squares> {
     let wrong = |e| ReadingError::Rendition(format!("the address does not fit into a QR code: {e}"));
     let code = QrCode::with_error_correction_level(url, EcLevel::M).map_err(wrong)?;
     let width = code.width();
-    let dark = code.to_colors().into_iter().enumerate().filter(|(_, c)| *c == Color::Dark);
+    let dark = code
+        .to_colors()
+        .into_iter()
+        .enumerate()
+        .filter(|(_, c)| *c == Color::Dark);
     Ok(Squares {
-        dark: dark.map(|(i, _)| ((i % width) as f32, (i / width) as f32)).collect(),
+        dark: dark
+            .map(|(i, _)| ((i % width) as f32, (i / width) as f32))
+            .collect(),
         side: QR_PT / width as f32,
     })
 }

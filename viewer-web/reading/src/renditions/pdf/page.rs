@@ -56,11 +56,19 @@ impl Ink {
     }
 
     fn fill(self) -> Fill {
-        Fill { paint: self.colour().into(), opacity: NormalizedF32::ONE, rule: Default::default() }
+        Fill {
+            paint: self.colour().into(),
+            opacity: NormalizedF32::ONE,
+            rule: Default::default(),
+        }
     }
 
     fn stroke(self, width: f32) -> Stroke {
-        Stroke { paint: self.colour().into(), width, ..Stroke::default() }
+        Stroke {
+            paint: self.colour().into(),
+            width,
+            ..Stroke::default()
+        }
     }
 }
 
@@ -76,7 +84,13 @@ pub(super) struct Paper<'f> {
 
 impl<'f> Paper<'f> {
     pub(super) fn new(regular: &'f Face, bold: &'f Face) -> Self {
-        Paper { regular, bold, pages: vec![Vec::new()], y: MARGIN_PT, top: MARGIN_PT }
+        Paper {
+            regular,
+            bold,
+            pages: vec![Vec::new()],
+            y: MARGIN_PT,
+            top: MARGIN_PT,
+        }
     }
 
     pub(super) fn face(&self, bold: bool) -> &'f Face {
@@ -102,7 +116,14 @@ impl<'f> Paper<'f> {
     }
 
     pub(super) fn rule(&mut self, y: f32, width: f32) {
-        self.mark(Mark::Rule(MARGIN_PT, y, WIDTH_PT - MARGIN_PT, y, width, Ink::Grey));
+        self.mark(Mark::Rule(
+            MARGIN_PT,
+            y,
+            WIDTH_PT - MARGIN_PT,
+            y,
+            width,
+            Ink::Grey,
+        ));
     }
 
     /// Later pages start below what stands on top of each.
@@ -144,7 +165,14 @@ pub(super) fn draw(surface: &mut Surface<'_>, marks: &[Mark], paper: &Paper<'_>)
                 let face = paper.face(*bold);
                 surface.set_stroke(None);
                 surface.set_fill(Some(ink.fill()));
-                surface.draw_glyphs(Point::from_xy(*x, *y), &face.glyphs(text), face.font.clone(), text, *size, false);
+                surface.draw_glyphs(
+                    Point::from_xy(*x, *y),
+                    &face.glyphs(text),
+                    face.font.clone(),
+                    text,
+                    *size,
+                    false,
+                );
             }
             Mark::Rule(x0, y0, x1, y1, width, ink) => {
                 let mut path = PathBuilder::new();

@@ -23,7 +23,8 @@ const NOT_LAST: &str = "（《【「『“‘([{";
 impl Face {
     pub(super) fn new(bytes: &[u8]) -> Result<Face> {
         let data = std::sync::Arc::new(bytes.to_vec());
-        let unusable = || ReadingError::Rendition("the font of printed reports is missing or damaged".to_owned());
+        let unusable =
+            || ReadingError::Rendition("the font of printed reports is missing or damaged".to_owned());
         FontRef::new(&data).map_err(|_| unusable())?;
         let font = Font::new(data.clone().into(), 0).ok_or_else(unusable)?;
         Ok(Face { font, data })
@@ -31,7 +32,9 @@ impl Face {
 
     /// The glyphs of a text, one for each character.
     pub(super) fn glyphs(&self, text: &str) -> Line {
-        let Ok(font) = FontRef::new(&self.data) else { return Vec::new() };
+        let Ok(font) = FontRef::new(&self.data) else {
+            return Vec::new();
+        };
         let charmap = font.charmap();
         let metrics = font.glyph_metrics(Size::new(1.0), LocationRef::default());
         let glyph = |(at, c): (usize, char)| {
@@ -64,7 +67,10 @@ impl Face {
     }
 
     fn wrap_paragraph(&self, text: &str, size: f32, room: f32, lines: &mut Vec<String>) {
-        let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let clean: String = text
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
         let mut line = String::new();
         let mut used = 0.0;
         for word in words(&clean) {
@@ -104,9 +110,8 @@ fn words(text: &str) -> Vec<&str> {
     let mut from = 0;
     let mut before: Option<char> = None;
     for (at, c) in text.char_indices() {
-        let may_break = before.is_some_and(|b| {
-            !(is_joined(b) && is_joined(c)) && !NOT_FIRST.contains(c) && !NOT_LAST.contains(b)
-        });
+        let stays = |b: char| (is_joined(b) && is_joined(c)) || NOT_FIRST.contains(c) || NOT_LAST.contains(b);
+        let may_break = before.is_some_and(|b| !stays(b));
         if may_break {
             pieces.extend(text.get(from..at));
             from = at;

@@ -4,6 +4,7 @@
 //! `archive`; pixels and signals are worked on by `engine`, on a bounded [`Pool`]. Every path that is not declared
 //! open in its [`route::Route`] is 401 without a login.
 
+mod api;
 mod app;
 mod cache;
 mod dicomweb;
@@ -45,6 +46,7 @@ pub fn routes() -> Vec<Route> {
     routes.extend(events::routes());
     routes.extend(dicomweb::routes());
     routes.extend(ecg_api::routes());
+    routes.extend(api::routes());
     routes
 }
 

@@ -21,13 +21,28 @@ use serde_json::{Value, json};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::get("/api/institutions", "Institutions of the community", institutions).response(shape::page(shape::any())),
+        Route::get("/api/institutions", "Institutions of the community", institutions)
+            .response(shape::page(shape::any())),
+        Route::get(
+            "/api/admin/institutions",
+            "Institutions of the community",
+            institutions,
+        )
+        .response(shape::page(shape::any())),
         Route::post("/api/admin/institutions", "Adds an institution", add_institution)
             .request(shape::object([
                 ("code", shape::text()),
                 ("name", shape::text()),
                 ("name_en", shape::text().optional()),
-                ("kind", shape::one_of(&["county_hospital", "tcm_hospital", "township_hospital", "village_clinic"])),
+                (
+                    "kind",
+                    shape::one_of(&[
+                        "county_hospital",
+                        "tcm_hospital",
+                        "township_hospital",
+                        "village_clinic",
+                    ]),
+                ),
             ]))
             .status(StatusCode::CREATED)
             .response(shape::any()),
@@ -36,9 +51,13 @@ pub(super) fn routes() -> Vec<Route> {
             .request(new_user())
             .status(StatusCode::CREATED)
             .response(shape::object([("user", shape::text())])),
-        Route::put("/api/admin/users/{user}", "Changes an account; its sessions end", change_user)
-            .request(new_user())
-            .status(StatusCode::NO_CONTENT),
+        Route::put(
+            "/api/admin/users/{user}",
+            "Changes an account; its sessions end",
+            change_user,
+        )
+        .request(new_user())
+        .status(StatusCode::NO_CONTENT),
         Route::get("/api/admin/devices", "Enrolled devices", devices).response(shape::page(shape::any())),
         Route::post("/api/admin/devices", "Enrols a device", add_device)
             .request(shape::object([
@@ -52,8 +71,12 @@ pub(super) fn routes() -> Vec<Route> {
             ]))
             .status(StatusCode::CREATED)
             .response(shape::any()),
-        Route::delete("/api/admin/devices/{id}", "Ends an enrolment for good", revoke_device)
-            .status(StatusCode::NO_CONTENT),
+        Route::delete(
+            "/api/admin/devices/{id}",
+            "Ends an enrolment for good",
+            revoke_device,
+        )
+        .status(StatusCode::NO_CONTENT),
     ]
 }
 
@@ -110,14 +133,24 @@ async fn add_institution(
     Json(input): Json<InstitutionInput>,
 ) -> Result<impl IntoResponse, Problem> {
     guard_global(app.reading(), &actor, Action::ManageDevices).await?;
-    let new = NewInstitution { code: input.code, name_zh: input.name, name_en: input.name_en, kind: input.kind.parse()? };
+    let new = NewInstitution {
+        code: input.code,
+        name_zh: input.name,
+        name_en: input.name_en,
+        kind: input.kind.parse()?,
+    };
     let made = app.archive().institutions().create(new).await?;
-    Ok((StatusCode::CREATED, Json(json!({"id": made.id, "code": made.code, "name": made.name_zh}))))
+    Ok((
+        StatusCode::CREATED,
+        Json(json!({"id": made.id, "code": made.code, "name": made.name_zh})),
+    ))
 }
 
 async fn users(State(app): State<App>, Signed(actor): Signed) -> Result<Json<Value>, Problem> {
     guard_global(app.reading(), &actor, Action::ManageAccounts).await?;
-    Ok(Json(json!({"items": app.reading().accounts().await?, "next_cursor": null})))
+    Ok(Json(
+        json!({"items": app.reading().accounts().await?, "next_cursor": null}),
+    ))
 }
 
 #[derive(Deserialize)]
@@ -153,7 +186,9 @@ async fn add_user(
 ) -> Result<impl IntoResponse, Problem> {
     guard_global(app.reading(), &actor, Action::ManageAccounts).await?;
     let missing = || ReadingError::invalid("institution", "请指明机构", "an institution is needed");
-    let institution_id = institution_of(&app, input.institution.as_deref()).await?.ok_or_else(missing)?;
+    let institution_id = institution_of(&app, input.institution.as_deref())
+        .await?
+        .ok_or_else(missing)?;
     let roles = input.roles()?.unwrap_or_default();
     let user = input.user.unwrap_or_default();
     let new = NewAccount {
@@ -176,11 +211,15 @@ async fn change_user(
     guard_global(app.reading(), &actor, Action::ManageAccounts).await?;
     let gone = || ReadingError::not_found("没有这个账号", "There is no such account");
     let kept = app.reading().account(&user).await?.ok_or_else(gone)?;
-    let institution_id = institution_of(&app, input.institution.as_deref()).await?.unwrap_or(kept.institution_id);
+    let institution_id = institution_of(&app, input.institution.as_deref())
+        .await?
+        .unwrap_or(kept.institution_id);
     let roles = input.roles()?.unwrap_or(kept.roles);
     let name = input.display_name.unwrap_or(kept.display_name);
     let disabled = input.disabled.unwrap_or(kept.disabled_at.is_some());
-    app.reading().update_account(&user, &name, institution_id, roles, disabled).await?;
+    app.reading()
+        .update_account(&user, &name, institution_id, roles, disabled)
+        .await?;
     if let Some(password) = input.password.filter(|p| !p.is_empty()) {
         app.reading().set_password(&user, &password).await?;
     }

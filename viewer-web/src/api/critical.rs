@@ -26,25 +26,52 @@ pub(super) fn routes() -> Vec<Route> {
         ])
     };
     vec![
-        Route::post("/api/studies/{uid}/critical-values", "Raises a critical value", raise)
-            .request(shape::object([
-                ("item_code", shape::text()),
-                ("text", shape::text()),
-                ("evidence", shape::text().optional()),
-            ]))
-            .status(StatusCode::CREATED)
-            .response(record()),
-        Route::get("/api/critical-values", "Critical values that the asker may see, newest first", list)
-            .query("state", shape::text(), "open, raised, notified, acknowledged, acted or closed")
-            .response(shape::page(record())),
+        Route::post(
+            "/api/studies/{uid}/critical-values",
+            "Raises a critical value",
+            raise,
+        )
+        .request(shape::object([
+            ("item_code", shape::text()),
+            ("text", shape::text()),
+            ("evidence", shape::text().optional()),
+        ]))
+        .status(StatusCode::CREATED)
+        .response(record()),
+        Route::get(
+            "/api/critical-values",
+            "Critical values that the asker may see, newest first",
+            list,
+        )
+        .query(
+            "state",
+            shape::text(),
+            "open, raised, notified, acknowledged, acted or closed",
+        )
+        .response(shape::page(record())),
         Route::get("/api/critical-values/{id}", "One critical value", get).response(record()),
-        Route::post("/api/critical-values/{id}/notify", "Told to the treating side", notify).request(step()).response(record()),
-        Route::post("/api/critical-values/{id}/acknowledge", "Confirmed by the treating side", acknowledge)
+        Route::post(
+            "/api/critical-values/{id}/notify",
+            "Told to the treating side",
+            notify,
+        )
+        .request(step())
+        .response(record()),
+        Route::post(
+            "/api/critical-values/{id}/acknowledge",
+            "Confirmed by the treating side",
+            acknowledge,
+        )
+        .request(step())
+        .response(record()),
+        Route::post("/api/critical-values/{id}/act", "What was done", act)
             .request(step())
             .response(record()),
-        Route::post("/api/critical-values/{id}/act", "What was done", act).request(step()).response(record()),
-        Route::post("/api/critical-values/{id}/close", "Closes the record", close).request(step()).response(record()),
-        Route::get("/api/critical-items", "Names of the critical values", names).response(shape::page(shape::any())),
+        Route::post("/api/critical-values/{id}/close", "Closes the record", close)
+            .request(step())
+            .response(record()),
+        Route::get("/api/critical-items", "Names of the critical values", names)
+            .response(shape::page(shape::any())),
     ]
 }
 
@@ -54,11 +81,15 @@ fn record() -> Shape {
         ("study_uid", shape::uid()),
         ("patient", patient()),
         ("institution", institution()),
+        ("modality", shape::text()),
         ("item_name", shape::text()),
         ("item_code", shape::text()),
         ("text", shape::text()),
         ("evidence", shape::text().optional()),
-        ("state", shape::one_of(&["raised", "notified", "acknowledged", "acted", "closed"])),
+        (
+            "state",
+            shape::one_of(&["raised", "notified", "acknowledged", "acted", "closed"]),
+        ),
         ("raised_at", shape::time()),
         ("raised_by", person()),
         ("notified_at", shape::time().optional()),

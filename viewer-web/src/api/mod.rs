@@ -6,6 +6,7 @@ mod critical;
 mod orders;
 mod patients;
 mod quality;
+mod renditions;
 mod report;
 mod shares;
 mod statistics;
@@ -18,6 +19,7 @@ use crate::shape::{self, Shape};
 pub(crate) fn routes() -> Vec<Route> {
     let mut routes = worklist::routes();
     routes.extend(report::routes());
+    routes.extend(renditions::routes());
     routes.extend(orders::routes());
     routes.extend(patients::routes());
     routes.extend(critical::routes());
@@ -55,12 +57,19 @@ fn patient() -> Shape {
 
 /// A recognition mark.
 fn hr_mark() -> Shape {
-    shape::object([("scope", shape::text()), ("text", shape::text()), ("valid_until", shape::time().optional())])
+    shape::object([
+        ("scope", shape::text()),
+        ("text", shape::text()),
+        ("valid_until", shape::time().optional()),
+    ])
 }
 
 /// A decision about recognition.
 fn decision() -> Shape {
-    let reasons: Vec<&str> = reading::recognition::Reason::ALL.iter().map(|r| r.code()).collect();
+    let reasons: Vec<&str> = reading::recognition::Reason::ALL
+        .iter()
+        .map(|r| r.code())
+        .collect();
     shape::object([
         ("id", shape::integer()),
         ("study_uid", shape::uid()),

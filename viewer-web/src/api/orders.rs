@@ -19,14 +19,22 @@ const PAGE_ORDERS: u32 = 50;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::post("/api/orders", "Places an exam request; it is on the devices' worklists at once", place)
-            .request(request())
-            .status(StatusCode::CREATED)
-            .response(order()),
-        Route::get("/api/orders", "Requests of the own institution, newest first", list)
-            .query("limit", shape::integer(), "items of a page, at most 200")
-            .query("cursor", shape::text(), "next_cursor of the page before")
-            .response(shape::page(order())),
+        Route::post(
+            "/api/orders",
+            "Places an exam request; it is on the devices' worklists at once",
+            place,
+        )
+        .request(request())
+        .status(StatusCode::CREATED)
+        .response(order()),
+        Route::get(
+            "/api/orders",
+            "Requests of the own institution, newest first",
+            list,
+        )
+        .query("limit", shape::integer(), "items of a page, at most 200")
+        .query("cursor", shape::text(), "next_cursor of the page before")
+        .response(shape::page(order())),
         Route::get("/api/items", "The exam catalogue", items).response(shape::page(shape::object([
             ("code", shape::text()),
             ("name_zh", shape::text()),
@@ -34,16 +42,19 @@ pub(super) fn routes() -> Vec<Route> {
             ("modality", shape::text()),
             ("body_part", shape::text()),
         ]))),
-        Route::get("/api/rejections", "Studies of the own institution that came back", rejections).response(shape::page(
-            shape::object([
-                ("study_uid", shape::uid()),
-                ("by", person()),
-                ("at", shape::time()),
-                ("reason_code", shape::text()),
-                ("reason_text", shape::text()),
-                ("note", shape::text().optional()),
-            ]),
-        )),
+        Route::get(
+            "/api/rejections",
+            "Studies of the own institution that came back",
+            rejections,
+        )
+        .response(shape::page(shape::object([
+            ("study_uid", shape::uid()),
+            ("by", person()),
+            ("at", shape::time()),
+            ("reason_code", shape::text()),
+            ("reason_text", shape::text()),
+            ("note", shape::text().optional()),
+        ]))),
     ]
 }
 
@@ -63,7 +74,10 @@ fn request() -> Shape {
         ("body_part", shape::text().optional()),
         ("item_code", shape::text()),
         ("item_name", shape::text().optional()),
-        ("priority", shape::one_of(&["STAT", "URGENT", "ROUTINE", "SCREENING"]).optional()),
+        (
+            "priority",
+            shape::one_of(&["STAT", "URGENT", "ROUTINE", "SCREENING"]).optional(),
+        ),
         ("clinical_history", shape::text().optional()),
         ("scheduled_ae", shape::text().optional()),
         ("scheduled_at", shape::time().optional()),
@@ -85,9 +99,15 @@ fn order() -> Shape {
         ("clinical_history", shape::text()),
         ("scheduled_ae", shape::text().optional()),
         ("scheduled_at", shape::time()),
-        ("state", shape::one_of(&["ordered", "in_progress", "arrived", "reported", "cancelled"])),
+        (
+            "state",
+            shape::one_of(&["ordered", "in_progress", "arrived", "reported", "cancelled"]),
+        ),
         ("ordered_by", shape::text()),
         ("ordered_at", shape::time()),
+        ("images", shape::integer()),
+        ("status", shape::text().optional()),
+        ("rejected", shape::any().optional()),
     ])
 }
 
@@ -112,7 +132,9 @@ async fn list(
     Query(page): Query<PageQuery>,
 ) -> Result<Json<OrderPage>, Problem> {
     let limit = page.limit.unwrap_or(PAGE_ORDERS);
-    Ok(Json(reading::order::list(app.reading(), &actor, limit, page.cursor.as_deref()).await?))
+    Ok(Json(
+        reading::order::list(app.reading(), &actor, limit, page.cursor.as_deref()).await?,
+    ))
 }
 
 async fn items(_: Signed) -> Json<Value> {

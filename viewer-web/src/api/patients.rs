@@ -24,22 +24,48 @@ pub(super) fn routes() -> Vec<Route> {
             .query("limit", shape::integer(), "items of a page, at most 200")
             .query("cursor", shape::text(), "next_cursor of the page before")
             .response(shape::page(line())),
-        Route::get("/api/patients/{id}/timeline", "Everything of a patient that the asker may see", timeline)
-            .response(shape::object([("patient", head()), ("items", shape::list(item()))])),
-        Route::get("/api/recognition/candidates", "Recognisable exams, before a repeat is ordered", candidates)
-            .query("patient", shape::text(), "patient id")
-            .query("item", shape::text(), "code of the exam item that would be ordered")
-            .response(shape::page(item())),
-        Route::get("/api/recognition/reasons", "The six reasons for not using a result", reasons).response(shape::page(
-            shape::object([("code", reason()), ("text_zh", shape::text()), ("text_en", shape::text())]),
-        )),
-        Route::post("/api/studies/{uid}/recognition", "Recognises or refuses a result of another institution", decide)
-            .request(shape::object([
-                ("decision", shape::one_of(&["recognised", "refused"])),
-                ("reason_code", reason().optional()),
-                ("note", shape::text().optional()),
-            ]))
-            .response(decision()),
+        Route::get(
+            "/api/patients/{id}/timeline",
+            "Everything of a patient that the asker may see",
+            timeline,
+        )
+        .response(shape::object([
+            ("patient", head()),
+            ("items", shape::list(item())),
+        ])),
+        Route::get(
+            "/api/recognition/candidates",
+            "Recognisable exams, before a repeat is ordered",
+            candidates,
+        )
+        .query("patient", shape::text(), "patient id")
+        .query(
+            "item",
+            shape::text(),
+            "code of the exam item that would be ordered",
+        )
+        .response(shape::page(item())),
+        Route::get(
+            "/api/recognition/reasons",
+            "The six reasons for not using a result",
+            reasons,
+        )
+        .response(shape::page(shape::object([
+            ("code", reason()),
+            ("text_zh", shape::text()),
+            ("text_en", shape::text()),
+        ]))),
+        Route::post(
+            "/api/studies/{uid}/recognition",
+            "Recognises or refuses a result of another institution",
+            decide,
+        )
+        .request(shape::object([
+            ("decision", shape::one_of(&["recognised", "refused"])),
+            ("reason_code", reason().optional()),
+            ("note", shape::text().optional()),
+        ]))
+        .response(decision()),
     ]
 }
 
@@ -68,7 +94,13 @@ fn head() -> Shape {
         ("sex", shape::text().optional()),
         ("birth_date", shape::date().optional()),
         ("age_text", shape::text().optional()),
-        ("identifiers", shape::list(shape::object([("institution", institution()), ("identifier", shape::text())]))),
+        (
+            "identifiers",
+            shape::list(shape::object([
+                ("institution", institution()),
+                ("identifier", shape::text()),
+            ])),
+        ),
         ("national_id_masked", shape::text().optional()),
     ])
 }
@@ -111,7 +143,13 @@ async fn list(
     Query(wanted): Query<PatientQuery>,
 ) -> Result<Json<PatientPage>, Problem> {
     let limit = wanted.limit.unwrap_or(PAGE_PATIENTS);
-    let page = reading::timeline::patients(app.reading(), &actor, wanted.q.as_deref(), limit, wanted.cursor.as_deref());
+    let page = reading::timeline::patients(
+        app.reading(),
+        &actor,
+        wanted.q.as_deref(),
+        limit,
+        wanted.cursor.as_deref(),
+    );
     Ok(Json(page.await?))
 }
 
@@ -125,7 +163,9 @@ async fn timeline(
     Signed(actor): Signed,
     Path(id): Path<String>,
 ) -> Result<Json<Timeline>, Problem> {
-    Ok(Json(reading::timeline::timeline(app.reading(), &actor, patient_id(&id)).await?))
+    Ok(Json(
+        reading::timeline::timeline(app.reading(), &actor, patient_id(&id)).await?,
+    ))
 }
 
 #[derive(Deserialize)]

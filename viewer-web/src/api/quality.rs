@@ -17,19 +17,42 @@ use serde_json::{Value, json};
 pub(super) fn routes() -> Vec<Route> {
     let codes: Vec<&str> = REJECT_REASONS.iter().map(|r| r.0).collect();
     vec![
-        Route::post("/api/studies/{uid}/reject", "Sends a study back to its sender", reject)
-            .request(shape::object([("reason_code", shape::one_of(&codes)), ("note", shape::text().optional())]))
-            .response(shape::any()),
-        Route::get("/api/reject-reasons", "Why a study may go back", reasons).response(shape::page(shape::any())),
-        Route::post("/api/studies/{uid}/consultations", "Asks for a second opinion", ask)
-            .request(shape::object([("question", shape::text()), ("invited", shape::text().optional())]))
-            .status(StatusCode::CREATED)
-            .response(consultation()),
-        Route::get("/api/studies/{uid}/consultations", "Second opinions on a study", list)
-            .response(shape::page(consultation())),
-        Route::post("/api/studies/{uid}/consultations/{id}/answer", "Gives the opinion", answer)
-            .request(shape::object([("opinion", shape::text())]))
-            .response(consultation()),
+        Route::post(
+            "/api/studies/{uid}/reject",
+            "Sends a study back to its sender",
+            reject,
+        )
+        .request(shape::object([
+            ("reason_code", shape::one_of(&codes)),
+            ("note", shape::text().optional()),
+        ]))
+        .response(shape::any()),
+        Route::get("/api/reject-reasons", "Why a study may go back", reasons)
+            .response(shape::page(shape::any())),
+        Route::post(
+            "/api/studies/{uid}/consultations",
+            "Asks for a second opinion",
+            ask,
+        )
+        .request(shape::object([
+            ("question", shape::text()),
+            ("invited", shape::text().optional()),
+        ]))
+        .status(StatusCode::CREATED)
+        .response(consultation()),
+        Route::get(
+            "/api/studies/{uid}/consultations",
+            "Second opinions on a study",
+            list,
+        )
+        .response(shape::page(consultation())),
+        Route::post(
+            "/api/studies/{uid}/consultations/{id}/answer",
+            "Gives the opinion",
+            answer,
+        )
+        .request(shape::object([("opinion", shape::text())]))
+        .response(consultation()),
     ]
 }
 
@@ -60,7 +83,13 @@ async fn reject(
     Path(uid): Path<String>,
     Json(body): Json<Reject>,
 ) -> Result<Json<Rejection>, Problem> {
-    let done = reading::quality::reject(app.reading(), &actor, &uid, &body.reason_code, body.note.as_deref());
+    let done = reading::quality::reject(
+        app.reading(),
+        &actor,
+        &uid,
+        &body.reason_code,
+        body.note.as_deref(),
+    );
     Ok(Json(done.await?))
 }
 
@@ -103,5 +132,7 @@ async fn answer(
     Path((uid, id)): Path<(String, String)>,
     Json(body): Json<Answer>,
 ) -> Result<Json<Consultation>, Problem> {
-    Ok(Json(reading::quality::answer(app.reading(), &actor, &uid, &id, &body.opinion).await?))
+    Ok(Json(
+        reading::quality::answer(app.reading(), &actor, &uid, &id, &body.opinion).await?,
+    ))
 }

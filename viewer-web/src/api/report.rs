@@ -16,34 +16,74 @@ use serde_json::{Value, json};
 
 pub(super) fn routes() -> Vec<Route> {
     let mut routes = vec![
-        Route::get("/api/studies/{uid}/report", "The report as the asker may see it; ETag for If-Match", get).response(view()),
+        Route::get(
+            "/api/studies/{uid}/report",
+            "The report as the asker may see it; ETag for If-Match",
+            get,
+        )
+        .response(view()),
         Route::put("/api/studies/{uid}/report/draft", "Saves the draft", save)
-            .header("If-Match", "the ETag that the writer saw; may be missing only for the first draft")
+            .header(
+                "If-Match",
+                "the ETag that the writer saw; may be missing only for the first draft",
+            )
             .request(draft())
             .response(view()),
-        Route::post("/api/studies/{uid}/report/submit", "Hands the report to the reviewer", submit).response(view()),
-        Route::post("/api/studies/{uid}/report/return", "Gives the report back to its writer", give_back)
-            .request(shape::object([("reason", shape::text())]))
-            .response(view()),
-        Route::post("/api/studies/{uid}/report/sign", "Signs and issues the report", sign).response(view()),
-        Route::post("/api/studies/{uid}/report/amend", "Issues an addendum, a correction or a revocation", amend)
-            .request(shape::object([
-                ("kind", shape::one_of(&["addendum", "correction", "revocation"])),
-                ("text", shape::text()),
-                ("reason", shape::text().optional()),
-            ]))
-            .response(view()),
+        Route::post(
+            "/api/studies/{uid}/report/submit",
+            "Hands the report to the reviewer",
+            submit,
+        )
+        .response(view()),
+        Route::post(
+            "/api/studies/{uid}/report/return",
+            "Gives the report back to its writer",
+            give_back,
+        )
+        .request(shape::object([("reason", shape::text())]))
+        .response(view()),
+        Route::post(
+            "/api/studies/{uid}/report/sign",
+            "Signs and issues the report",
+            sign,
+        )
+        .response(view()),
+        Route::post(
+            "/api/studies/{uid}/report/amend",
+            "Issues an addendum, a correction or a revocation",
+            amend,
+        )
+        .request(shape::object([
+            ("kind", shape::one_of(&["addendum", "correction", "revocation"])),
+            ("text", shape::text()),
+            ("reason", shape::text().optional()),
+        ]))
+        .response(view()),
     ];
     routes.extend([
-        Route::get("/api/studies/{uid}/report/versions", "Issued versions, oldest first", versions)
-            .response(shape::page(version_line())),
-        Route::get("/api/studies/{uid}/report/versions/{n}", "One issued version; it never changes", version)
-            .response(shape::any().about("the signed document with sha256 and signature")),
+        Route::get(
+            "/api/studies/{uid}/report/versions",
+            "Issued versions, oldest first",
+            versions,
+        )
+        .response(shape::page(version_line())),
+        Route::get(
+            "/api/studies/{uid}/report/versions/{n}",
+            "One issued version; it never changes",
+            version,
+        )
+        .response(shape::any().about("the signed document with sha256 and signature")),
         Route::get("/api/templates", "Texts that a report starts from", templates)
             .query("modality", shape::text(), "modality")
             .query("body_part", shape::text(), "body part examined")
             .response(shape::page(shape::any())),
-        Route::get("/api/verify/{code}", "Checks the code of a printed report", verify).open().response(verified()),
+        Route::get(
+            "/api/verify/{code}",
+            "Checks the code of a printed report",
+            verify,
+        )
+        .open()
+        .response(verified()),
     ]);
     routes
 }
@@ -61,7 +101,18 @@ fn draft() -> Shape {
 fn view() -> Shape {
     shape::object([
         ("study_uid", shape::uid()),
-        ("status", shape::one_of(&["none", "draft", "submitted", "returned", "signed", "amended", "revoked"])),
+        (
+            "status",
+            shape::one_of(&[
+                "none",
+                "draft",
+                "submitted",
+                "returned",
+                "signed",
+                "amended",
+                "revoked",
+            ]),
+        ),
         ("findings", shape::text()),
         ("impression", shape::text()),
         ("technique", shape::text().optional()),
@@ -122,13 +173,21 @@ impl IntoResponse for Tagged {
         if let Ok(tag) = tag {
             response.headers_mut().insert(header::ETAG, tag);
         }
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
     }
 }
 
-async fn get(State(app): State<App>, Signed(actor): Signed, Path(uid): Path<String>) -> Result<Tagged, Problem> {
-    Ok(Tagged(reading::report::report(app.reading(), &actor, &uid).await?))
+async fn get(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Path(uid): Path<String>,
+) -> Result<Tagged, Problem> {
+    Ok(Tagged(
+        reading::report::report(app.reading(), &actor, &uid).await?,
+    ))
 }
 
 async fn save(
@@ -138,12 +197,22 @@ async fn save(
     headers: HeaderMap,
     Json(text): Json<ReportText>,
 ) -> Result<Tagged, Problem> {
-    let if_match = headers.get(header::IF_MATCH).map(|v| v.to_str().unwrap_or_default());
-    Ok(Tagged(reading::report::save(app.reading(), &actor, &uid, text, if_match).await?))
+    let if_match = headers
+        .get(header::IF_MATCH)
+        .map(|v| v.to_str().unwrap_or_default());
+    Ok(Tagged(
+        reading::report::save(app.reading(), &actor, &uid, text, if_match).await?,
+    ))
 }
 
-async fn submit(State(app): State<App>, Signed(actor): Signed, Path(uid): Path<String>) -> Result<Tagged, Problem> {
-    Ok(Tagged(reading::report::submit(app.reading(), &actor, &uid).await?))
+async fn submit(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Path(uid): Path<String>,
+) -> Result<Tagged, Problem> {
+    Ok(Tagged(
+        reading::report::submit(app.reading(), &actor, &uid).await?,
+    ))
 }
 
 #[derive(Deserialize)]
@@ -158,10 +227,16 @@ async fn give_back(
     Path(uid): Path<String>,
     Json(body): Json<Return>,
 ) -> Result<Tagged, Problem> {
-    Ok(Tagged(reading::report::give_back(app.reading(), &actor, &uid, &body.reason).await?))
+    Ok(Tagged(
+        reading::report::give_back(app.reading(), &actor, &uid, &body.reason).await?,
+    ))
 }
 
-async fn sign(State(app): State<App>, Signed(actor): Signed, Path(uid): Path<String>) -> Result<Tagged, Problem> {
+async fn sign(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Path(uid): Path<String>,
+) -> Result<Tagged, Problem> {
     Ok(Tagged(reading::report::sign(app.reading(), &actor, &uid).await?))
 }
 
@@ -184,7 +259,11 @@ async fn amend(
     Ok(Tagged(done.await?))
 }
 
-async fn versions(State(app): State<App>, Signed(actor): Signed, Path(uid): Path<String>) -> Result<Json<Value>, Problem> {
+async fn versions(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Path(uid): Path<String>,
+) -> Result<Json<Value>, Problem> {
     let items = reading::report::versions(app.reading(), &actor, &uid).await?;
     Ok(Json(json!({"items": items, "next_cursor": null})))
 }
@@ -197,7 +276,10 @@ async fn version(
     // A number that cannot be is a version that is not there.
     let n = n.parse().unwrap_or(0);
     let body = reading::report::version_json(app.reading(), &actor, &uid, n).await?;
-    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "private, no-cache")];
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "private, no-cache"),
+    ];
     Ok((StatusCode::OK, headers, body).into_response())
 }
 

@@ -18,24 +18,47 @@ const PAGE_ITEMS: u32 = 50;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::get("/api/worklist", "Studies to be read, by urgency and due time", list)
-            .query("tab", shape::one_of(&["to_write", "to_review", "critical", "mine", "done"]), "a tab of the page")
-            .query("status", shape::text(), "status words, separated by commas")
-            .query("modality", shape::text(), "modality")
-            .query("institution", shape::text(), "code of the sending institution")
-            .query("priority", priority(), "urgency")
-            .query("patient", shape::text(), "patient id")
-            .query("from", shape::time(), "received not before")
-            .query("to", shape::time(), "received before")
-            .query("q", shape::text(), "name, pinyin, number, accession number or study UID")
-            .query("limit", shape::integer(), "items of a page, at most 500")
-            .query("cursor", shape::text(), "next_cursor of the page before")
-            .response(page()),
-        Route::get("/api/studies/{uid}", "One study with its series, priors and what may be done", study)
-            .response(shape::any().about("an item of the worklist with series_list, recognition, hr_mark, permissions, priors_list")),
-        Route::post("/api/studies/{uid}/claim", "Takes or renews the lease on a study", claim)
-            .response(shape::object([("holder", holder())])),
-        Route::delete("/api/studies/{uid}/claim", "Gives the lease back", release).status(StatusCode::NO_CONTENT),
+        Route::get(
+            "/api/worklist",
+            "Studies to be read, by urgency and due time",
+            list,
+        )
+        .query(
+            "tab",
+            shape::one_of(&["to_write", "to_review", "critical", "mine", "done"]),
+            "a tab of the page",
+        )
+        .query("status", shape::text(), "status words, separated by commas")
+        .query("modality", shape::text(), "modality")
+        .query("institution", shape::text(), "code of the sending institution")
+        .query("priority", priority(), "urgency")
+        .query("patient", shape::text(), "patient id")
+        .query("from", shape::time(), "received not before")
+        .query("to", shape::time(), "received before")
+        .query(
+            "q",
+            shape::text(),
+            "name, pinyin, number, accession number or study UID",
+        )
+        .query("limit", shape::integer(), "items of a page, at most 500")
+        .query("cursor", shape::text(), "next_cursor of the page before")
+        .response(page()),
+        Route::get(
+            "/api/studies/{uid}",
+            "One study with its series, priors and what may be done",
+            study,
+        )
+        .response(shape::any().about(
+            "an item of the worklist with series_list, order, recognition, hr_mark, permissions, priors_list",
+        )),
+        Route::post(
+            "/api/studies/{uid}/claim",
+            "Takes or renews the lease on a study",
+            claim,
+        )
+        .response(shape::object([("holder", holder())])),
+        Route::delete("/api/studies/{uid}/claim", "Gives the lease back", release)
+            .status(StatusCode::NO_CONTENT),
     ]
 }
 
@@ -62,7 +85,11 @@ fn page() -> Shape {
         ("mine", count()),
         ("done", count()),
     ]);
-    shape::object([("items", shape::list(item())), ("next_cursor", shape::text().optional()), ("counts", counts)])
+    shape::object([
+        ("items", shape::list(item())),
+        ("next_cursor", shape::text().optional()),
+        ("counts", counts),
+    ])
 }
 
 fn item() -> Shape {
@@ -132,13 +159,21 @@ impl Wanted {
             .map(|p| Priority::parse(&p).ok_or_else(word("priority", "没有这个优先级", "is not a priority")))
             .transpose()?;
         let patient = filled(self.patient)
-            .map(|p| p.parse().map_err(|_| word("patient", "应为患者编号", "must be a patient id")()))
+            .map(|p| {
+                p.parse()
+                    .map_err(|_| word("patient", "应为患者编号", "must be a patient id")())
+            })
             .transpose()?;
-        let moment = |field, text: Option<String>| filled(text).map(|t| reading::moment(field, &t)).transpose();
+        let moment =
+            |field, text: Option<String>| filled(text).map(|t| reading::moment(field, &t)).transpose();
         let status = filled(self.status).unwrap_or_default();
         Ok(WorklistFilter {
             tab,
-            status: status.split(',').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect(),
+            status: status
+                .split(',')
+                .map(|s| s.trim().to_owned())
+                .filter(|s| !s.is_empty())
+                .collect(),
             modality: filled(self.modality),
             institution: filled(self.institution),
             priority,
@@ -159,7 +194,9 @@ async fn list(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Page>, Problem> {
     let filter = wanted.filter()?;
-    Ok(Json(reading::worklist::worklist(app.reading(), &actor, &filter).await?))
+    Ok(Json(
+        reading::worklist::worklist(app.reading(), &actor, &filter).await?,
+    ))
 }
 
 async fn study(

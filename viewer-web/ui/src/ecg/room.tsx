@@ -1,6 +1,6 @@
 // ECG reading: paper at true scale, calipers, machine reading and report.
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { url } from '../api/paths';
+import type { Study } from '../api/types';
 import { t } from '../i18n';
 import { date, institution } from '../lib/format';
 import { useKeys, useResource } from '../lib/hooks';
@@ -8,15 +8,15 @@ import { priorsOf } from '../lib/study';
 import { ReportPanel } from '../report/panel';
 import { append } from '../report/text';
 import type { RoomProps } from '../study/room';
-import { Icon } from '../ui/base';
 import { Dialog } from '../ui/dialog';
 import { ErrorNote, NetTag, Skeleton } from '../ui/states';
-import { clinicTheme, setTheme, toggleTheme } from '../ui/theme';
+import { clinicTheme, setTheme } from '../ui/theme';
 import { alignBeats, type Calipers } from './calipers';
-import { ecgAnalysis, ecgSamples, FILTER_PATHS, type FilterPath } from './data';
-import { CSS_PX_PER_MM, GAINS_MM_MV, LAYOUT_NAMES, layOut, SPEEDS_MM_S, type LayoutName } from './geometry';
+import { ecgAnalysis, ecgSamples, type FilterPath } from './data';
+import { CSS_PX_PER_MM, layOut, type LayoutName } from './geometry';
 import { MachineReading } from './machine';
 import { EcgSheet } from './paper';
+import { EcgTools } from './tools';
 import '../styles/ecg.css';
 
 const CARD_MM = 85.6;
@@ -54,13 +54,7 @@ export default function EcgRoom(p: RoomProps) {
   const paper = useMemo(() => layOut(leads, layout, Math.min(seconds, 30), speed, gain), [leads.join(), layout, seconds, speed, gain]);
   const beats_s = useMemo(() => (a?.beats ?? []).map((b) => b.sample / (a?.sampling_rate_hz ?? 1)), [a]);
   const px = scale ?? CSS_PX_PER_MM;
-  const earlier = priorsOf(study).filter((one) => one.modality === 'ECG').sort((one, other) => other.study_at.localeCompare(one.study_at))[0];
-  const [overlay, setOverlay] = useState(false);
-  const prior = useResource(overlay && earlier ? `${earlier.study_uid}#${path}` : null, async () => {
-    const [samples, found] = await Promise.all([ecgSamples(earlier?.study_uid ?? '', path), ecgAnalysis(earlier?.study_uid ?? '')]);
-    return { samples, beats_s: (found.beats ?? []).map((b) => b.sample / found.sampling_rate_hz) };
-  });
-  const priorTrace = useMemo(() => (overlay && prior.data ? { samples: prior.data.samples, shift_s: alignBeats(beats_s, prior.data.beats_s) } : null), [overlay, prior.data, beats_s]);
+  const { earlier, overlay, setOverlay, prior, priorTrace } = usePriorTrace(study, path, beats_s);
   useEffect(() => setTheme(clinicTheme.value), [clinicTheme.value]);
   const toggleMode = (next: Calipers['mode']) => setMode(mode === next ? null : next);
   useKeys({ c: () => toggleMode('time'), a: () => toggleMode('amplitude'), v: () => earlier && setOverlay(!overlay), Escape: () => setMode(null) });
@@ -73,27 +67,13 @@ export default function EcgRoom(p: RoomProps) {
   const poor = Object.entries(a?.quality ?? {}).filter(([, q]) => (q.sqi ?? 1) < POOR_SQI || (q.flags?.length ?? 0) > 0).map(([lead]) => lead);
   const chosenClass = (store.draft.value.structured ?? {}).ecg_class;
   const chooseClass = (value: string) => store.edit({ structured: { ...(store.draft.value.structured ?? {}), ecg_class: value }, positive: value !== 'normal' });
-  const seg = <T extends string | number>(label: string, values: readonly T[], value: T, set: (v: T) => void, text: (v: T, on: boolean) => string) => (
-    <div class="seg" role="group" aria-label={label}>{values.map((v) => <button type="button" key={v} aria-pressed={v === value} onClick={() => set(v)}>{text(v, v === value)}</button>)}</div>
-  );
   return (
     <>
-      <nav class="tools ecgtools" aria-label={t('ecg.tools')}>
-        <button type="button" class="btn" data-testid="ecg-caliper" aria-pressed={mode === 'time'} title={`${t('ecg.caliper')} C`} onClick={() => toggleMode('time')}><Icon name="caliper" />{t('ecg.caliper')}</button>
-        <button type="button" class="btn" aria-pressed={mode === 'amplitude'} title={`${t('ecg.amplitude')} A`} onClick={() => toggleMode('amplitude')}><Icon name="amp" />{t('ecg.amplitude')}</button>
-        <button type="button" class="btn opt" aria-pressed={march} disabled={mode !== 'time'} onClick={() => setMarch(!march)}><Icon name="march" />{t('ecg.march')}</button>
-        {seg(t('ecg.speed'), SPEEDS_MM_S, speed as 25, setSpeed, (v, on) => (on ? `${v} mm/s` : String(v)))}
-        {seg(t('ecg.gain'), GAINS_MM_MV, gain as 10, setGain, (v, on) => (on ? `${v} mm/mV` : String(v)))}
-        {seg(t('ecg.layout'), LAYOUT_NAMES, layout, setLayout, (v) => v.replace('x', '×'))}
-        <label class="chip opt2"><Icon name="filter" size="s" /><span class="sr">{t('ecg.filter')}</span><select value={path} onChange={(e) => setPath(e.currentTarget.value as FilterPath)}>{FILTER_PATHS.map((f) => <option key={f} value={f}>{t(`ecg.path.${f}`)}</option>)}</select></label>
-        <span class="end" />
-        <button type="button" class="btn" aria-pressed={overlay} disabled={!earlier} title={earlier ? `${t('ecg.overlay')} V` : t('ecg.noPrior')} onClick={() => setOverlay(!overlay)}><Icon name="history" />{t('ecg.overlay')}</button>
-        <button type="button" class="btn quiet icon" aria-label={t('nav.theme')} title={t('nav.theme')} onClick={toggleTheme}><Icon name={clinicTheme.value === 'clinic' ? 'moon' : 'sun'} /></button>
-        <a class="btn quiet" href={url('ecgPdf', { uid }, { layout, speed, gain })} target="_blank" rel="noopener"><Icon name="print" />{t('ecg.pdf')}</a>
-      </nav>
+      <EcgTools {...{ uid, mode, toggleMode, march, setMarch, speed, setSpeed, gain, setGain, layout, setLayout, path, setPath, overlay, setOverlay }} canOverlay={!!earlier} />
       <main class="room ecgroom">
         <section class="desk" tabindex={-1} aria-label={t('ecg.paper')}>
           {wave.error && <ErrorNote error={wave.error} onRetry={() => void wave.reload()} />}
+          {wave.error && <p class="muted">{t('ecg.noWave')}</p>}
           <div class="sheetbox2" tabindex={-1}>
             <EcgSheet paper={paper} samples={held} prior={priorTrace} px_mm={px} mode={mode} march={march} beats_s={beats_s} themeKey={clinicTheme.value} locate={locate} onReading={setReading} />
           </div>
@@ -117,6 +97,18 @@ export default function EcgRoom(p: RoomProps) {
       {calibrating && <Calibrate start={px} onClose={() => setCalibrating(false)} onDone={(v) => { localStorage.setItem(SCALE_STORE, String(v)); setScale(v); setCalibrating(false); }} />}
     </>
   );
+}
+
+/** The newest earlier ECG, fetched when it is to be laid under this one. */
+function usePriorTrace(study: Study, path: FilterPath, beats_s: readonly number[]) {
+  const earlier = priorsOf(study).filter((one) => one.modality === 'ECG').sort((one, other) => other.study_at.localeCompare(one.study_at))[0];
+  const [overlay, setOverlay] = useState(false);
+  const prior = useResource(overlay && earlier ? `${earlier.study_uid}#${path}` : null, async () => {
+    const [samples, found] = await Promise.all([ecgSamples(earlier?.study_uid ?? '', path), ecgAnalysis(earlier?.study_uid ?? '')]);
+    return { samples, beats_s: (found.beats ?? []).map((b) => b.sample / found.sampling_rate_hz) };
+  });
+  const priorTrace = useMemo(() => (overlay && prior.data ? { samples: prior.data.samples, shift_s: alignBeats(beats_s, prior.data.beats_s) } : null), [overlay, prior.data, beats_s]);
+  return { earlier, overlay, setOverlay, prior, priorTrace };
 }
 
 function Calibrate({ start, onClose, onDone }: { start: number; onClose: () => void; onDone: (px_mm: number) => void }) {

@@ -23,7 +23,6 @@ export const orders = {
   'orders.state.ordered': ['等待图像', 'Waiting for images'],
   'orders.state.in_progress': ['检查中', 'In progress'],
   'orders.state.arrived': ['已到达', 'Arrived'],
-  'orders.state.reported': ['报告已出', 'Reported'],
   'orders.state.rejected': ['已退回', 'Returned'],
   'orders.state.cancelled': ['已取消', 'Cancelled'],
   'orders.open': ['看图像', 'Images'],
@@ -35,6 +34,5 @@ export const orders = {
   'orders.candidates': ['近期已有可互认检查', 'A recent recognisable exam exists'],
   'orders.view': ['查看', 'View'],
   'orders.missing': ['标 * 的项目必填', 'Items with * are required'],
-  'orders.noItems': ['检查目录没有取到', 'The catalogue could not be loaded'],
   'orders.close': ['返回列表', 'Back to the list'],
 } as const;

@@ -5,7 +5,6 @@ export const patients = {
   'patients.empty': ['没有可查看的患者', 'No patients to show'],
   'patients.noHit': ['没有符合的患者', 'No patient fits'],
   'patients.studies': ['检查', 'Studies'],
-  'patients.last': ['最近检查', 'Last study'],
   'timeline.title': ['检查时间线', 'Timeline'],
   'timeline.all': ['全部', 'All'],
   'timeline.images': ['影像', 'Images'],

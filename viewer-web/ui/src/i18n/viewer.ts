@@ -10,7 +10,6 @@ export const viewer = {
   'study.previous': ['上一例', 'Previous study'],
   'study.next': ['下一例', 'Next study'],
   'study.goal': ['时限', 'Goal'],
-  'study.signedAt': ['{time} 签发', 'signed {time}'],
   'study.images': ['图像', 'Images'],
   'viewer.tools': ['阅片工具', 'Reading tools'],
   'viewer.viewport': ['图像窗口', 'Viewport'],

@@ -54,27 +54,8 @@ export default function StudyPage({ uid }: { uid: string }) {
   };
   const latest = useRef(refresh);
   latest.current = refresh;
-  useEffect(() => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const off = onLive((event) => {
-      if (event.study_uid !== uid && event.name !== 'resync') return;
-      clearTimeout(timer);
-      timer = setTimeout(() => void latest.current(), 250);
-    });
-    return () => {
-      clearTimeout(timer);
-      off();
-    };
-  }, [uid]);
-  const claimed = claimChanged.value;
-  useEffect(() => {
-    if (claimed?.uid === uid && study && !study.claimed_by?.mine) void latest.current();
-  }, [claimed, study?.study_uid]);
-  useEffect(() => {
-    if (!study?.claimed_by?.mine) return;
-    const timer = setInterval(() => document.visibilityState === 'visible' && void claim(uid).catch(() => latest.current()), LEASE_RENEW_MS);
-    return () => clearInterval(timer);
-  }, [study?.claimed_by?.mine, uid]);
+  useStudyEvents(uid, latest);
+  useLease(uid, study, latest);
 
   const take = async () => {
     try {
@@ -111,4 +92,35 @@ export default function StudyPage({ uid }: { uid: string }) {
       {Room ? <Room study={study} store={store} dialog={dialog} onDialog={setDialog} onChanged={refresh} onNext={next} /> : <Empty icon="img" text={t('state.loading')} />}
     </>
   );
+}
+
+type Refresh = { current: () => Promise<void> };
+
+/** Renews the lease while the page is looked at, and loads anew when this browser's claim changed. */
+function useLease(uid: string, study: Study | undefined, latest: Refresh): void {
+  const claimed = claimChanged.value;
+  useEffect(() => {
+    if (claimed?.uid === uid && study && !study.claimed_by?.mine) void latest.current();
+  }, [claimed, study?.study_uid]);
+  useEffect(() => {
+    if (!study?.claimed_by?.mine) return;
+    const timer = setInterval(() => document.visibilityState === 'visible' && void claim(uid).catch(() => latest.current()), LEASE_RENEW_MS);
+    return () => clearInterval(timer);
+  }, [study?.claimed_by?.mine, uid]);
+}
+
+/** Loads anew shortly after an event of this study. */
+function useStudyEvents(uid: string, latest: Refresh): void {
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const off = onLive((event) => {
+      if (event.study_uid !== uid && event.name !== 'resync') return;
+      clearTimeout(timer);
+      timer = setTimeout(() => void latest.current(), 250);
+    });
+    return () => {
+      clearTimeout(timer);
+      off();
+    };
+  }, [uid]);
 }

@@ -1,6 +1,13 @@
 //! `kill -9` in the middle of receiving: every acknowledged object is there and equal, and nothing
 //! half done can be seen.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says what failed by failing"
+)]
+
 use archive::Archive;
 use archive::receive::{Sender, Source};
 use archive::testing::{ObjectSpec, TemporaryFolder, config, hospital};

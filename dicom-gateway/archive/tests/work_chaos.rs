@@ -1,6 +1,13 @@
 //! Workers that are killed, frozen, poisoned, and a database that goes away: no job is lost, none
 //! runs for ever, and results of lost leases are dropped. On both databases.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says what failed by failing"
+)]
+
 use archive::db::IndexUrl;
 use archive::testing::{Postgres, TemporaryFolder, config};
 use archive::work::{JobState, NewJob, Runner, RunnerOptions};

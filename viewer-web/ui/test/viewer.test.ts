@@ -3,6 +3,7 @@ import { isMeasurement, measurementText } from '../src/viewer/measurements';
 import { framesOf, needsRendering, paletteValues, startIndex, type Instance } from '../src/viewer/metadata';
 import { center, extent, fromPicture, scrolled, toPicture, type Volume, type Voxel } from '../src/viewer/mpr-geometry';
 import { directionLetters, edgeLetters } from '../src/viewer/orientation';
+import { depthOf, nearestFrame } from '../src/viewer/link';
 import { scaleBarMm } from '../src/viewer/scale';
 import { presetsFor } from '../src/viewer/presets';
 
@@ -27,6 +28,18 @@ describe('image order', () => {
   });
   it('leaves out objects without pixels', () => expect(framesOf([{ '00080018': v('sr') }], '/s').frames).toEqual([]));
   it.each([[1, false, 0], [60, false, 30], [60, true, 0], [5, false, 0]])('%i images, cine %s, open at %i', (n, cine, at) => expect(startIndex(n, cine)).toBe(at));
+});
+
+describe('linked scrolling', () => {
+  const { frames } = framesOf([instance('a', 1, -10), instance('b', 2, 30), instance('c', 3, 5)], '/s');
+  it('finds the nearest slice along the same normal', () => {
+    const from = depthOf(frames[0])!;
+    expect(from.depth_mm).toBe(30);
+    expect(nearestFrame(frames, from.normal, 4)).toBe(1);
+    expect(nearestFrame(frames, from.normal, -99)).toBe(2);
+  });
+  it('leaves stacks of another orientation alone', () => expect(nearestFrame(frames, [1, 0, 0], 5)).toBeNull());
+  it('says nothing without geometry', () => expect(depthOf(framesOf([instance('x', 1, null)], '/s').frames[0])).toBeNull());
 });
 
 describe('stored forms', () => {

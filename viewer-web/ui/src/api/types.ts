@@ -64,7 +64,7 @@ export interface AuditRow {
 }
 export interface Page<T> { items: T[]; next_cursor?: string | null }
 export interface Verified {
-  valid: boolean; study_at?: string | null; item_name?: string | null; institution?: Institution | string | null; signer_name?: string | null; signed_at?: string | null; version?: number | null; patient_name_masked?: string | null; superseded_by?: number | string | null;
+  valid: boolean; study_at?: string | null; item_name?: string | null; institution?: Institution | string | null; signer_name?: string | null; signed_at?: string | null; version?: number | null; patient_name_masked?: string | null; superseded_by?: number | string | null; revoked?: boolean;
 }
 export interface EcgAnalysis {
   format?: string; sampling_rate_hz: number; duration_s: number; leads: string[]; series_uid?: string; sop_instance_uid?: string; samples_uv_url?: string; rhythm: string;

@@ -95,6 +95,7 @@ export const admin = {
   'verify.title': ['报告核验', 'Report verification'],
   'verify.valid': ['报告真实有效', 'The report is genuine'],
   'verify.invalid': ['核验不通过', 'Verification failed'],
+  'verify.revoked': ['报告已撤回，不再有效', 'The report was revoked and is no longer valid'],
   'verify.unknown': ['没有这个核验码，可能输错或报告是假的。', 'No such code: it may be mistyped or the report is not genuine.'],
   'verify.superseded': ['这一版已有新版本，请以新版为准。', 'A newer version exists; rely on that one.'],
   'verify.compare': ['与纸面报告逐项对照。', 'Compare each item with the paper report.'],

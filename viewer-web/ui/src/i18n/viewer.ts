@@ -54,6 +54,8 @@ export const viewer = {
   'tool.flip': ['翻转', 'Flip'],
   'tool.reset': ['复位', 'Reset'],
   'tool.cine': ['电影', 'Cine'],
+  'tool.link': ['联动', 'Link'],
+  'tool.linkWhy': ['两个以上窗口时可联动翻页', 'Needs two or more viewports'],
   'tool.delete': ['删测量', 'Delete'],
   'preset.none': ['窗预设', 'Window preset'],
   'preset.lung': ['肺窗', 'Lung'],

@@ -26,7 +26,8 @@ export default function VerifyPage({ code }: { code: string }) {
           {found.loading && !v && <Skeleton rows={4} />}
           {unknown && <Note tone="crit" title={t('verify.invalid')}>{t('verify.unknown')}</Note>}
           {found.error && !unknown && <ErrorNote error={found.error} onRetry={() => void found.reload()} />}
-          {v && (v.valid ? <Note tone="ok" icon="shield" title={t('verify.valid')}>{t('verify.compare')}</Note> : <Note tone="crit" title={t('verify.invalid')} />)}
+          {v?.revoked && <Note tone="crit" title={t('verify.revoked')} />}
+          {v && !v.revoked && (v.valid ? <Note tone="ok" icon="shield" title={t('verify.valid')}>{t('verify.compare')}</Note> : <Note tone="crit" title={t('verify.invalid')} />)}
           {v?.superseded_by && <Note tone="warn" title={t('verify.superseded')} />}
           {v && (
             <dl class="kv">

@@ -4,12 +4,13 @@ import { url } from '../api/paths';
 import type { Study } from '../api/types';
 import { t } from '../i18n';
 import { isFinal } from '../lib/study';
+import { RecognitionButtons } from '../recognition/buttons';
 import { may, session } from '../session';
 import { Icon } from '../ui/base';
 import type { DialogName } from './dialogs';
 import type { ReportStore } from './store';
 
-interface Props { study: Study; store: ReportStore; onSubmit: (next: boolean) => Promise<void>; onDialog: (name: DialogName) => void }
+interface Props { study: Study; store: ReportStore; onSubmit: (next: boolean) => Promise<void>; onDialog: (name: DialogName) => void; onChanged: () => Promise<void> }
 
 /** Why signing is off; empty when it may be done. */
 export function signReason(study: Study, store: ReportStore): string {
@@ -22,13 +23,14 @@ export function signReason(study: Study, store: ReportStore): string {
   return '';
 }
 
-export function Actions({ study, store, onSubmit, onDialog }: Props) {
+export function Actions({ study, store, onSubmit, onDialog, onChanged }: Props) {
   const report = store.report.value;
   if (!report) return null;
   const can = (name: string) => study.permissions.includes(name);
   if (isFinal(report.status)) {
     return (
       <>
+        <RecognitionButtons study={study} impression={report.impression} onChanged={onChanged} />
         {can('share') && <button type="button" class="btn" onClick={() => onDialog('share')}><Icon name="send" />{t('report.share')}</button>}
         {can('amend') && report.status !== 'revoked' && <button type="button" class="btn" onClick={() => onDialog('amend')}><Icon name="pen" />{t('report.amend')}</button>}
         <a class="btn primary" href={url('reportPdf', { uid: study.study_uid })} target="_blank" rel="noopener"><Icon name="doc" />{t('report.pdf')}</a>

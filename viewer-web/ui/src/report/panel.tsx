@@ -148,7 +148,7 @@ function ReportBody(p: BodyProps) {
       <footer class="ract">
         <SaveState store={store} />
         {editable && !drawer && <button type="button" class="btn quiet" onClick={() => setDrawer(true)}>{t('template.show')}</button>}
-        <Actions study={study} store={store} onSubmit={submit} onDialog={p.onDialog} />
+        <Actions study={study} store={store} onSubmit={submit} onDialog={p.onDialog} onChanged={p.onChanged} />
       </footer>
     </>
   );

@@ -11,6 +11,7 @@ import { setTheme } from '../ui/theme';
 import { say } from '../ui/toast';
 import { NetTag } from '../ui/states';
 import type { ToolName } from './engine';
+import { useLinkedScroll } from './link';
 import { engine } from './load-engine';
 import { MeasurementList } from './measurements';
 import { MprRoom } from './mpr';
@@ -38,6 +39,7 @@ export default function ImageRoom(p: RoomProps) {
   const [mprOn, setMprOn] = useState(false);
   const [mprWhy, setMprWhy] = useState('');
   const [mprWindow, setMprWindow] = useState(DEFAULT_WINDOW);
+  const [linked, setLinked] = useState(true);
   const [ask, setAsk] = useState<((text: string) => void) | null>(null);
   const pane = panes[active] ?? panes[0];
 
@@ -69,7 +71,7 @@ export default function ImageRoom(p: RoomProps) {
     if (name === 'reset') setPreset('');
     if (pane) actOn(pane, name);
   };
-  useRoomKeys({ pane, presets, choosePreset, chooseTool, act, toggleMpr, stepSeries: (by) => pane && stepSeries(pane, by), turn: (by) => setActive((active + by + LAYOUTS[layout]) % LAYOUTS[layout]) });
+  useRoomKeys({ pane, presets, choosePreset, chooseTool, act, toggleMpr, stepSeries: (by) => pane && stepSeries(pane, by), link: () => setLinked(!linked), turn: (by) => setActive((active + by + LAYOUTS[layout]) % LAYOUTS[layout]) });
   const show = (from: Study, item: SeriesItem) => {
     setMprOn(false);
     pane?.show(from, item);
@@ -80,10 +82,11 @@ export default function ImageRoom(p: RoomProps) {
     setActive(1);
   });
   const visible = single ? [active] : Array.from({ length: LAYOUTS[layout] }, (_, k) => k);
+  useLinkedScroll(linked && visible.length > 1 && !mprOn, panes, visible, active);
   return (
     <>
       <Toolbar tool={tool} onTool={chooseTool} layout={layout} onLayout={(l) => { setLayout(l); setSingle(false); setActive(0); }} presets={presets} preset={preset} onPreset={choosePreset}
-        mpr={mpr} onMpr={toggleMpr} playing={pane?.playing.value ?? false} canPlay={(pane?.frames.length ?? 0) > 1} onAct={act} />
+        mpr={mpr} onMpr={toggleMpr} linked={linked && visible.length > 1} canLink={visible.length > 1 && !mprOn} onLink={() => setLinked(!linked)} playing={pane?.playing.value ?? false} canPlay={(pane?.frames.length ?? 0) > 1} onAct={act} />
       <main class="room">
         <Strip study={study} priors={priors} shown={visible.map((k) => panes[k]?.series.value?.series_uid)} onShow={show} onLoadPrior={(uid) => void loadPrior(uid)} />
         {mprOn && series && pane?.study.value ? (
@@ -178,12 +181,12 @@ function actOn(pane: PaneModel, name: Act): void {
 }
 
 type Act = 'invert' | 'rotate' | 'flip' | 'reset' | 'cine' | 'delete';
-interface RoomKeys { pane: PaneModel | undefined; presets: readonly Preset[]; choosePreset: (id: string) => void; chooseTool: (name: ToolName) => void; act: (name: Act) => void; toggleMpr: () => void; stepSeries: (by: number) => void; turn: (by: number) => void }
+interface RoomKeys { pane: PaneModel | undefined; presets: readonly Preset[]; choosePreset: (id: string) => void; chooseTool: (name: ToolName) => void; act: (name: Act) => void; toggleMpr: () => void; stepSeries: (by: number) => void; link: () => void; turn: (by: number) => void }
 
-function useRoomKeys({ pane, presets, choosePreset, chooseTool, act, toggleMpr, stepSeries, turn }: RoomKeys): void {
+function useRoomKeys({ pane, presets, choosePreset, chooseTool, act, toggleMpr, stepSeries, link, turn }: RoomKeys): void {
   const presetKey = (n: number) => () => choosePreset(presets[n]?.id ?? '');
   useKeys({
-    w: () => chooseTool('WindowLevel'), l: () => chooseTool('Length'), z: () => chooseTool('Zoom'), i: () => act('invert'), r: () => act('rotate'), h: () => act('flip'), ' ': () => act('reset'), c: () => act('cine'), m: toggleMpr,
+    w: () => chooseTool('WindowLevel'), l: () => chooseTool('Length'), z: () => chooseTool('Zoom'), i: () => act('invert'), r: () => act('rotate'), h: () => act('flip'), ' ': () => act('reset'), c: () => act('cine'), m: toggleMpr, s: link,
     Backspace: () => act('delete'), Delete: () => act('delete'), Escape: () => chooseTool('WindowLevel'), t: () => document.getElementById('template-search')?.focus(),
     1: presetKey(0), 2: presetKey(1), 3: presetKey(2), 4: presetKey(3), 5: presetKey(4),
     ArrowUp: () => pane?.step(-1), ArrowDown: () => pane?.step(1), PageUp: () => stepSeries(-1), PageDown: () => stepSeries(1), Home: () => void pane?.stack?.goTo(0), End: () => void pane?.stack?.goTo((pane?.frames.length ?? 1) - 1),

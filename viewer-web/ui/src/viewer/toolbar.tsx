@@ -10,7 +10,7 @@ export const LAYOUTS: Record<Layout, number> = { '1x1': 1, '1x2': 2, '2x2': 4 };
 
 interface Props {
   tool: ToolName; onTool: (tool: ToolName) => void; layout: Layout; onLayout: (layout: Layout) => void; presets: readonly Preset[]; preset: string; onPreset: (id: string) => void;
-  mpr: { on: boolean; why: string }; onMpr: () => void; playing: boolean; canPlay: boolean; onAct: (act: 'invert' | 'rotate' | 'flip' | 'reset' | 'cine' | 'delete') => void;
+  mpr: { on: boolean; why: string }; onMpr: () => void; linked: boolean; canLink: boolean; onLink: () => void; playing: boolean; canPlay: boolean; onAct: (act: 'invert' | 'rotate' | 'flip' | 'reset' | 'cine' | 'delete') => void;
 }
 
 const MOUSE: readonly [ToolName, IconName, Key, string][] = [['WindowLevel', 'wl', 'tool.window', 'W'], ['Pan', 'pan', 'tool.pan', ''], ['Zoom', 'zoom', 'tool.zoom', 'Z'], ['StackScroll', 'stack', 'tool.scroll', '']];
@@ -31,6 +31,7 @@ export function Toolbar(p: Props) {
       <div class="tg">{MEASURE.map(tool)}</div>
       <div class="tg">
         <button type="button" class="tl" data-testid="mpr-toggle" aria-pressed={p.mpr.on} disabled={!p.mpr.on && !!p.mpr.why} title={p.mpr.why || 'MPR M'} onClick={p.onMpr}><Icon name="mpr" size="l" /><span>MPR</span></button>
+        <button type="button" class="tl" aria-pressed={p.linked} disabled={!p.canLink} title={p.canLink ? `${t('tool.link')} S` : t('tool.linkWhy')} onClick={p.onLink}><Icon name="link" size="l" /><span>{t('tool.link')}</span></button>
       </div>
       <div class="tg opt2">
         {act('invert', 'invert', 'tool.invert', 'I')}{act('rotate', 'rotate', 'tool.rotate', 'R')}{act('flip', 'march', 'tool.flip', 'H')}{act('reset', 'undo', 'tool.reset', 'Space')}

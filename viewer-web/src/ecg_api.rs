@@ -3,7 +3,7 @@
 use crate::App;
 use crate::dicomweb::holdings::Held;
 use crate::dicomweb::{holdings, layout, uids};
-use crate::extract::{Path, Query};
+use crate::extract::{Json, Path, Query};
 use crate::http::conditional::{
     CACHE_PRIVATE_IMMUTABLE, CACHE_PRIVATE_REVALIDATE, etag, is_current, not_modified, put, stamp,
 };
@@ -11,7 +11,7 @@ use crate::http::packed;
 use crate::problem::Problem;
 use crate::route::Route;
 use crate::session::Signed;
-use crate::shape;
+use crate::shape::{self, Shape};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
@@ -22,9 +22,11 @@ use engine::ecg::paper::{Layout, PaperOptions};
 use engine::ecg::{Record, filter, formats};
 use reading::access::{Action, guard};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::borrow::Cow;
 
+/// Kind under which the worker keeps an analysis.
+const ANALYSIS: &str = "ecg_analysis";
 /// Header that says how the samples of the body lie.
 const LAYOUT_HEADER: header::HeaderName = header::HeaderName::from_static("x-ecg-layout");
 /// Steps of one unit in microvolts; the smallest that holds the largest sample is taken.
@@ -37,10 +39,18 @@ const GAP: i16 = i16::MIN;
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get(
+            "/api/studies/{uid}/ecg",
+            "Machine analysis of a waveform study, unconfirmed",
+            analysis,
+        )
+        .query("instance", shape::uid(), "one of several recordings")
+        .response(analysis_shape()),
+        Route::get(
             "/api/studies/{uid}/ecg/samples",
             "Samples of a waveform study, lead after lead",
             samples,
         )
+        .query("instance", shape::uid(), "one of several recordings")
         .query(
             "path",
             shape::one_of(&["raw", "diagnostic", "display"]),
@@ -60,6 +70,7 @@ pub(crate) fn routes() -> Vec<Route> {
             "True-scale paper of a waveform study",
             paper_svg,
         )
+        .query("instance", shape::uid(), "one of several recordings")
         .query(
             "layout",
             shape::one_of(&["3x4+1", "6x2", "12x1"]),
@@ -86,10 +97,99 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
+fn analysis_shape() -> Shape {
+    shape::object([
+        ("study_uid", shape::uid()),
+        ("series_uid", shape::uid()),
+        ("sop_instance_uid", shape::uid()),
+        ("samples_uv_url", shape::text()),
+        ("format", shape::text()),
+        ("sampling_rate_hz", shape::number()),
+        ("duration_s", shape::number()),
+        ("leads", shape::list(shape::text())),
+        ("quality", shape::map(shape::any())),
+        ("rhythm", shape::text()),
+        (
+            "beats",
+            shape::list(shape::object([
+                ("sample", shape::integer()),
+                ("label", shape::text()),
+            ])),
+        ),
+        ("measurements", shape::map(shape::any())),
+        ("statements", shape::list(shape::any())),
+        ("critical", shape::list(shape::any())),
+        ("not_measurable", shape::map(shape::text())),
+    ])
+}
+
+#[derive(Deserialize)]
+struct AnalysisQuery {
+    instance: Option<String>,
+}
+
+async fn analysis(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Path(study): Path<String>,
+    Query(query): Query<AnalysisQuery>,
+) -> Result<Json<Value>, Problem> {
+    let study = uids::study(&study)?;
+    guard(app.reading(), &actor, Action::ViewImages, study.as_str()).await?;
+    // The worker chose among several recordings the one that speaks for the study.
+    let derived = app.archive().derived();
+    let chosen = match query.instance {
+        Some(instance) => Some(instance),
+        None => match derived.get(study.as_str(), ANALYSIS).await? {
+            Some(found) => instance_of(&found.content),
+            None => None,
+        },
+    };
+    let held = holdings::waveform(&app, &study, chosen.as_deref()).await?;
+    let mut value = match derived.get(&held.sop_instance_uid, ANALYSIS).await? {
+        Some(found) => serde_json::from_slice(&found.content).map_err(|e| Problem::internal(&e))?,
+        None => compute(&app, &held).await?,
+    };
+    if let Value::Object(members) = &mut value {
+        let samples = format!(
+            "/api/studies/{}/ecg/samples?instance={}&path=",
+            held.study_uid, held.sop_instance_uid
+        );
+        members.insert("study_uid".into(), json!(held.study_uid));
+        members.insert("series_uid".into(), json!(held.series_uid));
+        members.insert("sop_instance_uid".into(), json!(held.sop_instance_uid));
+        members.insert("samples_uv_url".into(), json!(format!("{samples}diagnostic")));
+    }
+    Ok(Json(value))
+}
+
+fn instance_of(content: &[u8]) -> Option<String> {
+    let value: Value = serde_json::from_slice(content).ok()?;
+    value.get("sop_instance_uid")?.as_str().map(str::to_owned)
+}
+
+/// The analysis where the worker has not come to it yet; kept in memory, the worker keeps it for good.
+async fn compute(app: &App, held: &Held) -> Result<Value, Problem> {
+    let key = format!("{}-analysis", held.digest);
+    if let Some(made) = app.made().get(&key) {
+        return serde_json::from_slice(&made).map_err(|e| Problem::internal(&e));
+    }
+    let pool = app.pool().clone();
+    let (app, held) = (app.clone(), held.clone());
+    pool.run(move || {
+        let analysis = engine::ecg::analyze(&record(&app, &held)?);
+        let text = serde_json::to_vec(&analysis).map_err(|e| Problem::internal(&e))?;
+        app.made().put(&key, Bytes::from(text), 64 * 1024);
+        serde_json::to_value(&analysis).map_err(|e| Problem::internal(&e))
+    })
+    .await?
+}
+
 #[derive(Deserialize)]
 struct SamplesQuery {
     path: Option<String>,
     mains: Option<String>,
+    instance: Option<String>,
 }
 
 fn path_of(word: Option<&str>) -> Result<filter::Path, Problem> {
@@ -126,7 +226,7 @@ async fn samples(
     let study = uids::study(&study)?;
     let (path, mains) = (path_of(query.path.as_deref())?, mains_of(query.mains.as_deref())?);
     guard(app.reading(), &actor, Action::ViewImages, study.as_str()).await?;
-    let held = holdings::waveform(&app, &study).await?;
+    let held = holdings::waveform(&app, &study, query.instance.as_deref()).await?;
     let tag = etag(&[
         &held.digest,
         "samples",
@@ -168,6 +268,7 @@ struct PaperQuery {
     path: Option<String>,
     mains: Option<String>,
     start: Option<f64>,
+    instance: Option<String>,
 }
 
 impl PaperQuery {
@@ -214,7 +315,7 @@ async fn paper_svg(
     let study = uids::study(&study)?;
     let options = query.options()?;
     guard(app.reading(), &actor, Action::ViewImages, study.as_str()).await?;
-    let held = holdings::waveform(&app, &study).await?;
+    let held = holdings::waveform(&app, &study, query.instance.as_deref()).await?;
     let tag = etag(&[&held.digest, "paper", &format!("{options:?}")]);
     if is_current(&headers, &tag) {
         return Ok(not_modified(&tag, CACHE_PRIVATE_REVALIDATE));

@@ -2,10 +2,10 @@
 
 use crate::App;
 use crate::problem::Problem;
-use archive::InstanceId;
 use archive::receive::SeriesKind;
 use archive::store::ObjectKey;
 use archive::study::{Instance, PackedAttributes, Series};
+use archive::{InstanceId, UnixMicros};
 use dataset::uid::{SeriesInstanceUid, SopInstanceUid, StudyInstanceUid};
 use std::collections::HashMap;
 
@@ -28,6 +28,8 @@ pub(crate) struct Held {
     pub(crate) meta_bytes: u64,
     /// SHA-256 of the data set, hexadecimal: identifies the content for tags and caches.
     pub(crate) digest: String,
+    /// When the newest object of its series came; the object's own time where the series was not looked at.
+    pub(crate) series_changed_at: UnixMicros,
 }
 
 impl Held {
@@ -45,6 +47,7 @@ impl Held {
             size_bytes: row.size_bytes,
             meta_bytes: row.digests.meta_bytes,
             digest: row.digests.dataset.to_hex(),
+            series_changed_at: row.received_at,
         }
     }
 
@@ -71,6 +74,7 @@ impl Held {
             size_bytes: 200,
             meta_bytes: 132,
             digest: "ab".into(),
+            series_changed_at: UnixMicros(0),
         }
     }
 }
@@ -159,26 +163,35 @@ pub(crate) async fn representative(
         .copied()
         .or_else(|| all.first())
         .ok_or_else(Problem::not_found)?;
-    app.choices().put(&key, middle.clone(), key.len() + CHOICE_BYTES);
-    Ok(middle.clone())
+    let choice = Held {
+        series_changed_at: row.received_last_at,
+        ..middle.clone()
+    };
+    app.choices().put(&key, choice.clone(), key.len() + CHOICE_BYTES);
+    Ok(choice)
 }
 
 /// Memory that one kept choice is counted as.
 const CHOICE_BYTES: usize = 600;
 
-/// The first recording of a study; 404 where it has none.
-pub(crate) async fn waveform(app: &App, study: &StudyInstanceUid) -> Result<Held, Problem> {
+/// The named recording of a study, else its first; 404 where it has none.
+pub(crate) async fn waveform(
+    app: &App,
+    study: &StudyInstanceUid,
+    instance: Option<&str>,
+) -> Result<Held, Problem> {
     let rows = app.archive().studies().series_of(study.as_str()).await?;
-    let row = rows
-        .iter()
-        .find(|row| row.kind == SeriesKind::Waveform)
-        .ok_or_else(Problem::not_found)?;
-    let uid = SeriesInstanceUid::parse(&row.series_uid).map_err(|e| Problem::internal(&e))?;
-    series(app, study, &uid)
-        .await?
-        .into_iter()
-        .next()
-        .ok_or_else(Problem::not_found)
+    for row in rows.iter().filter(|row| row.kind == SeriesKind::Waveform) {
+        let uid = SeriesInstanceUid::parse(&row.series_uid).map_err(|e| Problem::internal(&e))?;
+        let held = series(app, study, &uid).await?;
+        let found = held
+            .into_iter()
+            .find(|held| instance.is_none_or(|wanted| held.sop_instance_uid == wanted));
+        if let Some(found) = found {
+            return Ok(found);
+        }
+    }
+    Err(Problem::not_found())
 }
 
 /// Attributes of objects of one study, beside their objects. An object whose attributes are not kept is left out.

@@ -39,6 +39,11 @@ impl RenderQuery {
 }
 
 impl RenderWish {
+    /// Nothing but the picture itself is asked for.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.viewport.is_none() && self.window.is_none() && self.quality == QUALITY_DEFAULT
+    }
+
     /// What tells this picture from others of the same frame, for entity tags and caches.
     pub(crate) fn key(&self) -> String {
         let (width, height) = self.viewport.unwrap_or_default();

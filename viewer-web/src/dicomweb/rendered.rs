@@ -19,6 +19,8 @@ use bytes::Bytes;
 use engine::pixel::{Format, RenderOptions, Window, encode, reduction, render, thumbnail};
 use reading::access::{Action, guard};
 
+/// Kind under which the worker keeps thumbnails.
+const THUMBNAIL: &str = "thumbnail";
 /// Longest side of a thumbnail where no viewport is asked for.
 const THUMBNAIL_SIDE: u32 = 256;
 const FORMATS: [(&str, &str); 3] = [("image", "jpeg"), ("image", "png"), ("image", "webp")];
@@ -103,9 +105,38 @@ async fn picture(
     }
     let body = match app.made().get(&tag) {
         Some(made) => made,
-        None => make(&app, held, index, kind, wish, window, format, &tag).await?,
+        None => match ready_made(&app, &of, &held, kind, &wish, format).await? {
+            Some(ready) => {
+                app.made().put(&tag, ready.clone(), ready.len());
+                ready
+            }
+            None => make(&app, held, index, kind, wish, window, format, &tag).await?,
+        },
     };
     Ok(ranged(&headers, format.media_type(), &tag, cache, body))
+}
+
+/// The thumbnail that the worker made of the same picture, where nothing special is asked for.
+async fn ready_made(
+    app: &App,
+    of: &Of,
+    held: &Held,
+    kind: Kind,
+    wish: &RenderWish,
+    format: Format,
+) -> Result<Option<Bytes>, Problem> {
+    if kind != Kind::Thumbnail || format != Format::Jpeg || !wish.is_plain() {
+        return Ok(None);
+    }
+    let derived = app.archive().derived();
+    let found = match of {
+        Of::Frame(..) => None,
+        Of::Instance(..) if held.frames == 1 => derived.get(&held.sop_instance_uid, THUMBNAIL).await?,
+        Of::Instance(..) => None,
+        Of::Study(_) | Of::Series(..) => derived.get(&held.series_uid, THUMBNAIL).await?,
+    };
+    let fresh = found.filter(|found| found.info.made_at >= held.series_changed_at);
+    Ok(fresh.map(|found| Bytes::from(found.content)))
 }
 
 fn format_for(headers: &HeaderMap) -> Result<Format, Problem> {

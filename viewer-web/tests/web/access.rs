@@ -25,16 +25,16 @@ async fn a_stranger_sees_nothing_at_all() {
     house.technician().await.may_store(&objects).await;
     let anonymous = house.anonymous();
     for path in objects[0].paths() {
-        anonymous.get(&path).await.is_problem(StatusCode::UNAUTHORIZED);
+        anonymous.get(&path).await.refuses(StatusCode::UNAUTHORIZED);
     }
     anonymous
         .get("/dicomweb/studies")
         .await
-        .is_problem(StatusCode::UNAUTHORIZED);
+        .refuses(StatusCode::UNAUTHORIZED);
     anonymous
         .stow("/dicomweb/studies", &[&objects[0].bytes])
         .await
-        .is_problem(StatusCode::UNAUTHORIZED);
+        .refuses(StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn guardians_of_the_system_neither_store_nor_search_nor_see() {
         guardian
             .get("/dicomweb/studies")
             .await
-            .is_problem(StatusCode::FORBIDDEN);
+            .refuses(StatusCode::FORBIDDEN);
     }
 }
 
@@ -73,7 +73,7 @@ async fn readers_do_not_store_and_a_device_stores_and_sees_nothing() {
     device
         .get("/dicomweb/studies")
         .await
-        .is_problem(StatusCode::FORBIDDEN);
+        .refuses(StatusCode::FORBIDDEN);
     house.radiologist().await.may_see(&objects[0]).await;
 }
 

@@ -57,7 +57,7 @@ async fn a_frame_is_exact_in_every_form_of_accept() {
     v.reader
         .get_as(&path, "video/mp4")
         .await
-        .is_problem(StatusCode::NOT_ACCEPTABLE);
+        .refuses(StatusCode::NOT_ACCEPTABLE);
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn frames_of_a_loop_singly_and_in_lists() {
         v.reader
             .get_as(&format!("{}/frames/{bad}", v.cine.path()), AS_STORED)
             .await
-            .is_problem(status);
+            .refuses(status);
     }
 }
 
@@ -188,7 +188,7 @@ async fn pictures_at_every_level_and_in_every_format() {
     v.reader
         .get_as(&path, "image/x-foo")
         .await
-        .is_problem(StatusCode::NOT_ACCEPTABLE);
+        .refuses(StatusCode::NOT_ACCEPTABLE);
 }
 
 #[tokio::test]
@@ -225,7 +225,7 @@ async fn a_window_follows_the_standards_formula() {
         v.reader
             .get_as(&path, "image/png")
             .await
-            .is_problem(StatusCode::BAD_REQUEST);
+            .refuses(StatusCode::BAD_REQUEST);
     }
 }
 
@@ -317,6 +317,6 @@ async fn what_is_not_there_is_a_problem() {
             StatusCode::NOT_FOUND,
         ),
     ] {
-        v.reader.get(&path).await.is_problem(status);
+        v.reader.get(&path).await.refuses(status);
     }
 }

@@ -45,7 +45,7 @@ async fn series_metadata_is_complete_sorted_and_without_pixels() {
     reader
         .get_as(&path, "text/css")
         .await
-        .is_problem(StatusCode::NOT_ACCEPTABLE);
+        .refuses(StatusCode::NOT_ACCEPTABLE);
 }
 
 fn assert_no_empty_value(value: &Value) {
@@ -121,9 +121,9 @@ async fn a_large_value_is_where_metadata_says() {
     reader
         .get(&format!("{}/bulkdata/00991002", objects[0].path()))
         .await
-        .is_problem(StatusCode::NOT_FOUND);
+        .refuses(StatusCode::NOT_FOUND);
     reader
         .get(&format!("{}/bulkdata/nonsense", objects[0].path()))
         .await
-        .is_problem(StatusCode::NOT_FOUND);
+        .refuses(StatusCode::NOT_FOUND);
 }

@@ -145,11 +145,11 @@ async fn pages_cover_everything_once() {
     reader
         .get("/dicomweb/studies?limit=abc")
         .await
-        .is_problem(StatusCode::BAD_REQUEST);
+        .refuses(StatusCode::BAD_REQUEST);
     reader
         .get_as("/dicomweb/studies", "text/html")
         .await
-        .is_problem(StatusCode::NOT_ACCEPTABLE);
+        .refuses(StatusCode::NOT_ACCEPTABLE);
     let json = reader
         .get_as("/dicomweb/studies?limit=1", "application/json")
         .await

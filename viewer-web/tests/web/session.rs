@@ -27,7 +27,7 @@ async fn a_session_tells_who_is_in_and_ends_when_told() {
     technician
         .get("/api/session")
         .await
-        .is_problem(StatusCode::UNAUTHORIZED);
+        .refuses(StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
@@ -57,13 +57,13 @@ async fn a_wrong_password_is_refused_with_a_sentence_and_after_many_the_address_
         .anonymous()
         .post("/api/session", &wrong)
         .await
-        .is_problem(StatusCode::UNAUTHORIZED);
+        .refuses(StatusCode::UNAUTHORIZED);
     let nobody = json!({"user": "nobody", "password": "nonsense"});
     house
         .anonymous()
         .post("/api/session", &nobody)
         .await
-        .is_problem(StatusCode::UNAUTHORIZED);
+        .refuses(StatusCode::UNAUTHORIZED);
     for body in [
         json!({"user": "x"}),
         json!([]),
@@ -73,7 +73,7 @@ async fn a_wrong_password_is_refused_with_a_sentence_and_after_many_the_address_
             .anonymous()
             .post("/api/session", &body)
             .await
-            .is_problem(StatusCode::BAD_REQUEST);
+            .refuses(StatusCode::BAD_REQUEST);
     }
 }
 

@@ -147,6 +147,6 @@ async fn bodies_that_are_no_upload_are_refused() {
                 body.into(),
             )
             .await;
-        answer.is_problem(status);
+        answer.refuses(status);
     }
 }

@@ -67,7 +67,7 @@ async fn no_operation_answers_a_stranger_unless_it_is_declared_open() {
                 b"{}".to_vec(),
             )
             .await;
-        answer.is_problem(StatusCode::UNAUTHORIZED);
+        answer.refuses(StatusCode::UNAUTHORIZED);
     }
     for path in open {
         let allowed = ["/healthz", "/readyz", "/metrics", "/api/session"];
@@ -91,23 +91,23 @@ async fn unknown_paths_are_problem_json_and_never_a_page() {
         technician
             .get_as(path, "text/html")
             .await
-            .is_problem(StatusCode::NOT_FOUND);
+            .refuses(StatusCode::NOT_FOUND);
         technician
             .get_as(path, "*/*")
             .await
-            .is_problem(StatusCode::NOT_FOUND);
+            .refuses(StatusCode::NOT_FOUND);
     }
     for path in ["/api/nope", "/dicomweb/nonsense", "/fhir/Nope"] {
         house
             .anonymous()
             .get_as(path, "text/html")
             .await
-            .is_problem(StatusCode::UNAUTHORIZED);
+            .refuses(StatusCode::UNAUTHORIZED);
     }
     technician
         .send("PUT", "/api/session", &[], Vec::new())
         .await
-        .is_problem(StatusCode::METHOD_NOT_ALLOWED);
+        .refuses(StatusCode::METHOD_NOT_ALLOWED);
 }
 
 #[tokio::test]
@@ -137,15 +137,12 @@ async fn operators_read_health_and_metrics_with_the_token_only() {
         anonymous.get("/readyz").await.is(StatusCode::OK).json()["status"],
         "ready"
     );
-    anonymous
-        .get("/metrics")
-        .await
-        .is_problem(StatusCode::UNAUTHORIZED);
+    anonymous.get("/metrics").await.refuses(StatusCode::UNAUTHORIZED);
     anonymous
         .bearing("wrong")
         .get("/metrics")
         .await
-        .is_problem(StatusCode::UNAUTHORIZED);
+        .refuses(StatusCode::UNAUTHORIZED);
     anonymous
         .bearing("m-token")
         .get("/metrics")
@@ -160,27 +157,27 @@ async fn what_is_too_long_encoded_or_from_elsewhere_is_refused() {
     technician
         .get(&format!("/api/session?x={}", "a".repeat(9000)))
         .await
-        .is_problem(StatusCode::URI_TOO_LONG);
+        .refuses(StatusCode::URI_TOO_LONG);
     let json = ("content-type", "application/json");
     let gzip = [json, ("content-encoding", "gzip")];
     technician
         .send("POST", "/api/session", &gzip, b"x".to_vec())
         .await
-        .is_problem(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        .refuses(StatusCode::UNSUPPORTED_MEDIA_TYPE);
     let foreign = [json, ("origin", "https://evil.test")];
     technician
         .send("DELETE", "/api/session", &foreign, Vec::new())
         .await
-        .is_problem(StatusCode::FORBIDDEN);
+        .refuses(StatusCode::FORBIDDEN);
     technician
         .send("POST", "/api/session", &[json], vec![b' '; 3 << 20])
         .await
-        .is_problem(StatusCode::PAYLOAD_TOO_LARGE);
+        .refuses(StatusCode::PAYLOAD_TOO_LARGE);
     let deep = "[".repeat(100_000).into_bytes();
     technician
         .send("POST", "/api/session", &[json], deep)
         .await
-        .is_problem(StatusCode::BAD_REQUEST);
+        .refuses(StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ impl Answer {
 
     /// An error is problem JSON, never a page.
     #[track_caller]
-    pub fn is_problem(self, status: StatusCode) -> Self {
+    pub fn refuses(self, status: StatusCode) -> Self {
         let this = self.is(status);
         assert_eq!(
             this.header("content-type"),

@@ -117,7 +117,7 @@ impl Visitor {
     pub async fn may_not_store(&self, object: &Object) {
         self.stow("/dicomweb/studies", &[&object.bytes])
             .await
-            .is_problem(StatusCode::FORBIDDEN);
+            .refuses(StatusCode::FORBIDDEN);
     }
 
     /// Every retrieval of the object answers.

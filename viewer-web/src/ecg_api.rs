@@ -243,7 +243,7 @@ async fn samples(
             let (pool, key) = (app.pool().clone(), tag.clone());
             let app = app.clone();
             pool.run(move || {
-                let record = record(&app, &held)?;
+                let record = record(&app, &held)?.with_derived_limb_leads();
                 let (layout, plain) = encode(&record, path, mains);
                 let body = packed::bytes(&plain).map_err(|e| Problem::internal(&e))?;
                 app.made().put(&layout_key, layout.clone(), layout.len());

@@ -3,6 +3,7 @@
 
 mod access;
 mod dicomweb;
+mod ecg;
 mod events;
 mod metadata;
 mod search;

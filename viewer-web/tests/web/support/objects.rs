@@ -1,7 +1,8 @@
 //! Small objects made here, with known pixels.
 
 use fixtures::dicom::{Elements, TransferSyntax, tags};
-use fixtures::{Charset, DicomFile};
+use fixtures::ecg::EcgRhythm;
+use fixtures::{Charset, DicomFile, Seed};
 
 /// Rows and columns of the CT slices.
 pub const ROWS: u16 = 48;
@@ -163,5 +164,24 @@ fn object(root: &str, series: u32, k: u32, class: &str, elements: Elements, pixe
         series_uid: format!("{root}.{series}"),
         sop_instance_uid,
         pixels,
+    }
+}
+
+/// A 12-lead ECG of ten seconds in sinus rhythm.
+pub fn ecg(seed: u64) -> Object {
+    let now = time::macros::datetime!(2025-11-03 10:11:12);
+    let study = fixtures::demo::studies(Seed::new(seed), now).swap_remove(0);
+    let (file, _) = fixtures::ecg::twelve_lead(&study.context, EcgRhythm::Sinus);
+    let parsed = dataset::file::read(&file.bytes, dataset::Limits::in_memory())
+        .unwrap()
+        .parsed
+        .data_set;
+    let uid = |tag| parsed.text(tag).unwrap();
+    Object {
+        study_uid: uid(tags::STUDY_INSTANCE_UID),
+        series_uid: uid(tags::SERIES_INSTANCE_UID),
+        sop_instance_uid: file.sop_instance_uid,
+        bytes: file.bytes,
+        pixels: Vec::new(),
     }
 }

@@ -1,0 +1,116 @@
+//! Waveform studies: analysis, samples, paper.
+
+use crate::support::objects::{Object, ct_slice, ecg};
+use crate::support::{House, Radiologist};
+use axum::http::StatusCode;
+use serde_json::Value;
+
+async fn reader() -> (House, Radiologist, Object) {
+    let (house, object) = (House::open().await, ecg(7));
+    house
+        .technician()
+        .await
+        .may_store(std::slice::from_ref(&object))
+        .await;
+    let reader = house.radiologist().await;
+    (house, reader, object)
+}
+
+#[tokio::test]
+async fn the_analysis_names_rhythm_measurements_and_its_recording() {
+    let (_house, reader, object) = reader().await;
+    let analysis = reader
+        .get(&format!("/api/studies/{}/ecg", object.study_uid))
+        .await
+        .is(StatusCode::OK)
+        .json();
+    assert_eq!(analysis["rhythm"], "sinus_rhythm");
+    assert_eq!(analysis["sop_instance_uid"], object.sop_instance_uid);
+    let rate = analysis["measurements"]["heart_rate_bpm"].as_f64().unwrap();
+    assert!((60.0..85.0).contains(&rate), "{rate}");
+    let samples = analysis["samples_uv_url"].as_str().unwrap();
+    reader.get(samples).await.is(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn samples_lie_as_their_layout_says() {
+    let (_house, reader, object) = reader().await;
+    let base = format!("/api/studies/{}/ecg/samples", object.study_uid);
+    for path in ["raw", "diagnostic", "display"] {
+        let answer = reader
+            .get(&format!("{base}?path={path}"))
+            .await
+            .is(StatusCode::OK);
+        let layout: Value = serde_json::from_str(answer.header("x-ecg-layout")).unwrap();
+        let leads = layout["leads"].as_array().unwrap();
+        assert!(
+            leads.len() >= 12 && leads.contains(&Value::from("aVR")),
+            "{leads:?}"
+        );
+        let samples = layout["samples"].as_u64().unwrap() as usize;
+        assert_eq!(answer.body.len(), leads.len() * samples * 2, "{path}");
+    }
+    reader
+        .get(&format!("{base}?path=nonsense"))
+        .await
+        .refuses(StatusCode::BAD_REQUEST);
+    reader
+        .get(&format!("{base}?instance=1.2.3"))
+        .await
+        .refuses(StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn paper_is_a_drawing_and_impossible_paper_is_refused() {
+    let (_house, reader, object) = reader().await;
+    let base = format!("/api/studies/{}/ecg.svg", object.study_uid);
+    let answer = reader
+        .get(&format!("{base}?layout=6x2&speed=50&gain=20"))
+        .await
+        .is(StatusCode::OK);
+    assert_eq!(answer.header("content-type"), "image/svg+xml");
+    assert!(answer.text().contains("<svg"));
+    for bad in [
+        "layout=9x9",
+        "speed=7",
+        "gain=0",
+        "path=x",
+        "mains=55",
+        "start=-1",
+        "start=NaN",
+    ] {
+        reader
+            .get(&format!("{base}?{bad}"))
+            .await
+            .refuses(StatusCode::BAD_REQUEST);
+    }
+}
+
+#[tokio::test]
+async fn a_study_of_images_has_no_ecg_and_strangers_see_none() {
+    let (house, reader, object) = reader().await;
+    let image = ct_slice("1.2.93.1", 0);
+    house
+        .technician()
+        .await
+        .may_store(std::slice::from_ref(&image))
+        .await;
+    reader
+        .get("/api/studies/1.2.93.1/ecg")
+        .await
+        .refuses(StatusCode::NOT_FOUND);
+    for kind in ["ecg", "ecg.svg", "ecg/samples"] {
+        let path = format!("/api/studies/{}/{kind}", object.study_uid);
+        house
+            .anonymous()
+            .get(&path)
+            .await
+            .refuses(StatusCode::UNAUTHORIZED);
+        house
+            .clinician_elsewhere()
+            .await
+            .get(&path)
+            .await
+            .refuses(StatusCode::NOT_FOUND);
+    }
+}

@@ -10,6 +10,7 @@ pub mod frames;
 mod jpeg;
 mod jpeg2000;
 pub mod jpegls;
+mod jxl;
 mod native;
 pub mod npy;
 pub mod rle;
@@ -91,7 +92,7 @@ pub fn decoder(compression: Compression) -> Option<&'static dyn FrameDecoder> {
         Compression::Jpeg | Compression::JpegLossless => Some(&jpeg::Jpeg),
         Compression::JpegLs => Some(&jpegls::JpegLs),
         Compression::Jpeg2000 => Some(&jpeg2000::Jpeg2000),
-        Compression::JpegXl => None,
+        Compression::JpegXl => Some(&jxl::JpegXl),
     }
 }
 

@@ -7,6 +7,8 @@ use crate::error::{ImagingError, Result};
 const CODEC: &str = "RLE";
 const HEADER_BYTES: usize = 64;
 const SEGMENTS_MAX: usize = 15;
+/// Bytes written at once for short pieces.
+const BLOCK: usize = 16;
 
 /// Samples of an RLE frame, interleaved.
 pub(crate) fn decode(frame: &FrameDescription, bytes: &[u8]) -> Result<Samples> {
@@ -92,20 +94,32 @@ fn unpack(segment: &[u8], length: usize) -> Result<Vec<u8>> {
             "a byte plane is too short for the image",
         ));
     }
-    let mut out = Vec::with_capacity(length);
+    // Short pieces are written as whole blocks: what spills over is overwritten by the next one, or cut off.
+    let mut out = vec![0u8; length + BLOCK];
+    let mut at = 0;
     let mut rest = segment;
-    while out.len() < length {
+    while at < length {
         let [control, tail @ ..] = rest else {
             return Err(ImagingError::damaged(CODEC, "a byte plane ends early"));
         };
-        let room = length - out.len();
+        let room = length - at;
         match *control {
             n @ 0..=127 => {
                 let n = usize::from(n) + 1;
                 let literal = tail
                     .get(..n.min(room))
                     .ok_or_else(|| ImagingError::damaged(CODEC, "a byte plane ends inside a literal run"))?;
-                out.extend_from_slice(literal);
+                match (
+                    tail.first_chunk::<BLOCK>(),
+                    out.get_mut(at..).and_then(|o| o.first_chunk_mut::<BLOCK>()),
+                ) {
+                    (Some(from), Some(to)) if n <= BLOCK => *to = *from,
+                    _ => out
+                        .get_mut(at..at + literal.len())
+                        .unwrap_or_default()
+                        .copy_from_slice(literal),
+                }
+                at += literal.len();
                 rest = tail.get(n..).unwrap_or_default();
             }
             128 => rest = tail,
@@ -113,11 +127,17 @@ fn unpack(segment: &[u8], length: usize) -> Result<Vec<u8>> {
                 let [value, tail @ ..] = tail else {
                     return Err(ImagingError::damaged(CODEC, "a byte plane ends inside a run"));
                 };
-                out.resize(out.len() + (257 - usize::from(n)).min(room), *value);
+                let n = (257 - usize::from(n)).min(room);
+                match out.get_mut(at..).and_then(|o| o.first_chunk_mut::<BLOCK>()) {
+                    Some(to) if n <= BLOCK => *to = [*value; BLOCK],
+                    _ => out.get_mut(at..at + n).unwrap_or_default().fill(*value),
+                }
+                at += n;
                 rest = tail;
             }
         }
     }
+    out.truncate(length);
     Ok(out)
 }
 

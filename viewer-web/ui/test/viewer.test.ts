@@ -3,6 +3,7 @@ import { isMeasurement, measurementText } from '../src/viewer/measurements';
 import { framesOf, needsRendering, paletteValues, startIndex, type Instance } from '../src/viewer/metadata';
 import { center, extent, fromPicture, scrolled, toPicture, type Volume, type Voxel } from '../src/viewer/mpr-geometry';
 import { directionLetters, edgeLetters } from '../src/viewer/orientation';
+import { slicePicture, stackFor } from '../src/viewer/local-volume';
 import { depthOf, nearestFrame } from '../src/viewer/link';
 import { scaleBarMm } from '../src/viewer/scale';
 import { presetsFor } from '../src/viewer/presets';
@@ -28,6 +29,24 @@ describe('image order', () => {
   });
   it('leaves out objects without pixels', () => expect(framesOf([{ '00080018': v('sr') }], '/s').frames).toEqual([]));
   it.each([[1, false, 0], [60, false, 30], [60, true, 0], [5, false, 0]])('%i images, cine %s, open at %i', (n, cine, at) => expect(startIndex(n, cine)).toBe(at));
+});
+
+describe('reformatting here', () => {
+  const axial = (sop: string, z: number, more: Instance = {}) => instance(sop, 1, z, { '00280030': v(2, 3), '00280010': v(2), '00280011': v(3), ...more });
+  it('orders slices from feet to head and measures their distance', () => {
+    const stack = stackFor(framesOf([axial('a', 10), axial('b', 0), axial('c', 5)], '/s').frames);
+    expect(stack).toMatchObject({ dimensions: [3, 2, 3], spacing_mm: [5, 2, 3] });
+    expect(typeof stack === 'string' ? [] : stack.frames.map((f) => f.sop)).toEqual(['b', 'c', 'a']);
+  });
+  it.each([
+    [[axial('a', 0), axial('b', 5), axial('c', 20)], 'spacing'], [[axial('a', 0), instance('b', 2, null)], 'geometry'], [[axial('a', 0, { '00200037': v(0, 1, 0, 0, 0, -1) }), axial('b', 5, { '00200037': v(0, 1, 0, 0, 0, -1) })], 'orientation'],
+  ])('refuses what is no plain volume %#', (instances, why) => expect(stackFor(framesOf(instances, '/s').frames)).toBe(why));
+  it('cuts the same voxel out of each plane, heads up', () => {
+    const volume = { dimensions: [2, 3, 4] as [number, number, number], spacing_mm: [1, 1, 1] as [number, number, number], values: Float32Array.from({ length: 24 }, (_, k) => k) };
+    const at = (plane: 'axial' | 'coronal' | 'sagittal', index: number, c: number, r: number) => { const p = slicePicture(volume, plane, index, 127.5, 255); return p.data[(r * p.columns + c) * 4]; };
+    const value = (1 * 3 + 2) * 4 + 3; // z 1, y 2, x 3
+    expect([at('axial', 1, 3, 2), at('coronal', 2, 3, 0), at('sagittal', 3, 2, 0)]).toEqual([value, value, value]);
+  });
 });
 
 describe('linked scrolling', () => {

@@ -2,11 +2,11 @@
 import { url } from './paths';
 import { online } from './client';
 
-export type EventName = 'study_arrived' | 'study_ready' | 'claimed' | 'released' | 'report' | 'critical_value' | 'recognition' | 'resync';
+export type EventName = 'study_arrived' | 'study_ready' | 'claimed' | 'released' | 'report' | 'critical_value' | 'recognition' | 'order' | 'resync';
 export interface LiveEvent { name: EventName; study_uid?: string; data: Record<string, unknown> }
 type Listener = (event: LiveEvent) => void;
 
-const NAMES: readonly EventName[] = ['study_arrived', 'study_ready', 'claimed', 'released', 'report', 'critical_value', 'recognition', 'resync'];
+const NAMES: readonly EventName[] = ['study_arrived', 'study_ready', 'claimed', 'released', 'report', 'critical_value', 'recognition', 'order', 'resync'];
 const LINGER_MS = 5_000;
 const RETRY_MIN_MS = 2_000;
 const RETRY_MAX_MS = 60_000;

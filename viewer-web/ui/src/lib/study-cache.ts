@@ -25,7 +25,7 @@ export function prefetchStudy(uid: string): Promise<Study> {
 export const forgetStudy = (uid: string): void => void entries.delete(uid);
 
 /** Address of the enlarged thumbnail shown before the first original image. */
-export const previewAddress = (thumbnail: string): string => `${thumbnail}${thumbnail.includes('?') ? '&' : '?'}viewport=512,512`;
+export const previewAddress = (thumbnail: string): string => `${thumbnail}${thumbnail.includes('?') ? '&' : '?'}viewport=512,512&quality=75`;
 
 function prefetchPreview(study: Study): void {
   const first = study.series_list.find((series) => series.kind === 'image' && series.thumbnail);

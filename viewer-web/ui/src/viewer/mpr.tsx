@@ -1,44 +1,77 @@
-// Three planes made by the server: the same on every computer, also without WebGL.
+// Three planes: made here from images that are loaded already, or by the centre: the same on every computer, also without WebGL.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { ApiError, get } from '../api/client';
 import { url } from '../api/paths';
 import type { SeriesItem, Study } from '../api/types';
 import { t } from '../i18n';
+import { engine } from './load-engine';
+import { slicePicture, stackFor, type LocalVolume } from './local-volume';
+import { seriesData } from './metadata';
 import { PLANES, center, extent, fromPicture, scrolled, sliceCount, throughAxis, toPicture, type Plane, type Volume, type Voxel } from './mpr-geometry';
 
-export const loadVolume = (seriesUid: string): Promise<Volume> => get<Volume>(url('mpr', { uid: seriesUid }));
+type Source = { kind: 'server'; volume: Volume } | { kind: 'local'; volume: LocalVolume };
+/** Answers that mean "this server makes no such pictures", not "this series is no volume". */
+const NOT_OFFERED = [400, 404, 405, 406, 501];
+
+async function localVolume(study: Study, series: SeriesItem, onProgress: (done: number, of: number) => void): Promise<LocalVolume> {
+  const [data, core] = await Promise.all([seriesData(study.study_uid, series.series_uid), engine()]);
+  const stack = stackFor(data.frames);
+  if (typeof stack === 'string') throw new Error(t(`mpr.unfit.${stack}`));
+  core.register(data);
+  const [, rows, columns] = stack.dimensions;
+  const values = await core.voxels(stack.frames, rows * columns, (done) => onProgress(done, stack.frames.length));
+  return { dimensions: stack.dimensions, spacing_mm: stack.spacing_mm, values };
+}
+
+/** Above this share of loaded images the planes are made here: nothing needs to cross the network then. */
+const LOADED_SHARE = 0.5;
+
+/** Made here where most images are loaded already and lie as a plain axial stack; else by the centre, which can do more. */
+async function openVolume(study: Study, series: SeriesItem, loadedShare: number, onProgress: (done: number, of: number) => void): Promise<Source> {
+  if (loadedShare >= LOADED_SHARE && typeof stackFor((await seriesData(study.study_uid, series.series_uid)).frames) !== 'string') {
+    return { kind: 'local', volume: await localVolume(study, series, onProgress) };
+  }
+  try {
+    return { kind: 'server', volume: await get<Volume>(url('mpr', { uid: series.series_uid })) };
+  } catch (cause) {
+    if (!(cause instanceof ApiError) || !NOT_OFFERED.includes(cause.status)) throw cause;
+    return { kind: 'local', volume: await localVolume(study, series, onProgress) };
+  }
+}
 
 const LETTERS: Record<Plane, [string, string, string, string]> = { axial: ['A', 'L', 'P', 'R'], coronal: ['H', 'L', 'F', 'R'], sagittal: ['H', 'P', 'F', 'A'] };
 const WINDOW_PER_PIXEL = 2;
 
-interface Props { study: Study; series: SeriesItem; window_: { center: number; width: number }; onWindow: (center: number, width: number) => void; onFail: (reason: string) => void }
+interface Props { study: Study; series: SeriesItem; loadedShare: number; window_: { center: number; width: number }; onWindow: (center: number, width: number) => void; onFail: (reason: string) => void }
 
-export function MprRoom({ study, series, window_, onWindow, onFail }: Props) {
-  const [volume, setVolume] = useState<Volume | null>(null);
+export function MprRoom({ study, series, loadedShare, window_, onWindow, onFail }: Props) {
+  const [source, setSource] = useState<Source | null>(null);
+  const [progress, setProgress] = useState('');
+  const volume = source?.volume ?? null;
   const [at, setAt] = useState<Voxel>([0, 0, 0]);
   const [active, setActive] = useState<Plane>('axial');
   useEffect(() => {
     let current = true;
-    loadVolume(series.series_uid).then(
+    openVolume(study, series, loadedShare, (done, of) => current && setProgress(t('viewer.loadedOf', { n: done, total: of }))).then(
       (found) => {
         if (!current) return;
-        setVolume(found);
-        setAt(center(found));
+        setSource(found);
+        setAt(center(found.volume));
       },
-      (cause: unknown) => current && onFail(cause instanceof ApiError ? cause.message : String(cause)),
+      (cause: unknown) => current && onFail(cause instanceof Error ? cause.message : String(cause)),
     );
     return () => (current = false) as unknown as void;
   }, [series.series_uid]);
   return (
     <div class="vps mprs">
       {PLANES.map((plane) => (
-        <MprPane key={plane} {...{ plane, study, series, volume, at, setAt, window_, onWindow }} active={plane === active} onActivate={() => setActive(plane)} />
+        <MprPane key={plane} {...{ plane, study, series, source, at, setAt, window_, onWindow }} active={plane === active} onActivate={() => setActive(plane)} />
       ))}
       <div class="vp mprinfo">
         <dl class="kv">
           <dt>{t('mpr.source')}</dt><dd>Se {series.number} {series.description}</dd>
           {volume && <><dt>{t('mpr.grid')}</dt><dd>{[...volume.dimensions].reverse().join(' × ')}</dd><dt>{t('mpr.spacing')}</dt><dd>{[...volume.spacing_mm].reverse().map((v) => v.toFixed(2)).join(' × ')} mm</dd></>}
-          <dt>{t('mpr.madeBy')}</dt><dd>{t('mpr.server')}</dd>
+          <dt>{t('mpr.madeBy')}</dt><dd>{source ? t(source.kind === 'server' ? 'mpr.server' : 'mpr.local') : progress || t('state.loading')}</dd>
         </dl>
         {volume?.warnings?.map((w) => <p class="note warn" key={w}>{w}</p>)}
         <p class="muted">{t('mpr.hint')}</p>
@@ -47,7 +80,7 @@ export function MprRoom({ study, series, window_, onWindow, onFail }: Props) {
   );
 }
 
-interface PaneProps extends Omit<Props, 'onFail'> { plane: Plane; volume: Volume | null; at: Voxel; setAt: (at: Voxel) => void; active: boolean; onActivate: () => void }
+interface PaneProps extends Omit<Props, 'onFail' | 'loadedShare'> { plane: Plane; source: Source | null; at: Voxel; setAt: (at: Voxel) => void; active: boolean; onActivate: () => void }
 
 /** Shows the newest picture that has arrived; while the hand moves, pictures in between are left out. */
 function usePicture(address: string | null): { shown: string | null; failed: boolean } {
@@ -77,7 +110,8 @@ function usePicture(address: string | null): { shown: string | null; failed: boo
   return { shown, failed };
 }
 
-function MprPane({ plane, study, series, volume, at, setAt, window_, onWindow, active, onActivate }: PaneProps) {
+function MprPane({ plane, study, series, source, at, setAt, window_, onWindow, active, onActivate }: PaneProps) {
+  const volume = source?.volume ?? null;
   const box = useRef<HTMLDivElement>(null);
   const [size, setSize] = useState({ w: 0, h: 0 });
   useEffect(() => {
@@ -86,8 +120,10 @@ function MprPane({ plane, study, series, volume, at, setAt, window_, onWindow, a
     return () => watch.disconnect();
   }, []);
   const index = at[throughAxis(plane)];
-  const address = volume ? url('mpr', { uid: series.series_uid }, { plane, index, window: `${Math.round(window_.center)},${Math.round(window_.width)}` }) : null;
-  const { shown, failed } = usePicture(address);
+  const address = source?.kind === 'server' ? url('mpr', { uid: series.series_uid }, { plane, index, window: `${Math.round(window_.center)},${Math.round(window_.width)}` }) : null;
+  const { shown: picture, failed } = usePicture(address);
+  const local = source?.kind === 'local' ? source.volume : null;
+  const shown = local ? 'local' : picture;
   const frame = useMemo(() => {
     if (!volume || !size.w) return null;
     const e = extent(volume, plane);
@@ -119,7 +155,8 @@ function MprPane({ plane, study, series, volume, at, setAt, window_, onWindow, a
     <div class={`vp ${active ? 'act' : ''}`} data-testid="viewport" data-plane={plane} data-ready={shown ? 'true' : undefined} data-quality={shown ? 'final' : undefined} role="group" aria-label={t(`mpr.${plane}`)}
       ref={box} onPointerDown={down} onPointerMove={moved} onPointerUp={() => (drag.current = null)} onContextMenu={(e) => e.preventDefault()}
       onWheel={(e) => { e.preventDefault(); if (volume) setAt(scrolled(volume, plane, at, e.deltaY > 0 ? 1 : -1)); }}>
-      {shown && frame && <img class="plane" alt="" src={shown} draggable={false} style={{ left: `${frame.left}px`, top: `${frame.top}px`, width: `${frame.w}px`, height: `${frame.h}px` }} />}
+      {picture && frame && <img class="plane" alt="" src={picture} draggable={false} style={{ left: `${frame.left}px`, top: `${frame.top}px`, width: `${frame.w}px`, height: `${frame.h}px` }} />}
+      {local && frame && <LocalPlane volume={local} plane={plane} index={index} window_={window_} frame={frame} />}
       {cross && frame && <svg class="ov" aria-hidden="true"><CrossLines plane={plane} x={frame.left + cross.x * frame.w} y={frame.top + cross.y * frame.h} w={size.w} h={size.h} /></svg>}
       <p class="c tl"><b>{t(`mpr.${plane}`)}</b><br />{study.patient.name}</p>
       <p class="c bl">W {Math.round(window_.width)} L {Math.round(window_.center)}</p>
@@ -128,6 +165,21 @@ function MprPane({ plane, study, series, volume, at, setAt, window_, onWindow, a
       <span class={`q ${failed ? 'pre' : 'fin'}`}>{failed ? t('viewer.imageFailed') : shown ? t('mpr.badge') : t('state.loading')}</span>
     </div>
   );
+}
+
+interface LocalProps { volume: LocalVolume; plane: Plane; index: number; window_: { center: number; width: number }; frame: { left: number; top: number; w: number; h: number } }
+
+function LocalPlane({ volume, plane, index, window_, frame }: LocalProps) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  useEffect(() => {
+    const element = canvas.current;
+    if (!element) return;
+    const picture = slicePicture(volume, plane, index, window_.center, window_.width);
+    element.width = picture.columns;
+    element.height = picture.rows;
+    element.getContext('2d')?.putImageData(new ImageData(picture.data, picture.columns, picture.rows), 0, 0);
+  }, [volume, plane, index, window_.center, window_.width]);
+  return <canvas class="plane" ref={canvas} aria-hidden="true" style={{ left: `${frame.left}px`, top: `${frame.top}px`, width: `${frame.w}px`, height: `${frame.h}px` }} />;
 }
 
 const COLOURS: Record<Plane, [string, string]> = { axial: ['--ref-sagittal', '--ref-coronal'], coronal: ['--ref-sagittal', '--ref-axial'], sagittal: ['--ref-coronal', '--ref-axial'] };

@@ -266,4 +266,5 @@ export function givenWindow(imageId: string): { center: number; width: number } 
 }
 
 export { asRendered };
+export { voxels } from './voxels';
 export { setTool, onMeasurements, addMeasurements, removeMeasurement, removeSelected, clearMeasurements, type ToolName } from './tools';

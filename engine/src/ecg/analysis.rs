@@ -81,7 +81,7 @@ pub fn analyze_with(record: &Record, options: &AnalyzeOptions) -> Analysis {
     let (part, part_beats) = measured_part(&whole, &beats);
     let signals = filter::diagnostic_with_beats(&part, options.mains, &part_beats);
     let refs: Vec<&[f64]> = signals.iter().map(Vec::as_slice).collect();
-    let (_, evidence) = delineate::mark_all(&refs, rate_hz, &part_beats);
+    let (_, evidence) = delineate::mark_all(&refs, rate_hz, &part_beats, 0);
     let to_ms = 1_000.0 / rate_hz;
     let intervals_ms: Vec<f64> = beats
         .windows(2)

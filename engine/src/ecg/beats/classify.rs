@@ -286,7 +286,7 @@ fn normal_group(groups: &[Group]) -> Option<usize> {
         let share = g.count as f64 / all.max(1) as f64;
         let in_time = if g.early < 0.86 { 0.35 } else { 1.0 };
         let narrow = (0.085 / g.width_s.max(0.03)).powi(3);
-        if share < 0.08 {
+        if share < 0.08 || g.count < 3 {
             share * 0.02
         } else {
             share.sqrt() * in_time * narrow

@@ -34,6 +34,7 @@ impl Fused {
         let rate_hz = sampling_rate_hz / factor as f64;
         let mut amplitude: Vec<f32> = Vec::new();
         let mut lanes = Vec::new();
+        let mut weights = 0.0;
         for (lead, samples) in leads.iter().enumerate() {
             let smooth = moving_mean(&reduce(samples, factor), odd(SMOOTH_S * rate_hz));
             let energy = energy(&band_pass(&smooth, rate_hz), rate_hz);
@@ -41,11 +42,17 @@ impl Fused {
             if level <= 0.0 {
                 continue;
             }
+            let weight = if leads.len() == 1 {
+                1.0
+            } else {
+                clearness(&energy, level)
+            };
             let scale = if leads.len() == 1 {
                 1.0
             } else {
-                1.0 / (level * level)
+                weight / (level * level)
             };
+            weights += weight;
             if amplitude.is_empty() {
                 amplitude = vec![0.0; energy.len()];
             }
@@ -54,7 +61,7 @@ impl Fused {
             }
             lanes.push(Lane { smooth, level, lead });
         }
-        let share = 1.0 / lanes.len().max(1) as f32;
+        let share = 1.0 / weights.max(f32::MIN_POSITIVE);
         for value in &mut amplitude {
             *value = (*value * share).sqrt();
         }
@@ -80,6 +87,23 @@ fn energy(band: &[f32], rate_hz: f64) -> Vec<f32> {
     const WINDOW_S: f64 = 0.100;
     let squares: Vec<f32> = band.iter().map(|v| v * v).collect();
     moving_mean(&squares, odd(WINDOW_S * rate_hz))
+}
+
+/// How far the beats of a lead stand out of what lies between them: power of the level over the median energy.
+fn clearness(energy: &[f32], level: f32) -> f32 {
+    const SEEN_MAX: usize = 20_000;
+    const CLEARNESS: std::ops::RangeInclusive<f32> = 1.0..=400.0;
+    let mut seen: Vec<f32> = energy
+        .iter()
+        .step_by((energy.len() / SEEN_MAX).max(1))
+        .copied()
+        .collect();
+    let middle = seen.len() / 2;
+    if seen.is_empty() {
+        return *CLEARNESS.start();
+    }
+    let (_, median, _) = seen.select_nth_unstable_by(middle, f32::total_cmp);
+    (level * level / median.max(f32::MIN_POSITIVE)).clamp(*CLEARNESS.start(), *CLEARNESS.end())
 }
 
 /// Typical height of the root energy at beats: the median of the maxima of 2-second blocks.

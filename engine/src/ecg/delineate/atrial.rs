@@ -1,6 +1,6 @@
 //! P waves: believed when the beats agree on them.
 
-use super::wave::{farthest_from_chord, flank_end, off_chord, project};
+use super::wave::{flank_end, off_chord, project};
 use super::{Marks, Waves, is_conducted};
 use crate::ecg::beats::{Beat, BeatClass};
 
@@ -35,9 +35,14 @@ struct Template {
 }
 
 /// Adds the P marks.
-pub(super) fn mark(waves: &Waves, beats: &[Beat], marks: &mut [Marks]) -> AtrialEvidence {
+pub(super) fn mark(
+    waves: &Waves,
+    beats: &[Beat],
+    marks: &mut [Marks],
+    t_end_before: usize,
+) -> AtrialEvidence {
     let length = waves.samples(WINDOW_S).max(4);
-    let windows = windows(waves, beats, marks, length);
+    let windows = windows(waves, beats, marks, length, t_end_before);
     let Some(template) = template(waves, &windows, length) else {
         return AtrialEvidence::default();
     };
@@ -91,11 +96,19 @@ struct Window {
     conducted: bool,
 }
 
-fn windows(waves: &Waves, beats: &[Beat], marks: &[Marks], length: usize) -> Vec<Option<Window>> {
+fn windows(
+    waves: &Waves,
+    beats: &[Beat],
+    marks: &[Marks],
+    length: usize,
+    t_end_before: usize,
+) -> Vec<Option<Window>> {
     let mut out = Vec::with_capacity(beats.len());
     for (index, (beat, mark)) in beats.iter().zip(marks).enumerate() {
         let before = index.checked_sub(1).and_then(|i| marks.get(i));
-        let floor = before.and_then(|m| m.t_off.or(m.qrs_off)).unwrap_or(0);
+        let floor = before
+            .map_or(Some(t_end_before), |m| m.t_off.or(m.qrs_off))
+            .unwrap_or(0);
         let window = mark
             .qrs_on
             .filter(|_| beat.class != BeatClass::Ventricular)
@@ -145,13 +158,18 @@ fn template(waves: &Waves, windows: &[Option<Window>], length: usize) -> Option<
     }
     let flats: Vec<Vec<f64>> = means.iter().map(|mean| off_chord(mean)).collect();
     let size = |at: usize| flats.iter().map(|flat| flat[at].powi(2)).sum::<f64>();
-    let top = (0..common).max_by(|a, b| size(*a).total_cmp(&size(*b)))?;
+    // Beside the ends of the window stand the last of T and the first of Q.
+    let (from, to) = (
+        waves.samples(0.030).min(common / 3),
+        common - waves.samples(0.020).min(common / 3),
+    );
+    let top = (from..to).max_by(|a, b| size(*a).total_cmp(&size(*b)))?;
     let weights: Vec<f64> = flats.iter().map(|flat| flat[top]).collect();
     if common < 4 || weights.iter().all(|w| *w == 0.0) {
         return None;
     }
     let line = off_chord(&project(&means, &weights, 0, common - 1));
-    let (peak, height) = farthest_from_chord(&line, 0.0)?;
+    let (peak, height) = (top, line[top]);
     Some(Template {
         weights,
         peak: peak + length - common,

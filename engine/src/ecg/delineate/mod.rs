@@ -52,11 +52,17 @@ pub fn delineate(record: &Record, leads: Leads) -> Vec<Marks> {
         Leads::One(index) => signals.get(index).map(Vec::as_slice).into_iter().collect(),
         Leads::Fused => signals.iter().map(Vec::as_slice).collect(),
     };
-    mark_all(&chosen, record.sampling_rate_hz, &beats).0
+    mark_all(&chosen, record.sampling_rate_hz, &beats, 0).0
 }
 
-/// Marks on filtered leads in microvolts around known beats, and what was seen of the atria.
-pub(crate) fn mark_all(leads: &[&[f64]], rate_hz: f64, beats: &[Beat]) -> (Vec<Marks>, AtrialEvidence) {
+/// Marks on filtered leads in microvolts around known beats, and what was seen of the atria. Before `t_end_before` the T
+/// wave of a beat lies that is not among `beats`.
+pub(crate) fn mark_all(
+    leads: &[&[f64]],
+    rate_hz: f64,
+    beats: &[Beat],
+    t_end_before: usize,
+) -> (Vec<Marks>, AtrialEvidence) {
     let waves = Waves::new(leads, rate_hz);
     let mut marks: Vec<Marks> = Vec::with_capacity(beats.len());
     for (index, beat) in beats.iter().enumerate() {
@@ -64,7 +70,7 @@ pub(crate) fn mark_all(leads: &[&[f64]], rate_hz: f64, beats: &[Beat]) -> (Vec<M
         let next = beats.get(index + 1).map(|b| b.sample);
         marks.push(waves.mark_ventricular(beat.sample, before, next));
     }
-    let evidence = atrial::mark(&waves, beats, &mut marks);
+    let evidence = atrial::mark(&waves, beats, &mut marks, t_end_before);
     (marks, evidence)
 }
 
@@ -83,9 +89,9 @@ pub(crate) struct Waves {
 
 impl Waves {
     pub(crate) fn new(leads: &[&[f64]], rate_hz: f64) -> Self {
-        const FAST_HZ: f64 = 70.0;
-        const ATRIAL_HZ: f64 = 40.0;
-        const SLOW_HZ: f64 = 32.0;
+        const FAST_HZ: f64 = 75.0;
+        const ATRIAL_HZ: f64 = 48.0;
+        const SLOW_HZ: f64 = 25.0;
         let prepared = |edge_hz: f64| -> Vec<Vec<f64>> {
             leads
                 .iter()

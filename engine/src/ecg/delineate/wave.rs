@@ -32,12 +32,9 @@ pub(super) fn t_wave(waves: &Waves, sample: usize, qrs_off: usize, next: Option<
     let sign = peak.1.signum();
     let upright: Vec<f64> = line.iter().map(|v| v * sign).collect();
     let reach = waves.samples(0.18);
-    let off = flank_end(
-        &upright,
-        peak.0,
-        (peak.0 + waves.samples(0.26)).min(upright.len() - 1),
-        reach,
-    );
+    // A fast heart has the next P wave soon behind T.
+    let flank = (0.22 * (cycle as f64 / waves.rate_hz).cbrt() * waves.rate_hz) as usize;
+    let off = flank_end(&upright, peak.0, (peak.0 + flank).min(upright.len() - 1), reach);
     let on = flank_end(
         &upright,
         peak.0,

@@ -71,7 +71,8 @@ struct Span {
 
 /// The place near `centre` where the QRS lies best upon the one at `first`.
 fn aligned(signals: &[Vec<f64>], first: usize, centre: usize, rate_hz: f64) -> usize {
-    let reach = (0.012 * rate_hz).ceil() as isize;
+    // The peak of a plateau may be marked anywhere on it.
+    let reach = (0.045 * rate_hz).ceil() as isize;
     let half = (0.05 * rate_hz) as isize;
     let distance = |shift: isize| {
         let mut sum = 0.0;

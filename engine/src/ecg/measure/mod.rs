@@ -135,8 +135,15 @@ pub(crate) fn measure(stretch: &Stretch<'_>, evidence: &AtrialEvidence, interval
         };
         let pair = [beat(median.centre), beat(median.centre + usual as usize)];
         let leads: Vec<&[f64]> = median.leads.iter().map(Vec::as_slice).collect();
-        let (marks, _) = delineate::mark_all(&leads, stretch.rate_hz, &pair);
-        made.marks = marks.first().copied().unwrap_or_default();
+        let mark = |t_end_before: usize| {
+            let (marks, _) = delineate::mark_all(&leads, stretch.rate_hz, &pair, t_end_before);
+            marks.first().copied().unwrap_or_default()
+        };
+        // The T wave of the beat before ends where that of this beat does, one interval earlier.
+        let t_off = mark(0)
+            .t_off
+            .map_or(0, |t_off| t_off.saturating_sub(usual as usize));
+        made.marks = mark(t_off);
     }
     let atria = if evidence.share >= 0.5 {
         Atria::Conducting

@@ -112,27 +112,28 @@ struct Spread {
 }
 
 fn spread(samples: &Samples) -> Spread {
-    engine::with_samples!(samples, values => {
-        let step = (values.len() / SAMPLES_MAX).max(1);
-        let mut spread = Spread { low: f64::INFINITY, high: f64::NEG_INFINITY, at_high: 0.0 };
-        let mut count = 0.0;
-        for value in values.iter().step_by(step) {
-            let value = number(*value);
-            count += 1.0;
-            spread.low = spread.low.min(value);
-            if value > spread.high {
-                (spread.high, spread.at_high) = (value, 0.0);
-            }
-            if value >= spread.high {
-                spread.at_high += 1.0;
-            }
+    let step = (samples.len() / SAMPLES_MAX).max(1);
+    let mut spread = Spread {
+        low: f64::INFINITY,
+        high: f64::NEG_INFINITY,
+        at_high: 0.0,
+    };
+    let mut count = 0.0;
+    for index in (0..samples.len()).step_by(step) {
+        let value = samples.value(index);
+        count += 1.0;
+        spread.low = spread.low.min(value);
+        if value > spread.high {
+            (spread.high, spread.at_high) = (value, 0.0);
         }
-        Spread { at_high: spread.at_high / f64::max(count, 1.0), ..spread }
-    })
-}
-
-fn number(value: impl Into<f64>) -> f64 {
-    value.into()
+        if value >= spread.high {
+            spread.at_high += 1.0;
+        }
+    }
+    Spread {
+        at_high: spread.at_high / f64::max(count, 1.0),
+        ..spread
+    }
 }
 
 fn judge(spread: &Spread, top: f64, radiograph: bool) -> Option<Finding> {

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::negotiate::{AcceptedContext, answer_all};
+use super::negotiate::{AcceptedContext, answer_all, answer_roles};
 use crate::limits::{Admitted, HalfOpen};
 use crate::pdu::{
     APPLICATION_CONTEXT, AbortReason, AssociateAc, AssociateRq, Event, Rejection, UserIdentity,
@@ -210,6 +210,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let (answers, contexts) = answer_all(&request);
+    let roles = answer_roles(&request);
     let wants_identity = request
         .user
         .user_identity
@@ -224,6 +225,7 @@ where
             implementation_class: file::IMPLEMENTATION_CLASS_UID.into(),
             implementation_version: file::IMPLEMENTATION_VERSION_NAME.into(),
             identity_accepted: wants_identity,
+            roles,
             ..UserInformation::default()
         },
     };

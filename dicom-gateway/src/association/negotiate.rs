@@ -2,7 +2,7 @@
 
 use dataset::{TransferSyntaxUid, uids};
 
-use crate::pdu::{AssociateRq, ContextAnswer, ContextProposal};
+use crate::pdu::{AssociateRq, ContextAnswer, ContextProposal, RoleSelection};
 
 /// What an abstract syntax asks of us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -17,6 +17,14 @@ pub(crate) enum Service {
     StudyFind,
     /// C-FIND, Modality Worklist.
     Worklist,
+    /// C-GET, Patient Root.
+    PatientGet,
+    /// C-GET, Study Root.
+    StudyGet,
+    /// C-MOVE, Patient Root.
+    PatientMove,
+    /// C-MOVE, Study Root.
+    StudyMove,
 }
 
 /// An accepted presentation context.
@@ -26,6 +34,8 @@ pub(crate) struct AcceptedContext {
     pub(crate) abstract_syntax: String,
     pub(crate) transfer_syntax: TransferSyntaxUid,
     pub(crate) service: Service,
+    /// The peer takes C-STORE requests on it (role selection, PS3.7 D.3.3.4; for C-GET).
+    pub(crate) peer_is_scp: bool,
 }
 
 const ACCEPTED: u8 = 0;
@@ -47,6 +57,10 @@ pub(crate) fn service_of(abstract_syntax: &str) -> Option<Service> {
         uids::PATIENT_ROOT_QUERY_RETRIEVE_INFORMATION_MODEL_FIND => Some(Service::PatientFind),
         uids::STUDY_ROOT_QUERY_RETRIEVE_INFORMATION_MODEL_FIND => Some(Service::StudyFind),
         uids::MODALITY_WORKLIST_INFORMATION_MODEL_FIND => Some(Service::Worklist),
+        uids::PATIENT_ROOT_QUERY_RETRIEVE_INFORMATION_MODEL_GET => Some(Service::PatientGet),
+        uids::STUDY_ROOT_QUERY_RETRIEVE_INFORMATION_MODEL_GET => Some(Service::StudyGet),
+        uids::PATIENT_ROOT_QUERY_RETRIEVE_INFORMATION_MODEL_MOVE => Some(Service::PatientMove),
+        uids::STUDY_ROOT_QUERY_RETRIEVE_INFORMATION_MODEL_MOVE => Some(Service::StudyMove),
         other => is_storage(other).then_some(Service::Storage),
     }
 }
@@ -115,6 +129,7 @@ fn answer(proposal: &ContextProposal) -> (ContextAnswer, Option<AcceptedContext>
         abstract_syntax: proposal.abstract_syntax.clone(),
         transfer_syntax,
         service,
+        peer_is_scp: false,
     };
     (answer, Some(accepted))
 }
@@ -122,7 +137,19 @@ fn answer(proposal: &ContextProposal) -> (ContextAnswer, Option<AcceptedContext>
 /// Answers all proposals of a request.
 pub(crate) fn answer_all(request: &AssociateRq) -> (Vec<ContextAnswer>, Vec<AcceptedContext>) {
     let (answers, accepted): (Vec<_>, Vec<_>) = request.contexts.iter().map(answer).unzip();
-    (answers, accepted.into_iter().flatten().collect())
+    let mut accepted: Vec<AcceptedContext> = accepted.into_iter().flatten().collect();
+    for context in &mut accepted {
+        let asked = |role: &RoleSelection| role.sop_class == context.abstract_syntax && role.scp;
+        context.peer_is_scp = context.service == Service::Storage && request.user.roles.iter().any(asked);
+    }
+    (answers, accepted)
+}
+
+/// The answer to the role selections: the peer may be what it likes for storage classes, and is
+/// only a user of everything else.
+pub(crate) fn answer_roles(request: &AssociateRq) -> Vec<RoleSelection> {
+    let storage = |role: &&RoleSelection| service_of(&role.sop_class) == Some(Service::Storage);
+    request.user.roles.iter().filter(storage).cloned().collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use archive::device::Device;
 use bytes::Bytes;
+use dataset::DataSet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Duration, Instant};
 use tracing::{debug, info, warn};
@@ -121,9 +122,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Peer<S> {
                 (field::C_FIND_RQ, Service::PatientFind | Service::StudyFind | Service::Worklist) => {
                     service::find::run(self, &context, &command).await?;
                 }
+                (field::C_GET_RQ, Service::PatientGet | Service::StudyGet)
+                | (field::C_MOVE_RQ, Service::PatientMove | Service::StudyMove) => {
+                    service::retrieve::run(self, &context, &command).await?;
+                }
                 // what it would cancel has been answered already
                 (field::C_CANCEL_RQ, _) => {}
-                (field::C_ECHO_RQ | field::C_STORE_RQ | field::C_FIND_RQ, _) => {
+                (
+                    field::C_ECHO_RQ
+                    | field::C_STORE_RQ
+                    | field::C_FIND_RQ
+                    | field::C_GET_RQ
+                    | field::C_MOVE_RQ,
+                    _,
+                ) => {
                     self.drain(&context, &command).await?;
                     let words = "the presentation context is of another service";
                     self.answer(&context, &command, status::SOP_CLASS_NOT_SUPPORTED, Some(words))
@@ -147,7 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Peer<S> {
     }
 
     /// The next command, or `None` when the peer releases the association.
-    async fn next_command(&mut self) -> Result<Option<(AcceptedContext, Command)>, Ended> {
+    pub(crate) async fn next_command(&mut self) -> Result<Option<(AcceptedContext, Command)>, Ended> {
         let shutdown = self.gateway.shutdown.clone();
         let idle = Instant::now() + self.gateway.config.idle_timeout;
         let first = tokio::select! {
@@ -260,8 +272,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Peer<S> {
         comment: Option<&str>,
     ) -> Result<(), Ended> {
         let set = dimse::response(command, status, comment, false);
+        self.respond(context, &set, None).await
+    }
+
+    /// Sends a response made elsewhere, in one write.
+    pub(crate) async fn respond(
+        &mut self,
+        context: &AcceptedContext,
+        response: &DataSet,
+        data: Option<&[u8]>,
+    ) -> Result<(), Ended> {
         let mut bytes = Vec::with_capacity(256);
-        dimse::push_message(&mut bytes, context.id, &set, None, self.peer_pdu_bytes_max)
+        dimse::push_message(&mut bytes, context.id, response, data, self.peer_pdu_bytes_max)
             .map_err(|_| Ended::protocol("an answer that cannot be written"))?;
         self.wire.write(&bytes).await?;
         Ok(())

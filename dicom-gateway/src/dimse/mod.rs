@@ -9,7 +9,9 @@ use crate::pdu::push_p_data;
 /// Command field (0000,0100).
 pub(crate) mod field {
     pub(crate) const C_STORE_RQ: u16 = 0x0001;
+    pub(crate) const C_GET_RQ: u16 = 0x0010;
     pub(crate) const C_FIND_RQ: u16 = 0x0020;
+    pub(crate) const C_MOVE_RQ: u16 = 0x0021;
     pub(crate) const C_ECHO_RQ: u16 = 0x0030;
     pub(crate) const C_CANCEL_RQ: u16 = 0x0fff;
     /// Set in every answer.

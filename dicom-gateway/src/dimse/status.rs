@@ -22,3 +22,9 @@ pub(crate) const OUT_OF_RESOURCES: u16 = 0xa700;
 pub(crate) const MISMATCH: u16 = 0xa900;
 /// The data set cannot be read.
 pub(crate) const CANNOT_UNDERSTAND: u16 = 0xc000;
+/// C-GET, C-MOVE: no sub-operation succeeded.
+pub(crate) const UNABLE_TO_PERFORM_SUBOPERATIONS: u16 = 0xa702;
+/// C-GET, C-MOVE: some sub-operations failed.
+pub(crate) const SOME_SUBOPERATIONS_FAILED: u16 = 0xb000;
+/// C-MOVE: nobody known by that AE title.
+pub(crate) const MOVE_DESTINATION_UNKNOWN: u16 = 0xa801;

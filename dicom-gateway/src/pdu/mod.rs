@@ -5,7 +5,7 @@ mod associate;
 mod wire;
 
 pub(crate) use associate::{
-    AssociateAc, AssociateRq, ContextAnswer, ContextProposal, UserIdentity, UserInformation,
+    AssociateAc, AssociateRq, ContextAnswer, ContextProposal, RoleSelection, UserIdentity, UserInformation,
 };
 pub(crate) use wire::{Event, Fragment, Wire, WireError};
 

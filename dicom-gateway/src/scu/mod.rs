@@ -4,6 +4,7 @@ mod client;
 mod files;
 mod send;
 
+pub(crate) use client::{Client, Pair};
 pub use send::{FileResult, Outcome, SendOptions, SendSummary, echo, send};
 
 use dataset::AeTitle;

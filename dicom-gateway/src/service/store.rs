@@ -6,6 +6,7 @@ use dataset::{SopClassUid, SopInstanceUid};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, warn};
 
+use super::Refused;
 use crate::association::{AcceptedContext, Ended, Peer};
 use crate::dimse::{Command, status};
 
@@ -14,21 +15,6 @@ use crate::dimse::{Command, status};
 const SMALL_PIECE_BYTES: usize = 4 << 10;
 /// Gathered pieces go on at this size.
 const GATHERED_BYTES: usize = 32 << 10;
-
-/// Why an object is not stored.
-struct Refused {
-    status: u16,
-    words: String,
-}
-
-impl Refused {
-    fn new(status: u16, words: &str) -> Self {
-        Self {
-            status,
-            words: words.to_owned(),
-        }
-    }
-}
 
 impl From<StoreRefused> for Refused {
     fn from(refused: StoreRefused) -> Self {

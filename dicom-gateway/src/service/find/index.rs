@@ -1,5 +1,7 @@
 //! Patient Root and Study Root (PS3.4 C.6) from the archive's index.
 
+use std::collections::BTreeSet;
+
 use archive::Archive;
 use archive::device::Device;
 use archive::patient::Patient;
@@ -7,10 +9,11 @@ use archive::study::{Instance, InstanceFilter, Scope, Series, SeriesFilter, Stud
 use dataset::matching::Match;
 use dataset::{DataSet, Vr, tags};
 
+use super::super::Refused;
+use super::Found;
 use super::answer::Record;
 use super::keys::{Level, key, name_fits};
 use super::worklist::person_name;
-use super::{Found, Refused};
 
 /// Rows asked of the index at once.
 const PAGE_ROWS: u32 = 2_000;
@@ -63,6 +66,49 @@ pub(super) async fn matches(
         }
     }
     Ok(found)
+}
+
+/// The keys name what they want: a retrieval of everything is refused.
+pub(in crate::service) fn names_objects(keys: &DataSet, level: Level) -> bool {
+    let unique = match level {
+        Level::Patient => tags::PATIENT_ID,
+        Level::Study => tags::STUDY_INSTANCE_UID,
+        Level::Series => tags::SERIES_INSTANCE_UID,
+        Level::Image => tags::SOP_INSTANCE_UID,
+    };
+    let named = |tag| matches!(key(keys, tag), Match::Single(_) | Match::List(_));
+    named(unique) || level == Level::Study && named(tags::ACCESSION_NUMBER)
+}
+
+/// Instances that a retrieval wants and that the device may have, at most `max`, and their studies.
+pub(in crate::service) async fn instances(
+    archive: &Archive,
+    device: &Device,
+    keys: &DataSet,
+    max: usize,
+) -> Result<(Vec<Instance>, BTreeSet<String>), Refused> {
+    let (studies, scope, filter) = (archive.studies(), scope(device), filter(keys));
+    let (mut found, mut of) = (Vec::new(), BTreeSet::new());
+    for page in 0_u32.. {
+        let rows = studies
+            .instances(&filter, &scope, PAGE_ROWS, page.saturating_mul(PAGE_ROWS))
+            .await?;
+        let is_last = rows.len() < PAGE_ROWS as usize;
+        for row in rows {
+            of.insert(row.study.study_uid);
+            found.push(row.instance);
+        }
+        if found.len() > max {
+            return Err(Refused::new(
+                crate::dimse::status::OUT_OF_RESOURCES,
+                "too many objects; ask for less",
+            ));
+        }
+        if is_last {
+            break;
+        }
+    }
+    Ok((found, of))
 }
 
 struct Query {

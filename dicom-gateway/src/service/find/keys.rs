@@ -93,7 +93,7 @@ fn group_fits(pattern: &str, group: &str) -> bool {
 
 /// Query/Retrieve Level (0008,0052).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Level {
+pub(in crate::service) enum Level {
     Patient,
     Study,
     Series,
@@ -102,7 +102,7 @@ pub(super) enum Level {
 
 impl Level {
     /// From the identifier.
-    pub(super) fn of(keys: &DataSet) -> Option<Self> {
+    pub(in crate::service) fn of(keys: &DataSet) -> Option<Self> {
         match keys.text(tags::QUERY_RETRIEVE_LEVEL)?.as_str() {
             "PATIENT" => Some(Self::Patient),
             "STUDY" => Some(Self::Study),

@@ -5,14 +5,14 @@ mod index;
 mod keys;
 mod worklist;
 
-use archive::ArchiveError;
 use archive::audit::{AuditAction, AuditEntry, event};
 use dataset::{DataSet, Limits, dictionary, stream, tags, write};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tracing::warn;
 
 use self::answer::Record;
-use self::keys::Level;
+pub(super) use self::index::{instances, names_objects};
+pub(super) use self::keys::Level;
+use super::Refused;
 use crate::association::{AcceptedContext, Ended, Peer, Service};
 use crate::dimse::{self, Command, status};
 
@@ -21,34 +21,12 @@ const IDENTIFIER_BYTES_MAX: usize = 1 << 20;
 /// Answers are gathered up to this and written at once.
 const WRITE_BYTES: usize = 32 << 10;
 
-/// Why a query is not answered.
-struct Refused {
-    status: u16,
-    words: String,
-}
-
-impl Refused {
-    fn new(status: u16, words: impl Into<String>) -> Self {
-        Self {
-            status,
-            words: words.into(),
-        }
-    }
-}
-
 /// Matches of a query.
 #[derive(Default)]
 struct Found {
     records: Vec<Record>,
     /// There are more than may be answered.
     cut_off: bool,
-}
-
-impl From<ArchiveError> for Refused {
-    fn from(error: ArchiveError) -> Self {
-        warn!("a C-FIND cannot be answered: {error}");
-        Self::new(status::OUT_OF_RESOURCES, "the index does not answer")
-    }
 }
 
 /// Answers one C-FIND-RQ.
@@ -61,11 +39,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let start = std::time::Instant::now();
-    let identifier = if command.has_data_set {
-        peer.data_set(context.id, IDENTIFIER_BYTES_MAX).await?
-    } else {
-        Some(Vec::new())
-    };
+    let identifier = identifier(peer, context, command).await?;
     let answered = match question(peer, context, identifier) {
         // the row is written beside the search, and no answer leaves before it is durable
         Ok(keys) => match tokio::join!(search(peer, context, &keys), audit(peer, context)) {
@@ -88,6 +62,22 @@ where
     Ok(())
 }
 
+/// The bytes of the identifier; `None` when it is too long.
+pub(super) async fn identifier<S>(
+    peer: &mut Peer<S>,
+    context: &AcceptedContext,
+    command: &Command,
+) -> Result<Option<Vec<u8>>, Ended>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    if command.has_data_set {
+        peer.data_set(context.id, IDENTIFIER_BYTES_MAX).await
+    } else {
+        Ok(Some(Vec::new()))
+    }
+}
+
 /// The identifier as a data set, if the peer may ask it.
 fn question<S>(
     peer: &Peer<S>,
@@ -97,6 +87,11 @@ fn question<S>(
     if !peer.device.may_query {
         return Err(Refused::new(status::NOT_AUTHORISED, "this device may not query"));
     }
+    parse_keys(context, identifier)
+}
+
+/// The identifier as a data set.
+pub(super) fn parse_keys(context: &AcceptedContext, identifier: Option<Vec<u8>>) -> Result<DataSet, Refused> {
     let bytes =
         identifier.ok_or_else(|| Refused::new(status::CANNOT_UNDERSTAND, "the identifier is too long"))?;
     let limits = Limits {

@@ -129,11 +129,18 @@ pub(crate) fn measure(stretch: &Stretch<'_>, evidence: &AtrialEvidence, interval
     made.median = median::median_beat(stretch.signals, stretch.rate_hz, stretch.beats, &chosen);
     if let Some(median) = &made.median {
         let usual = rr_ms.unwrap_or(900.0) * stretch.rate_hz / 1_000.0;
-        let beat = |sample: usize| Beat {
-            sample,
-            class: BeatClass::Normal,
+        // The beat after it bounds T; as a ventricular one it takes no part in the search for P.
+        let next = Beat {
+            sample: median.centre + usual as usize,
+            class: BeatClass::Ventricular,
         };
-        let pair = [beat(median.centre), beat(median.centre + usual as usize)];
+        let pair = [
+            Beat {
+                sample: median.centre,
+                class: BeatClass::Normal,
+            },
+            next,
+        ];
         let leads: Vec<&[f64]> = median.leads.iter().map(Vec::as_slice).collect();
         let mark = |t_end_before: usize| {
             let (marks, _) = delineate::mark_all(&leads, stretch.rate_hz, &pair, t_end_before);

@@ -90,7 +90,7 @@ pub(crate) struct Waves {
 impl Waves {
     pub(crate) fn new(leads: &[&[f64]], rate_hz: f64) -> Self {
         const FAST_HZ: f64 = 75.0;
-        const ATRIAL_HZ: f64 = 48.0;
+        const ATRIAL_HZ: f64 = 55.0;
         const SLOW_HZ: f64 = 25.0;
         let prepared = |edge_hz: f64| -> Vec<Vec<f64>> {
             leads

@@ -208,3 +208,19 @@ pub(crate) fn pack(frame: &FrameDescription, words: impl Iterator<Item = u32>) -
         (_, true) => Samples::I32(words.map(extend).collect()),
     }
 }
+
+/// As [`pack`], for words that are in memory already: the memory is used again where it can be.
+pub(crate) fn pack_words(frame: &FrameDescription, mut words: Vec<u16>) -> Samples {
+    let bits = u32::from(frame.effective_high_bit()) + 1;
+    if !(9..=16).contains(&frame.bits_allocated) {
+        return pack(frame, words.into_iter().map(u32::from));
+    }
+    let shift = 16u32.saturating_sub(bits);
+    if frame.signed {
+        return Samples::I16(words.into_iter().map(|w| (w << shift).cast_signed() >> shift).collect());
+    }
+    if shift > 0 {
+        words.iter_mut().for_each(|w| *w &= u16::MAX >> shift);
+    }
+    Samples::U16(words)
+}

@@ -24,29 +24,29 @@ impl<'a> BitReader<'a> {
         }
     }
 
-    /// Makes at least 32 bits ready.
+    /// Makes at least 32 bits ready (48 where the data has them).
     #[inline]
     pub(super) fn refill(&mut self) {
-        if self.count >= 32 {
-            return;
-        }
-        if let Some(four) = self.data.get(self.at..).and_then(|d| d.first_chunk::<4>()) {
-            let word = u32::from_be_bytes(*four);
-            let no_marker = (!word).wrapping_sub(0x0101_0101) & word & 0x8080_8080 == 0;
-            if no_marker {
-                self.buffer |= u64::from(word) << (32 - self.count);
-                self.count += 32;
-                self.at += 4;
+        if let Some(eight) = self.data.get(self.at..).and_then(|d| d.first_chunk::<8>()) {
+            let word = u64::from_be_bytes(*eight);
+            if (!word).wrapping_sub(0x0101_0101_0101_0101) & word & 0x8080_8080_8080_8080 == 0 {
+                // No FF ahead: fill up without asking how much is missing. Bits of the last, partly counted byte are
+                // laid into the buffer again next time, over themselves.
+                self.buffer |= word >> self.count;
+                self.at += ((63 - self.count) >> 3) as usize;
+                self.count |= 56;
                 return;
             }
         }
-        self.refill_slowly();
+        if self.count < 32 {
+            self.refill_slowly();
+        }
     }
 
     #[cold]
     #[inline(never)]
     fn refill_slowly(&mut self) {
-        while self.count <= 56 {
+        while self.count <= 48 {
             let byte = match (self.data.get(self.at), self.data.get(self.at + 1)) {
                 (Some(0xff), Some(0)) => {
                     self.at += 2;

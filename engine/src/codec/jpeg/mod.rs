@@ -12,7 +12,7 @@ mod upsample;
 use markers::{Marker, Parser, Process, Segment};
 
 use super::frame::FrameDescription;
-use super::stored::{DecodedColour, StoredPixels, pack};
+use super::stored::{DecodedColour, StoredPixels, pack_words};
 use super::{FrameDecoder, Photometric, StreamHeader};
 use crate::error::{ImagingError, Result};
 
@@ -44,7 +44,7 @@ impl FrameDecoder for Jpeg {
                 Process::Progressive => progressive::decode(&mut parser, &sof)?,
             };
             let colour = colour(&parser, &sof, frame);
-            let data = pack(frame, samples.into_iter().map(u32::from));
+            let data = pack_words(frame, samples);
             return StoredPixels::new(frame, data, colour);
         }
         Err(ImagingError::damaged(CODEC, "no frame header"))

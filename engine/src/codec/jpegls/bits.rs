@@ -23,24 +23,25 @@ impl<'a> BitReader<'a> {
         }
     }
 
-    /// Makes at least 32 bits ready.
+    /// Makes at least 32 bits ready (48 where the data has them).
     #[inline]
     pub(super) fn refill(&mut self) {
-        if self.count >= 32 {
-            return;
-        }
         if !self.after_ff
-            && let Some(four) = self.data.get(self.at..).and_then(|d| d.first_chunk::<4>())
+            && let Some(eight) = self.data.get(self.at..).and_then(|d| d.first_chunk::<8>())
         {
-            let word = u32::from_be_bytes(*four);
-            if (!word).wrapping_sub(0x0101_0101) & word & 0x8080_8080 == 0 {
-                self.buffer |= u64::from(word) << (32 - self.count);
-                self.count += 32;
-                self.at += 4;
+            let word = u64::from_be_bytes(*eight);
+            if (!word).wrapping_sub(0x0101_0101_0101_0101) & word & 0x8080_8080_8080_8080 == 0 {
+                // No FF ahead: fill up without asking how much is missing. Bits of the last, partly counted byte are
+                // laid into the buffer again next time, over themselves.
+                self.buffer |= word >> self.count;
+                self.at += ((63 - self.count) >> 3) as usize;
+                self.count |= 56;
                 return;
             }
         }
-        self.refill_slowly();
+        if self.count < 32 {
+            self.refill_slowly();
+        }
     }
 
     #[inline(never)]

@@ -11,7 +11,7 @@ use model::Parameters;
 use scan::ScanDecoder;
 
 use super::frame::FrameDescription;
-use super::stored::{DecodedColour, StoredPixels, pack};
+use super::stored::{DecodedColour, StoredPixels, pack_words};
 use super::{FrameDecoder, StreamHeader};
 use crate::error::{ImagingError, Result};
 
@@ -236,7 +236,7 @@ impl FrameDecoder for JpegLs {
             }
             scan = parser.next_scan()?;
         }
-        let data = pack(frame, out.into_iter().map(u32::from));
+        let data = pack_words(frame, out);
         StoredPixels::new(frame, data, DecodedColour::AsDeclared)
     }
 }

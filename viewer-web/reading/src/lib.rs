@@ -16,6 +16,7 @@ pub mod demo;
 mod detail;
 mod error;
 mod events;
+pub mod exchange;
 mod goals;
 mod identity;
 pub mod order;

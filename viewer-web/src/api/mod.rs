@@ -3,6 +3,7 @@
 mod admin;
 mod audit;
 mod critical;
+mod fhir;
 mod orders;
 mod patients;
 mod quality;
@@ -20,6 +21,7 @@ pub(crate) fn routes() -> Vec<Route> {
     let mut routes = worklist::routes();
     routes.extend(report::routes());
     routes.extend(renditions::routes());
+    routes.extend(fhir::routes());
     routes.extend(orders::routes());
     routes.extend(patients::routes());
     routes.extend(critical::routes());

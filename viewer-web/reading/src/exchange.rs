@@ -37,7 +37,12 @@ async fn found(reading: &Reading, actor: &Actor, value: &str) -> Result<Vec<Stri
     }
     guard_query(reading, actor, Action::SearchStudies, None).await?;
     let mut uids = Vec::new();
-    for row in reading.archive().db().fetch_all(sql::BY_ACCESSION, params![value]).await? {
+    for row in reading
+        .archive()
+        .db()
+        .fetch_all(sql::BY_ACCESSION, params![value])
+        .await?
+    {
         uids.push(row.text("study_uid")?);
     }
     Ok(uids)
@@ -83,7 +88,9 @@ struct Found {
 
 async fn study_of(reading: &Reading, uid: &str) -> Result<Option<Found>> {
     let db = reading.archive().db();
-    let Some(row) = db.fetch_optional(sql::CONTEXT, params![uid]).await? else { return Ok(None) };
+    let Some(row) = db.fetch_optional(sql::CONTEXT, params![uid]).await? else {
+        return Ok(None);
+    };
     let study = StudyContext::read(&row)?;
     let mut series = Vec::new();
     for row in db.fetch_all(sql::SERIES, params![study.id]).await? {
@@ -95,7 +102,10 @@ async fn study_of(reading: &Reading, uid: &str) -> Result<Option<Found>> {
             instances: row.int("instance_count")?,
         });
     }
-    let changed = row.opt_int("i_signed")?.or(row.opt_int("i_submitted")?).unwrap_or(study.received_at);
+    let changed = row
+        .opt_int("i_signed")?
+        .or(row.opt_int("i_submitted")?)
+        .unwrap_or(study.received_at);
     Ok(Some(Found {
         facts: StudyFacts {
             accession_number: study.accession_number.clone(),
@@ -131,7 +141,12 @@ fn resource_of(found: &Found, wanted: StudyResource) -> Value {
 ///
 /// # Errors
 /// As the policy says; a study that may not be seen is not in the answer.
-pub async fn search_studies(reading: &Reading, actor: &Actor, value: &str, wanted: StudyResource) -> Result<Vec<Value>> {
+pub async fn search_studies(
+    reading: &Reading,
+    actor: &Actor,
+    value: &str,
+    wanted: StudyResource,
+) -> Result<Vec<Value>> {
     let mut list = Vec::new();
     for uid in found(reading, actor, identifier_value(value)).await? {
         if may(reading, actor, Action::ViewImages, &uid).await? {
@@ -148,7 +163,10 @@ pub async fn search_studies(reading: &Reading, actor: &Actor, value: &str, wante
 pub async fn study(reading: &Reading, actor: &Actor, uid: &str, wanted: StudyResource) -> Result<Value> {
     guard(reading, actor, Action::ViewImages, uid).await?;
     let none = || ReadingError::not_found("没有找到这项检查", "There is no such study");
-    Ok(resource_of(&study_of(reading, uid).await?.ok_or_else(none)?, wanted))
+    Ok(resource_of(
+        &study_of(reading, uid).await?.ok_or_else(none)?,
+        wanted,
+    ))
 }
 
 /// Orders by accession number, as `ServiceRequest`: those of the own institution, and those of studies that may be seen.
@@ -157,7 +175,12 @@ pub async fn study(reading: &Reading, actor: &Actor, uid: &str, wanted: StudyRes
 /// As the policy says.
 pub async fn search_orders(reading: &Reading, actor: &Actor, value: &str) -> Result<Vec<Value>> {
     guard_query(reading, actor, Action::ListOrders, None).await?;
-    let Some(order) = reading.archive().orders().by_accession(identifier_value(value)).await? else {
+    let Some(order) = reading
+        .archive()
+        .orders()
+        .by_accession(identifier_value(value))
+        .await?
+    else {
         return Ok(Vec::new());
     };
     let own = order.institution_id == actor.institution_id();

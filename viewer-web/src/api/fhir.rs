@@ -26,35 +26,79 @@ const OFFERED: &[(&str, &[(&str, &str)])] = &[
     ("Patient", &[("_id", "token")]),
     ("ServiceRequest", &[("identifier", "token")]),
     ("ImagingStudy", &[("identifier", "token")]),
-    ("DiagnosticReport", &[("identifier", "token"), ("study", "token"), ("imaging-study", "reference")]),
+    (
+        "DiagnosticReport",
+        &[
+            ("identifier", "token"),
+            ("study", "token"),
+            ("imaging-study", "reference"),
+        ],
+    ),
     ("Observation", &[("study", "token"), ("identifier", "token")]),
     ("Task", &[("focus", "reference"), ("identifier", "token")]),
-    ("AuditEvent", &[("date", "date"), ("study", "token"), ("agent-name", "string")]),
+    (
+        "AuditEvent",
+        &[("date", "date"), ("study", "token"), ("agent-name", "string")],
+    ),
 ];
 
 pub(super) fn routes() -> Vec<Route> {
     let fhir = |route: Route| route.response_as(FHIR_JSON, shape::any());
     let search = |route: Route| {
-        let names = [("identifier", "study UID or accession number"), ("study", "study UID"), ("imaging-study", "study UID")];
-        names.into_iter().fold(fhir(route), |route, (name, about)| route.query(name, shape::text(), about))
+        let names = [
+            ("identifier", "study UID or accession number"),
+            ("study", "study UID"),
+            ("imaging-study", "study UID"),
+        ];
+        names.into_iter().fold(fhir(route), |route, (name, about)| {
+            route.query(name, shape::text(), about)
+        })
     };
     vec![
         fhir(Route::get("/fhir/metadata", "What this server offers", metadata)),
-        fhir(Route::get("/fhir/Patient", "Patients by id", patients)).query("_id", shape::text(), "patient id"),
+        fhir(Route::get("/fhir/Patient", "Patients by id", patients)).query(
+            "_id",
+            shape::text(),
+            "patient id",
+        ),
         fhir(Route::get("/fhir/Patient/{id}", "A patient", patient)),
         search(Route::get("/fhir/DiagnosticReport", "Issued reports", reports)),
-        fhir(Route::get("/fhir/DiagnosticReport/{id}", "The issued report of a study", report)),
-        search(Route::get("/fhir/Observation", "Findings and impressions of issued reports", observations)),
+        fhir(Route::get(
+            "/fhir/DiagnosticReport/{id}",
+            "The issued report of a study",
+            report,
+        )),
+        search(Route::get(
+            "/fhir/Observation",
+            "Findings and impressions of issued reports",
+            observations,
+        )),
         search(Route::get("/fhir/ImagingStudy", "Studies", studies)),
         fhir(Route::get("/fhir/ImagingStudy/{id}", "A study", study)),
-        search(Route::get("/fhir/Task", "The reading of studies", tasks)).query("focus", shape::text(), "ImagingStudy/UID"),
+        search(Route::get("/fhir/Task", "The reading of studies", tasks)).query(
+            "focus",
+            shape::text(),
+            "ImagingStudy/UID",
+        ),
         fhir(Route::get("/fhir/Task/{id}", "The reading of a study", task)),
-        search(Route::get("/fhir/ServiceRequest", "Exam requests by accession number", orders)),
-        fhir(Route::get("/fhir/ServiceRequest/{id}", "An exam request by accession number", order)),
-        fhir(Route::get("/fhir/AuditEvent", "Rows of the audit trail, newest first", events))
-            .query("date", shape::text(), "ge or lt and a time")
-            .query("study", shape::text(), "study UID")
-            .query("agent-name", shape::text(), "account"),
+        search(Route::get(
+            "/fhir/ServiceRequest",
+            "Exam requests by accession number",
+            orders,
+        )),
+        fhir(Route::get(
+            "/fhir/ServiceRequest/{id}",
+            "An exam request by accession number",
+            order,
+        )),
+        fhir(Route::get(
+            "/fhir/AuditEvent",
+            "Rows of the audit trail, newest first",
+            events,
+        ))
+        .query("date", shape::text(), "ge or lt and a time")
+        .query("study", shape::text(), "study UID")
+        .query("agent-name", shape::text(), "account"),
     ]
 }
 
@@ -62,7 +106,14 @@ struct Fhir(Value);
 
 impl IntoResponse for Fhir {
     fn into_response(self) -> Response {
-        ([(header::CONTENT_TYPE, FHIR_JSON), (header::CACHE_CONTROL, "no-store")], self.0.to_string()).into_response()
+        (
+            [
+                (header::CONTENT_TYPE, FHIR_JSON),
+                (header::CACHE_CONTROL, "no-store"),
+            ],
+            self.0.to_string(),
+        )
+            .into_response()
     }
 }
 
@@ -77,8 +128,19 @@ struct Search {
 
 impl Search {
     fn value(self) -> Result<String, Problem> {
-        let given = self.identifier.or(self.study).or(self.imaging_study).or(self.focus).filter(|v| !v.is_empty());
-        let missing = || ReadingError::invalid("identifier", "请给出检查 UID 或检查号", "a study UID or accession number is needed");
+        let given = self
+            .identifier
+            .or(self.study)
+            .or(self.imaging_study)
+            .or(self.focus)
+            .filter(|v| !v.is_empty());
+        let missing = || {
+            ReadingError::invalid(
+                "identifier",
+                "请给出检查 UID 或检查号",
+                "a study UID or accession number is needed",
+            )
+        };
         Ok(given.ok_or_else(missing)?)
     }
 }
@@ -91,7 +153,11 @@ async fn metadata(_: Signed) -> Fhir {
     Fhir(fhir::capability("2026-01-01", OFFERED))
 }
 
-async fn patient(State(app): State<App>, Signed(actor): Signed, Path(id): Path<String>) -> Result<Fhir, Problem> {
+async fn patient(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Path(id): Path<String>,
+) -> Result<Fhir, Problem> {
     let id = id.parse().unwrap_or(-1);
     Ok(Fhir(exchange::patient(app.reading(), &actor, id).await?))
 }
@@ -116,12 +182,20 @@ async fn patients(
     Ok(bundle(&app, found))
 }
 
-async fn reports(State(app): State<App>, Signed(actor): Signed, Query(search): Query<Search>) -> Result<Fhir, Problem> {
+async fn reports(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Query(search): Query<Search>,
+) -> Result<Fhir, Problem> {
     let found = exchange::search_reports(app.reading(), &actor, &search.value()?).await?;
     Ok(bundle(&app, found))
 }
 
-async fn report(State(app): State<App>, Signed(actor): Signed, Path(id): Path<String>) -> Result<Fhir, Problem> {
+async fn report(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Path(id): Path<String>,
+) -> Result<Fhir, Problem> {
     Ok(Fhir(exchange::report(app.reading(), &actor, &id).await?))
 }
 
@@ -132,36 +206,70 @@ async fn observations(
     Query(search): Query<Search>,
 ) -> Result<Fhir, Problem> {
     let reports = exchange::search_reports(app.reading(), &actor, &search.value()?).await?;
-    let contained = |report: &Value| report.get("contained").and_then(Value::as_array).cloned().unwrap_or_default();
+    let contained = |report: &Value| {
+        report
+            .get("contained")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default()
+    };
     Ok(bundle(&app, reports.iter().flat_map(contained).collect()))
 }
 
-async fn studies(State(app): State<App>, Signed(actor): Signed, Query(search): Query<Search>) -> Result<Fhir, Problem> {
+async fn studies(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Query(search): Query<Search>,
+) -> Result<Fhir, Problem> {
     let value = search.value()?;
     let found = exchange::search_studies(app.reading(), &actor, &value, StudyResource::ImagingStudy).await?;
     Ok(bundle(&app, found))
 }
 
-async fn study(State(app): State<App>, Signed(actor): Signed, Path(id): Path<String>) -> Result<Fhir, Problem> {
-    Ok(Fhir(exchange::study(app.reading(), &actor, &id, StudyResource::ImagingStudy).await?))
+async fn study(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Path(id): Path<String>,
+) -> Result<Fhir, Problem> {
+    Ok(Fhir(
+        exchange::study(app.reading(), &actor, &id, StudyResource::ImagingStudy).await?,
+    ))
 }
 
-async fn tasks(State(app): State<App>, Signed(actor): Signed, Query(search): Query<Search>) -> Result<Fhir, Problem> {
+async fn tasks(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Query(search): Query<Search>,
+) -> Result<Fhir, Problem> {
     let value = search.value()?;
     let found = exchange::search_studies(app.reading(), &actor, &value, StudyResource::Task).await?;
     Ok(bundle(&app, found))
 }
 
-async fn task(State(app): State<App>, Signed(actor): Signed, Path(id): Path<String>) -> Result<Fhir, Problem> {
-    Ok(Fhir(exchange::study(app.reading(), &actor, &id, StudyResource::Task).await?))
+async fn task(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Path(id): Path<String>,
+) -> Result<Fhir, Problem> {
+    Ok(Fhir(
+        exchange::study(app.reading(), &actor, &id, StudyResource::Task).await?,
+    ))
 }
 
-async fn orders(State(app): State<App>, Signed(actor): Signed, Query(search): Query<Search>) -> Result<Fhir, Problem> {
+async fn orders(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Query(search): Query<Search>,
+) -> Result<Fhir, Problem> {
     let found = exchange::search_orders(app.reading(), &actor, &search.value()?).await?;
     Ok(bundle(&app, found))
 }
 
-async fn order(State(app): State<App>, Signed(actor): Signed, Path(id): Path<String>) -> Result<Fhir, Problem> {
+async fn order(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Path(id): Path<String>,
+) -> Result<Fhir, Problem> {
     let found = exchange::search_orders(app.reading(), &actor, &id).await?;
     Ok(Fhir(found.into_iter().next().ok_or_else(Problem::not_found)?))
 }
@@ -180,7 +288,12 @@ async fn events(
     Query(search): Query<EventSearch>,
 ) -> Result<Fhir, Problem> {
     let date = search.date.unwrap_or_default();
-    let bound = |prefixes: [&str; 2]| prefixes.iter().find_map(|p| date.strip_prefix(p)).map(str::to_owned);
+    let bound = |prefixes: [&str; 2]| {
+        prefixes
+            .iter()
+            .find_map(|p| date.strip_prefix(p))
+            .map(str::to_owned)
+    };
     let filter = TrailFilter {
         from: bound(["ge", "gt"]),
         to: bound(["le", "lt"]),

@@ -25,6 +25,18 @@ pub(super) fn routes() -> Vec<Route> {
     };
     vec![
         of_version(Route::get(
+            "/api/studies/{uid}/report.sr.dcm",
+            "The report as DICOM Basic Text SR",
+            sr,
+        ))
+        .response_as("application/dicom", shape::binary()),
+        of_version(Route::get(
+            "/api/studies/{uid}/report.cda.xml",
+            "The report as WS/T 500.6 CDA",
+            cda,
+        ))
+        .response_as("application/xml", shape::text()),
+        of_version(Route::get(
             "/api/studies/{uid}/report.pdf",
             "The report on paper",
             pdf,
@@ -115,4 +127,26 @@ async fn pdf(
     );
     let bytes = make(move || renditions::pdf(&version, fonts, &url)).await?;
     Ok(document("application/pdf", "report.pdf", bytes))
+}
+
+async fn sr(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Path(uid): Path<String>,
+    Query(query): Query<VersionQuery>,
+) -> Result<Response, Problem> {
+    let version = issued(&app, &actor, &uid, &query).await?;
+    let bytes = make(move || renditions::sr(&version)).await?;
+    Ok(document("application/dicom", "report.sr.dcm", bytes))
+}
+
+async fn cda(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Path(uid): Path<String>,
+    Query(query): Query<VersionQuery>,
+) -> Result<Response, Problem> {
+    let version = issued(&app, &actor, &uid, &query).await?;
+    let xml = make(move || Ok(renditions::cda(&version).into_bytes())).await?;
+    Ok(document("application/xml", "report.cda.xml", xml))
 }

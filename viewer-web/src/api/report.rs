@@ -60,7 +60,12 @@ pub(super) fn routes() -> Vec<Route> {
         ]))
         .response(view()),
     ];
-    routes.extend([
+    routes.extend(issued_routes());
+    routes
+}
+
+fn issued_routes() -> Vec<Route> {
+    vec![
         Route::get(
             "/api/studies/{uid}/report/versions",
             "Issued versions, oldest first",
@@ -84,8 +89,7 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .open()
         .response(verified()),
-    ]);
-    routes
+    ]
 }
 
 fn draft() -> Shape {

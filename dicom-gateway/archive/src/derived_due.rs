@@ -116,3 +116,102 @@ impl DerivedObjects {
         rows.iter().map(|row| row.text("subject")).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::receive::{Sender, Source};
+    use crate::testing::{ObjectSpec, hospital, temporary};
+    use crate::work::NewJob;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn results_are_due_until_they_are_made_or_given_up() {
+        let (archive, _folder) = temporary(&[]).await.unwrap();
+        let institution = archive.institutions().create(hospital("HEXI")).await.unwrap();
+        let sender = Sender {
+            name: "HEXI_CT".to_owned(),
+            role: "device".to_owned(),
+            device_id: None,
+            institution_id: institution.id,
+            peer: None,
+            source: Source::Stow,
+        };
+        let spec = ObjectSpec::new("1.2.3", 1, 1);
+        archive
+            .receive_part10(sender, None, spec.file_bytes().into())
+            .await
+            .unwrap();
+        let due = async |version: i64| {
+            archive
+                .derived()
+                .due_series("thumbnail", version, Some(SeriesKind::Image), 10)
+                .await
+                .unwrap()
+        };
+        assert!(due(1).await.is_empty(), "it came just now and has its own job");
+        let earlier = UnixMicros::now().minus(SETTLED * 2);
+        archive
+            .db()
+            .write(move |tx| {
+                Box::pin(async move {
+                    tx.execute("UPDATE series SET received_last_at = $1", params![earlier])
+                        .await?;
+                    tx.execute("UPDATE instance SET received_at = $1", params![earlier])
+                        .await?;
+                    tx.execute("DELETE FROM job", params![]).await
+                })
+            })
+            .await
+            .unwrap();
+        let series = due(1).await;
+        assert_eq!(series.len(), 1);
+        assert!(
+            archive
+                .derived()
+                .due_series("thumbnail", 1, Some(SeriesKind::Waveform), 10)
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        assert_eq!(
+            archive
+                .derived()
+                .due_series("series_metadata", 1, None, 10)
+                .await
+                .unwrap(),
+            series
+        );
+        let instances = archive
+            .derived()
+            .due_instances("preview", 1, SeriesKind::Image, 10)
+            .await
+            .unwrap();
+        assert_eq!(instances, [spec.sop_instance.clone()]);
+        // A job that waits is enough; so is one that stopped for good.
+        let job = NewJob::new("thumbnail", &series[0]).max_attempts(1);
+        archive.work().enqueue_now(job).await.unwrap();
+        assert!(due(1).await.is_empty());
+        let claimed = archive
+            .work()
+            .claim("test", &["thumbnail"], 1, false, SETTLED)
+            .await
+            .unwrap();
+        archive.work().fail(&claimed.jobs[0], "broken").await.unwrap();
+        assert!(due(1).await.is_empty());
+        archive.work().revive(claimed.jobs[0].id).await.unwrap();
+        let again = archive
+            .work()
+            .claim("test", &["thumbnail"], 1, false, SETTLED)
+            .await
+            .unwrap();
+        archive.work().complete(&again.jobs[0]).await.unwrap();
+        assert_eq!(due(1).await, series, "done without a result is due again");
+        archive
+            .derived()
+            .put(&series[0], "thumbnail", 1, "image/jpeg", vec![1])
+            .await
+            .unwrap();
+        assert!(due(1).await.is_empty());
+        assert_eq!(due(2).await, series, "a newer method would make it anew");
+    }
+}

@@ -3,6 +3,7 @@
 use crate::App;
 use crate::dicomweb::holdings::Held;
 use crate::dicomweb::{holdings, layout, uids};
+use crate::ecg_pdf::{self, PdfError};
 use crate::extract::{Json, Path, Query};
 use crate::http::conditional::{
     CACHE_PRIVATE_IMMUTABLE, CACHE_PRIVATE_REVALIDATE, etag, is_current, not_modified, put, stamp,
@@ -12,6 +13,7 @@ use crate::problem::Problem;
 use crate::route::Route;
 use crate::session::Signed;
 use crate::shape::{self, Shape};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
@@ -65,11 +67,23 @@ pub(crate) fn routes() -> Vec<Route> {
             "application/octet-stream",
             shape::binary().about("int16, little endian; -32768 is a gap; see X-Ecg-Layout"),
         ),
-        Route::get(
+        paper_options(Route::get(
             "/api/studies/{uid}/ecg.svg",
             "True-scale paper of a waveform study",
             paper_svg,
-        )
+        ))
+        .response_as("image/svg+xml", shape::text()),
+        paper_options(Route::get(
+            "/api/studies/{uid}/ecg.pdf",
+            "The same paper to print",
+            paper_pdf,
+        ))
+        .response_as("application/pdf", shape::binary()),
+    ]
+}
+
+fn paper_options(route: Route) -> Route {
+    route
         .query("instance", shape::uid(), "one of several recordings")
         .query(
             "layout",
@@ -93,8 +107,6 @@ pub(crate) fn routes() -> Vec<Route> {
             shape::number(),
             "second of the recording at which the page begins",
         )
-        .response_as("image/svg+xml", shape::text()),
-    ]
 }
 
 fn analysis_shape() -> Shape {
@@ -331,6 +343,40 @@ async fn paper_svg(
     let mut response = packed::answer(&headers, body)?;
     put(&mut response, header::CONTENT_TYPE, "image/svg+xml");
     stamp(&mut response, &tag, CACHE_PRIVATE_REVALIDATE);
+    Ok(response)
+}
+
+async fn paper_pdf(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Path(study): Path<String>,
+    Query(query): Query<PaperQuery>,
+) -> Result<Response, Problem> {
+    let study = uids::study(&study)?;
+    let options = query.options()?;
+    guard(app.reading(), &actor, Action::ExportReport, study.as_str()).await?;
+    let held = holdings::waveform(&app, &study, query.instance.as_deref()).await?;
+    let (pool, fonts) = (app.pool().clone(), app.fonts());
+    let pdf = pool
+        .run(move || {
+            let drawing = engine::ecg::paper::draw(&record(&app, &held)?, &options);
+            ecg_pdf::print(&drawing, fonts).map_err(|error| match error {
+                PdfError::NoFonts => Problem::new(
+                    StatusCode::NOT_IMPLEMENTED,
+                    "此程序没有内置字体，不能打印。",
+                    "This executable has no fonts and cannot print.",
+                ),
+                PdfError::Write(_) => Problem::internal(&error),
+            })
+        })
+        .await??;
+    let mut response = Response::new(Body::from(pdf));
+    put(&mut response, header::CONTENT_TYPE, "application/pdf");
+    put(
+        &mut response,
+        header::CONTENT_DISPOSITION,
+        "inline; filename=\"ecg.pdf\"",
+    );
     Ok(response)
 }
 

@@ -9,6 +9,7 @@ mod app;
 mod cache;
 mod dicomweb;
 mod ecg_api;
+pub mod ecg_pdf;
 mod events;
 pub mod extract;
 mod failure;

@@ -87,6 +87,25 @@ async fn paper_is_a_drawing_and_impossible_paper_is_refused() {
 }
 
 #[tokio::test]
+async fn printing_is_an_export_in_the_audit_trail() {
+    let (house, reader, object) = reader().await;
+    let answer = reader
+        .get(&format!("/api/studies/{}/ecg.pdf", object.study_uid))
+        .await;
+    if viewer_web::Fonts::EMBEDDED.regular.is_empty() {
+        answer.refuses(StatusCode::NOT_IMPLEMENTED);
+    } else {
+        let answer = answer.is(StatusCode::OK);
+        assert_eq!(answer.header("content-type"), "application/pdf");
+        assert!(answer.body.starts_with(b"%PDF-"));
+    }
+    assert_eq!(
+        house.audit_rows("rad.writer", &object.study_uid, "110106").await,
+        1
+    );
+}
+
+#[tokio::test]
 async fn a_study_of_images_has_no_ecg_and_strangers_see_none() {
     let (house, reader, object) = reader().await;
     let image = ct_slice("1.2.93.1", 0);
@@ -99,7 +118,7 @@ async fn a_study_of_images_has_no_ecg_and_strangers_see_none() {
         .get("/api/studies/1.2.93.1/ecg")
         .await
         .refuses(StatusCode::NOT_FOUND);
-    for kind in ["ecg", "ecg.svg", "ecg/samples"] {
+    for kind in ["ecg", "ecg.svg", "ecg.pdf", "ecg/samples"] {
         let path = format!("/api/studies/{}/{kind}", object.study_uid);
         house
             .anonymous()

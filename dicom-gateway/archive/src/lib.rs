@@ -98,6 +98,17 @@ impl Archive {
     /// # Errors
     /// When index, objects or data folder cannot be used.
     pub async fn open(config: Config, extra_migrations: &[&'static Migrations]) -> Result<Self> {
+        let archive = Self::open_beside(config, extra_migrations).await?;
+        recover::recover(&archive).await?;
+        Ok(archive)
+    }
+
+    /// Like [`Archive::open`] without cleaning up after an unexpected end: for commands that run
+    /// beside the server, or only look.
+    ///
+    /// # Errors
+    /// As [`Archive::open`].
+    pub async fn open_beside(config: Config, extra_migrations: &[&'static Migrations]) -> Result<Self> {
         for folder in [&config.data_dir, &config.objects] {
             std::fs::create_dir_all(folder)
                 .map_err(|error| ArchiveError::io("create folder", folder, error))?;
@@ -123,7 +134,6 @@ impl Archive {
             }),
         };
         work::listen(&archive.work());
-        recover::recover(&archive).await?;
         Ok(archive)
     }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 /// File below the data folder: no file placed before this moment lacks its row.
 const WATERMARK_FILE: &str = "store.watermark";
 /// Looked at before the watermark too, for clocks that were set back a little.
-const MARGIN: Duration = Duration::from_secs(20 * 60);
+const MARGIN: Duration = Duration::from_secs(120);
 /// Files looked at when there is no watermark; beyond it an operator must rebuild the index.
 const UNKNOWN_FILES_MAX: usize = 20_000;
 

@@ -9,13 +9,15 @@ use crate::receive::{
     IndexStop, Indexed, Indexing, InstanceFacts, PlacedObject, Sender, Source, index_object,
 };
 use crate::store::{FileDigests, ObjectKey, ObjectStore};
-use dataset::{Limits, Tokenizer};
+use dataset::{DatasetError, Limits, Tokenizer};
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::sync::Arc;
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 256 << 10;
+/// First bytes of a file that nearly always hold its whole head.
+const HEAD_BYTES: u64 = 4096;
 
 crate::statements! {
     mod sql {
@@ -46,6 +48,18 @@ struct FileContent {
 
 /// Takes in one stored file, unless the index knows it.
 pub(crate) async fn adopt(archive: &Archive, key: &ObjectKey) -> Result<Adoption> {
+    // Nearly always the index knows the file: its head is enough to see that.
+    let (store, name) = (archive.store().clone(), key.clone());
+    let uid = tokio::task::spawn_blocking(move || uid_of(&store, &name)).await;
+    if let Some(uid) = uid.map_err(|_| ArchiveError::Closed)?
+        && archive
+            .db()
+            .fetch_optional(sql::KEY_OF, params![uid])
+            .await?
+            .is_some()
+    {
+        return Ok(Adoption::Known);
+    }
     let (store, name) = (archive.store().clone(), key.clone());
     let read = tokio::task::spawn_blocking(move || read_file(&store, &name)).await;
     let content = match read.map_err(|_| ArchiveError::Closed)? {
@@ -60,10 +74,6 @@ pub(crate) async fn adopt(archive: &Archive, key: &ObjectKey) -> Result<Adoption
         }
         Err(error) => return Err(error),
     };
-    let known = params![&content.facts.sop_instance_uid];
-    if archive.db().fetch_optional(sql::KEY_OF, known).await?.is_some() {
-        return Ok(Adoption::Known);
-    }
     let (institution_id, institution_code) = owner(archive, key).await?;
     let device = params![content.source_ae.clone().unwrap_or_default(), institution_id];
     let device = archive.db().fetch_optional(sql::DEVICE, device).await?;
@@ -169,4 +179,19 @@ fn read_file(store: &ObjectStore, key: &ObjectKey) -> Result<FileContent> {
         source_ae: header.meta.text(dataset::tags::SOURCE_APPLICATION_ENTITY_TITLE),
         warnings: Vec::new(),
     })
+}
+
+/// SOP Instance UID in the head of a file; `None` when it has none.
+pub(super) fn uid_of(store: &ObjectStore, key: &ObjectKey) -> Option<String> {
+    let head = store.read_range(key, 0, HEAD_BYTES).ok()?;
+    let header = match dataset::file::read_header(&head) {
+        Err(DatasetError::Incomplete { .. }) => {
+            let more = store
+                .read_range(key, 0, dataset::file::META_BYTES_MAX as u64)
+                .ok()?;
+            dataset::file::read_header(&more).ok()?
+        }
+        other => other.ok()?,
+    };
+    Some(header.sop_instance().ok()?.as_str().to_owned())
 }

@@ -1,20 +1,18 @@
 //! Checking index and store against each other, and rebuilding the index from the store.
 
+use super::adopt::uid_of;
 use super::{Adoption, adopt};
 use crate::Archive;
 use crate::db::Row;
 use crate::error::{ArchiveError, Result};
 use crate::ids::Sha256Digest;
 use crate::params;
-use crate::store::{FileDigests, FileState, ObjectKey, ObjectStore};
-use dataset::DatasetError;
+use crate::store::{FileDigests, FileState, ObjectKey};
 
 /// Rows read at a time.
 const PAGE_ROWS: i64 = 500;
 /// Problems named at most; further ones are only counted.
 const NAMED_MAX: usize = 100;
-/// First bytes of a file that nearly always hold its whole head.
-const HEAD_BYTES: u64 = 4096;
 
 crate::statements! {
     mod sql {
@@ -238,19 +236,4 @@ impl Archive {
                 .await?;
         }
     }
-}
-
-/// SOP Instance UID in the head of a file; `None` when it has none.
-fn uid_of(store: &ObjectStore, key: &ObjectKey) -> Option<String> {
-    let head = store.read_range(key, 0, HEAD_BYTES).ok()?;
-    let header = match dataset::file::read_header(&head) {
-        Err(DatasetError::Incomplete { .. }) => {
-            let more = store
-                .read_range(key, 0, dataset::file::META_BYTES_MAX as u64)
-                .ok()?;
-            dataset::file::read_header(&more).ok()?
-        }
-        other => other.ok()?,
-    };
-    Some(header.sop_instance().ok()?.as_str().to_owned())
 }

@@ -201,7 +201,7 @@ async fn failures_wait_longer_each_time_then_stop(archive: &Archive) {
 
 /// Runs `count` jobs on three runners of two slots; each handler takes `time`, longer than a lease.
 async fn slow_healthy_workers_do_each_job_once(archive: &Archive) {
-    let (count, time, lease) = (18, Duration::from_millis(450), Duration::from_millis(300));
+    let (count, time, lease) = (18, Duration::from_millis(1500), Duration::from_millis(1000));
     let executions = Arc::new(AtomicUsize::new(0));
     for n in 0..count {
         put(archive, NewJob::new("a", format!("slow{n}"))).await;
@@ -252,14 +252,15 @@ async fn slow_healthy_workers_do_each_job_once(archive: &Archive) {
 async fn delays_are_kept_and_news_wake_at_once(archive: &Archive) {
     let started: Arc<Mutex<Vec<(Job, UnixMicros)>>> = Arc::default();
     let seen = started.clone();
-    let runner = Runner::new(
-        archive.work(),
-        RunnerOptions::new(KINDS.to_vec(), 4),
-        move |job| {
-            seen.lock().unwrap().push((job, UnixMicros::now()));
-            Box::pin(async { Ok(()) })
-        },
-    );
+    // Looked at so rarely, only news and the clock of the job itself can start one in time.
+    let options = RunnerOptions {
+        poll: Duration::from_secs(60),
+        ..RunnerOptions::new(KINDS.to_vec(), 4)
+    };
+    let runner = Runner::new(archive.work(), options, move |job| {
+        seen.lock().unwrap().push((job, UnixMicros::now()));
+        Box::pin(async { Ok(()) })
+    });
     let (stop, stopped) = oneshot::channel::<()>();
     let task = tokio::spawn(runner.run(async move {
         let _ = stopped.await;
@@ -291,7 +292,7 @@ async fn delays_are_kept_and_news_wake_at_once(archive: &Archive) {
         let due = due.unwrap();
         assert!(at >= due, "too early");
         assert!(
-            at.since(due) < Duration::from_millis(400),
+            at.since(due) < Duration::from_secs(10),
             "{:?} late",
             at.since(due)
         );
@@ -301,16 +302,13 @@ async fn delays_are_kept_and_news_wake_at_once(archive: &Archive) {
         "commit to start of 20 jobs: median {:?}, worst {:?}",
         news[10], news[19]
     );
-    assert!(
-        news[10] < Duration::from_millis(250),
-        "news are not heard: {news:?}"
-    );
+    assert!(news[10] < Duration::from_secs(5), "news are not heard: {news:?}");
     let _ = stop.send(());
     task.await.unwrap();
 }
 
 async fn wait_for(started: &Mutex<Vec<(Job, UnixMicros)>>, subject: &str) -> UnixMicros {
-    for _ in 0..2000 {
+    for _ in 0..10_000 {
         if let Some((_, at)) = started
             .lock()
             .unwrap()

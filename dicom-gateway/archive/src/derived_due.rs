@@ -120,13 +120,16 @@ impl DerivedObjects {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Archive;
     use crate::receive::{Sender, Source};
-    use crate::testing::{ObjectSpec, hospital, temporary};
+    use crate::testing::{ObjectSpec, TemporaryFolder, hospital, temporary};
     use crate::work::NewJob;
 
-    #[tokio::test(flavor = "multi_thread")]
-    async fn results_are_due_until_they_are_made_or_given_up() {
-        let (archive, _folder) = temporary(&[]).await.unwrap();
+    const KIND: &str = "thumbnail";
+
+    /// An archive with one object.
+    async fn with_object() -> (Archive, TemporaryFolder, ObjectSpec) {
+        let (archive, folder) = temporary(&[]).await.unwrap();
         let institution = archive.institutions().create(hospital("HEXI")).await.unwrap();
         let sender = Sender {
             name: "HEXI_CT".to_owned(),
@@ -137,81 +140,92 @@ mod tests {
             source: Source::Stow,
         };
         let spec = ObjectSpec::new("1.2.3", 1, 1);
-        archive
-            .receive_part10(sender, None, spec.file_bytes().into())
-            .await
-            .unwrap();
-        let due = async |version: i64| {
-            archive
-                .derived()
-                .due_series("thumbnail", version, Some(SeriesKind::Image), 10)
-                .await
-                .unwrap()
-        };
-        assert!(due(1).await.is_empty(), "it came just now and has its own job");
+        let file = spec.file_bytes().into();
+        archive.receive_part10(sender, None, file).await.unwrap();
+        (archive, folder, spec)
+    }
+
+    /// Lets it have come a while ago, with its jobs lost.
+    async fn age(archive: &Archive) {
         let earlier = UnixMicros::now().minus(SETTLED * 2);
-        archive
-            .db()
-            .write(move |tx| {
-                Box::pin(async move {
-                    tx.execute("UPDATE series SET received_last_at = $1", params![earlier])
-                        .await?;
-                    tx.execute("UPDATE instance SET received_at = $1", params![earlier])
-                        .await?;
-                    tx.execute("DELETE FROM job", params![]).await
-                })
+        let aged = archive.db().write(move |tx| {
+            Box::pin(async move {
+                tx.execute("UPDATE series SET received_last_at = $1", params![earlier])
+                    .await?;
+                tx.execute("UPDATE instance SET received_at = $1", params![earlier])
+                    .await?;
+                tx.execute("DELETE FROM job", params![]).await
             })
-            .await
-            .unwrap();
-        let series = due(1).await;
-        assert_eq!(series.len(), 1);
+        });
+        aged.await.unwrap();
+    }
+
+    async fn due(archive: &Archive, version: i64) -> Vec<String> {
+        let due = archive
+            .derived()
+            .due_series(KIND, version, Some(SeriesKind::Image), 10);
+        due.await.unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn results_are_due_until_they_are_made() {
+        let (archive, _folder, spec) = with_object().await;
         assert!(
-            archive
-                .derived()
-                .due_series("thumbnail", 1, Some(SeriesKind::Waveform), 10)
+            due(&archive, 1).await.is_empty(),
+            "it came just now and has its own job"
+        );
+        age(&archive).await;
+        let series = due(&archive, 1).await;
+        assert_eq!(series.len(), 1);
+        let derived = archive.derived();
+        assert!(
+            derived
+                .due_series(KIND, 1, Some(SeriesKind::Waveform), 10)
                 .await
                 .unwrap()
                 .is_empty()
         );
         assert_eq!(
-            archive
-                .derived()
-                .due_series("series_metadata", 1, None, 10)
-                .await
-                .unwrap(),
+            derived.due_series("series_metadata", 1, None, 10).await.unwrap(),
             series
         );
-        let instances = archive
-            .derived()
+        let instances = derived
             .due_instances("preview", 1, SeriesKind::Image, 10)
             .await
             .unwrap();
-        assert_eq!(instances, [spec.sop_instance.clone()]);
-        // A job that waits is enough; so is one that stopped for good.
-        let job = NewJob::new("thumbnail", &series[0]).max_attempts(1);
-        archive.work().enqueue_now(job).await.unwrap();
-        assert!(due(1).await.is_empty());
-        let claimed = archive
-            .work()
-            .claim("test", &["thumbnail"], 1, false, SETTLED)
+        assert_eq!(instances, [spec.sop_instance]);
+        derived
+            .put(&series[0], KIND, 1, "image/jpeg", vec![1])
             .await
             .unwrap();
-        archive.work().fail(&claimed.jobs[0], "broken").await.unwrap();
-        assert!(due(1).await.is_empty());
-        archive.work().revive(claimed.jobs[0].id).await.unwrap();
-        let again = archive
-            .work()
-            .claim("test", &["thumbnail"], 1, false, SETTLED)
+        assert!(due(&archive, 1).await.is_empty());
+        assert_eq!(
+            due(&archive, 2).await,
+            series,
+            "a newer method would make it anew"
+        );
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_job_that_waits_or_was_given_up_is_not_asked_for_again() {
+        let (archive, _folder, _) = with_object().await;
+        age(&archive).await;
+        let series = due(&archive, 1).await;
+        let work = archive.work();
+        work.enqueue_now(NewJob::new(KIND, &series[0]).max_attempts(1))
             .await
             .unwrap();
-        archive.work().complete(&again.jobs[0]).await.unwrap();
-        assert_eq!(due(1).await, series, "done without a result is due again");
-        archive
-            .derived()
-            .put(&series[0], "thumbnail", 1, "image/jpeg", vec![1])
-            .await
-            .unwrap();
-        assert!(due(1).await.is_empty());
-        assert_eq!(due(2).await, series, "a newer method would make it anew");
+        assert!(due(&archive, 1).await.is_empty(), "it waits");
+        let claimed = work.claim("test", &[KIND], 1, false, SETTLED).await.unwrap();
+        work.fail(&claimed.jobs[0], "broken").await.unwrap();
+        assert!(due(&archive, 1).await.is_empty(), "it stopped for good");
+        work.revive(claimed.jobs[0].id).await.unwrap();
+        let again = work.claim("test", &[KIND], 1, false, SETTLED).await.unwrap();
+        work.complete(&again.jobs[0]).await.unwrap();
+        assert_eq!(
+            due(&archive, 1).await,
+            series,
+            "done without a result is due again"
+        );
     }
 }

@@ -161,9 +161,8 @@ mod tests {
     }
 
     async fn due(archive: &Archive, version: i64) -> Vec<String> {
-        let due = archive
-            .derived()
-            .due_series(KIND, version, Some(SeriesKind::Image), 10);
+        let derived = archive.derived();
+        let due = derived.due_series(KIND, version, Some(SeriesKind::Image), 10);
         due.await.unwrap()
     }
 

@@ -6,6 +6,7 @@ mod dicomweb;
 mod ecg;
 mod events;
 mod metadata;
+mod reading_flow;
 mod search;
 mod session;
 mod store;

@@ -24,7 +24,7 @@ pub const EVERY_ITEM: &str = "*";
 
 archive::statements! {
     mod sql {
-        GRANT = "INSERT INTO hr_grant (institution_id, item_code, scope, valid_from, valid_to) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (institution_id, item_code) DO UPDATE SET scope = excluded.scope, valid_from = excluded.valid_from, valid_to = excluded.valid_to";
+        GRANT = "INSERT INTO hr_grant (institution_id, item_code, scope, valid_from, valid_to) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (institution_id, item_code) DO UPDATE SET scope = excluded.scope, valid_to = excluded.valid_to";
         SCOPES = "SELECT scope FROM hr_grant WHERE institution_id = $1 AND item_code IN ($2, $3) AND valid_from <= $4 AND (valid_to IS NULL OR valid_to > $4)";
         ITEM = "SELECT status, hr_scope, hr_valid_until FROM reading_item WHERE study_uid = $1";
         RETIRE = "UPDATE recognition SET latest = 0 WHERE study_uid = $1 AND institution_id = $2 AND latest = 1";

@@ -84,6 +84,14 @@ impl House {
         )
     }
 
+    /// A radiologist who reviews and signs.
+    pub async fn reviewer(&self) -> Radiologist {
+        Radiologist(
+            self.account("rad.reviewer", self.county, Role::RadiologyReviewer)
+                .await,
+        )
+    }
+
     pub async fn clinician_elsewhere(&self) -> Clinician {
         Clinician(self.account("clin.tcm", self.tcm, Role::Clinician).await)
     }

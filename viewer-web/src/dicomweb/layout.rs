@@ -175,9 +175,12 @@ impl Layout {
                 Bytes::from(shifted(&bytes, skip_bits))
             });
         }
-        Ok(Bytes::from(
-            self.pixels(store, held, index, 0)?.data.to_le_bytes(),
-        ))
+        let bytes = self.pixels(store, held, index, 0)?.data.to_le_bytes();
+        Ok(Bytes::from(if self.image.frame.bits_allocated == 1 {
+            packed(&bytes)
+        } else {
+            bytes
+        }))
     }
 
     /// The decoded frame, at `1 / 2^reduce` of its size where the compression can do that.
@@ -228,6 +231,17 @@ fn shifted(bytes: &[u8], skip_bits: u32) -> Vec<u8> {
         .zip(next)
         .map(|(low, high)| ((u16::from(high) << 8 | u16::from(*low)) >> skip) as u8)
         .collect()
+}
+
+/// One bit a pixel, the first pixel in the lowest bit; decoding gave a byte for each.
+fn packed(pixels: &[u8]) -> Vec<u8> {
+    let byte = |eight: &[u8]| {
+        eight
+            .iter()
+            .enumerate()
+            .fold(0, |byte, (i, pixel)| byte | (pixel & 1) << i)
+    };
+    pixels.chunks(8).map(byte).collect()
 }
 
 /// The value bytes at a path of (sequence, item) and tag, and whether they are kept in memory.
@@ -304,6 +318,11 @@ pub(crate) fn problem(error: ImagingError) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bits_are_packed_from_the_lowest() {
+        assert_eq!(packed(&[1, 0, 0, 0, 0, 0, 0, 1, 1, 1]), [0b1000_0001, 0b11]);
+    }
 
     #[test]
     fn bits_of_the_frame_before_are_left_out() {

@@ -1,5 +1,6 @@
 //! Back to the sender, and a second opinion.
 
+use archive::db::Tx;
 use archive::{UnixMicros, params};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,7 @@ use crate::events::{Kind, publish};
 use crate::report::State;
 use crate::secret;
 use crate::service::Reading;
+use crate::study::StudyFacts;
 
 const TEXT_CHARS_MAX: usize = 2000;
 
@@ -74,71 +76,86 @@ pub async fn reject(
     let sender = access.study.institution_id;
     let text = reason_text(reason_code);
     let note = note.map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned);
-    let (me, mine, code, kept) = (
-        actor.user.clone(),
-        actor.institution_id(),
-        reason_code.to_owned(),
-        note.clone(),
-    );
-    let now = UnixMicros::now();
+    let new = NewRejection {
+        by: actor.user.clone(),
+        institution: actor.institution_id(),
+        at: UnixMicros::now(),
+        reason_code: reason_code.to_owned(),
+        note: note.clone(),
+    };
+    let at = new.at.to_iso8601();
     apply(reading, access, move |tx, study| {
-        Box::pin(async move {
-            if text.is_none() {
-                return Err(ReadingError::invalid(
-                    "reason_code",
-                    "请选退回原因",
-                    "is not a known reason",
-                ));
-            }
-            if kept
-                .as_deref()
-                .is_some_and(|n| n.chars().count() > TEXT_CHARS_MAX)
-            {
-                return Err(ReadingError::invalid(
-                    "note",
-                    "超过 2000 字",
-                    "longer than 2,000 characters",
-                ));
-            }
-            if study.report_state == State::Submitted || study.report_state.is_issued() {
-                return Err(ReadingError::conflict(
-                    "报告已提交或签发，不能质控退回",
-                    "The report is submitted or signed; the study cannot go back",
-                ));
-            }
-            let uid = &study.study_uid;
-            crate::claim::not_held_by_another(tx, uid, &me).await?;
-            crate::worklist::ensure(tx, uid).await?;
-            tx.execute(
-                sql::REJECT,
-                params![uid, study.institution_id, &me, now, &code, &kept],
-            )
-            .await?;
-            tx.execute(sql::ITEM_REJECTED, params![uid]).await?;
-            crate::claim::end(tx, uid).await?;
-            crate::report::log_event(tx, uid, now.0, "rejected", &me, mine, Some(&code)).await
-        })
+        Box::pin(async move { put_rejection(tx, study, &new).await })
     })
     .await?;
+    let concerned = [sender, actor.institution_id()];
     publish(
         reading,
         Kind::Report,
         study_uid,
-        &[sender, mine_of(actor)],
+        &concerned,
         serde_json::json!({"status": "rejected"}),
     );
     Ok(Rejection {
         study_uid: study_uid.to_owned(),
         by: actor.person(),
-        at: now.to_iso8601(),
+        at,
         reason_code: reason_code.to_owned(),
         reason_text: text.unwrap_or_default(),
         note,
     })
 }
 
-fn mine_of(actor: &Actor) -> archive::InstitutionId {
-    actor.institution_id()
+struct NewRejection {
+    by: String,
+    institution: archive::InstitutionId,
+    at: UnixMicros,
+    reason_code: String,
+    note: Option<String>,
+}
+
+async fn put_rejection(tx: &mut Tx, study: &StudyFacts, new: &NewRejection) -> Result<()> {
+    let (uid, code) = (&study.study_uid, &new.reason_code);
+    if reason_text(code).is_none() {
+        return Err(ReadingError::invalid(
+            "reason_code",
+            "请选退回原因",
+            "is not a known reason",
+        ));
+    }
+    if new
+        .note
+        .as_deref()
+        .is_some_and(|n| n.chars().count() > TEXT_CHARS_MAX)
+    {
+        return Err(ReadingError::invalid(
+            "note",
+            "超过 2000 字",
+            "longer than 2,000 characters",
+        ));
+    }
+    if study.report_state == State::Submitted || study.report_state.is_issued() {
+        return Err(ReadingError::conflict(
+            "报告已提交或签发，不能质控退回",
+            "The report is submitted or signed; the study cannot go back",
+        ));
+    }
+    crate::claim::not_held_by_another(tx, uid, &new.by).await?;
+    crate::worklist::ensure(tx, uid).await?;
+    let row = params![uid, study.institution_id, &new.by, new.at, code, &new.note];
+    tx.execute(sql::REJECT, row).await?;
+    tx.execute(sql::ITEM_REJECTED, params![uid]).await?;
+    crate::claim::end(tx, uid).await?;
+    crate::report::log_event(
+        tx,
+        uid,
+        new.at.0,
+        "rejected",
+        &new.by,
+        new.institution,
+        Some(code),
+    )
+    .await
 }
 
 async fn read_rejection(reading: &Reading, row: &archive::db::Row) -> Result<Rejection> {

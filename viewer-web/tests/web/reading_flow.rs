@@ -192,6 +192,15 @@ async fn the_signed_report_says_the_same_in_every_form() {
         pdf.status == 503 || pdf.header("content-type") == "application/pdf",
         "without fonts it says so"
     );
+    assert!(
+        desk.house.audit_rows("rad.writer", &desk.uid, "110106").await >= 2,
+        "exports are written down"
+    );
+}
+
+#[tokio::test]
+async fn the_signed_report_is_found_over_fhir() {
+    let desk = Desk::signed("1.2.98.6").await;
     let found = desk
         .writer
         .get(&format!("/fhir/DiagnosticReport?study={}", desk.uid))
@@ -215,10 +224,6 @@ async fn the_signed_report_says_the_same_in_every_form() {
         .get(&format!("/fhir/{patient}"))
         .await
         .is(StatusCode::OK);
-    assert!(
-        desk.house.audit_rows("rad.writer", &desk.uid, "110106").await >= 2,
-        "exports are written down"
-    );
 }
 
 #[tokio::test]

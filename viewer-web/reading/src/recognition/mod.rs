@@ -2,6 +2,7 @@
 
 mod rules;
 
+use archive::db::Tx;
 use archive::{InstitutionId, UnixMicros, params};
 use serde::Serialize;
 
@@ -16,6 +17,7 @@ use crate::error::{ReadingError, Result};
 use crate::events::{Kind, publish};
 use crate::report::HrMark;
 use crate::service::Reading;
+use crate::study::StudyFacts;
 
 /// Longest note of a decision, in characters.
 const NOTE_CHARS_MAX: usize = 500;
@@ -196,50 +198,7 @@ pub async fn decide(
     let checked = check(decision, reason_code, note);
     let (me, institution) = (actor.user.clone(), actor.institution_id());
     apply(reading, access, move |tx, study| {
-        Box::pin(async move {
-            let Checked {
-                decision,
-                reason,
-                note,
-            } = checked?;
-            let now = UnixMicros::now();
-            let item = tx.fetch_one(sql::ITEM, params![&study.study_uid]).await?;
-            let candidate = Candidate {
-                state: study.report_state,
-                own: false,
-                mark: item.opt_text("hr_scope")?.as_deref().and_then(Scope::parse),
-                valid_until: item.opt_int("hr_valid_until")?.unwrap_or(i64::MAX),
-            };
-            // A refusal is always possible: it says why the result is not used.
-            if decision == "recognised" {
-                recognisable(&candidate, now.0).map_err(|o| {
-                    let (zh, en) = o.texts();
-                    ReadingError::conflict(zh, en)
-                })?;
-            }
-            tx.execute(sql::RETIRE, params![&study.study_uid, institution])
-                .await?;
-            let row = params![
-                &study.study_uid,
-                institution,
-                &me,
-                decision,
-                reason.map(Reason::code),
-                &note,
-                now
-            ];
-            tx.fetch_one(sql::INSERT, row).await?;
-            crate::report::log_event(
-                tx,
-                &study.study_uid,
-                now.0,
-                decision,
-                &me,
-                institution,
-                reason.map(Reason::code),
-            )
-            .await
-        })
+        Box::pin(async move { put(tx, study, checked?, &me, institution).await })
     })
     .await?;
     let data = serde_json::json!({"decision": decision});
@@ -255,6 +214,41 @@ pub async fn decide(
         .into_iter()
         .find(|d| d.institution.code == actor.institution.code);
     made.ok_or(ReadingError::Internal("the decision was not kept"))
+}
+
+/// Keeps a decision, the earlier one of the same institution as history.
+async fn put(
+    tx: &mut Tx,
+    study: &StudyFacts,
+    checked: Checked,
+    me: &str,
+    institution: InstitutionId,
+) -> Result<()> {
+    let Checked {
+        decision,
+        reason,
+        note,
+    } = checked;
+    let (uid, now) = (&study.study_uid, UnixMicros::now());
+    let item = tx.fetch_one(sql::ITEM, params![uid]).await?;
+    let candidate = Candidate {
+        state: study.report_state,
+        own: false,
+        mark: item.opt_text("hr_scope")?.as_deref().and_then(Scope::parse),
+        valid_until: item.opt_int("hr_valid_until")?.unwrap_or(i64::MAX),
+    };
+    // A refusal is always possible: it says why the result is not used.
+    if decision == "recognised" {
+        recognisable(&candidate, now.0).map_err(|o| ReadingError::conflict(o.texts().0, o.texts().1))?;
+    }
+    let code = reason.map(Reason::code);
+    tx.execute(sql::RETIRE, params![uid, institution]).await?;
+    tx.fetch_one(
+        sql::INSERT,
+        params![uid, institution, me, decision, code, &note, now],
+    )
+    .await?;
+    crate::report::log_event(tx, uid, now.0, decision, me, institution, code).await
 }
 
 #[cfg(test)]

@@ -155,36 +155,21 @@ fn document(
         evidence,
         verify_code,
     } = frame;
-    let signed_at = UnixMicros(record.updated_at).to_iso8601();
-    let first = before.map(|b| &b.document);
-    let mut amendments = first.map(|d| d.amendments.clone()).unwrap_or_default();
+    let (signed_at, first) = (
+        UnixMicros(record.updated_at).to_iso8601(),
+        before.map(|b| &b.document),
+    );
     let (kind, text, reason) = match command {
-        Command::Amend { kind, text, reason } => (
-            *kind,
-            Some(text.trim().to_owned()),
-            reason.clone().map(|r| r.trim().to_owned()),
-        ),
+        Command::Amend { kind, text, reason } => (*kind, Some(text.trim()), reason.as_deref().map(str::trim)),
         _ => (VersionKind::Original, None, None),
     };
-    if let Some(text) = &text {
-        let (text, reason, signer) = (text.clone(), reason.clone(), signer.clone());
-        amendments.push(Amendment {
-            version: record.versions,
-            kind,
-            text,
-            reason,
-            signer,
-            signed_at: signed_at.clone(),
-        });
-    }
-    let evidence_bytes = serde_json::to_vec(&evidence).map_err(|_| ReadingError::Internal("evidence"))?;
+    let amendments = amendments(first, record, command, &signer, &signed_at);
     let document = Document {
         schema: SCHEMA.to_owned(),
         version: record.versions,
         kind,
         predecessor: first.map(|d| d.version),
         predecessor_sha256: before.map(|b| b.sha256.clone()),
-        study_uid: context.study_uid.clone(),
         accession_number: context.accession_number.clone(),
         priority: context.priority().as_str().to_owned(),
         modality: context.modality.clone(),
@@ -202,8 +187,8 @@ fn document(
         impression: record.text.impression.clone(),
         positive: record.text.positive,
         structured: record.text.structured.clone(),
-        text,
-        reason,
+        text: text.map(str::to_owned),
+        reason: reason.map(str::to_owned),
         amendments,
         author,
         // The mark is fixed by the first signature; later versions carry it on.
@@ -212,11 +197,39 @@ fn document(
         submitted_at: UnixMicros(record.submitted_at.unwrap_or(record.updated_at)).to_iso8601(),
         signed_at,
         evidence_instances: evidence.iter().map(|s| s.instances.len() as u64).sum(),
-        evidence_sha256: hex::encode(Sha256::digest(&evidence_bytes)),
+        evidence_sha256: digest_of(&evidence)?,
         verify_code,
         key_id: key_id.to_owned(),
+        study_uid: context.study_uid,
     };
     Ok((document, evidence))
+}
+
+/// Every amendment so far, the one of this command last.
+fn amendments(
+    before: Option<&Document>,
+    record: &Record,
+    command: &Command,
+    signer: &Person,
+    signed_at: &str,
+) -> Vec<Amendment> {
+    let mut list = before.map(|d| d.amendments.clone()).unwrap_or_default();
+    if let Command::Amend { kind, text, reason } = command {
+        list.push(Amendment {
+            version: record.versions,
+            kind: *kind,
+            text: text.trim().to_owned(),
+            reason: reason.as_deref().map(|r| r.trim().to_owned()),
+            signer: signer.clone(),
+            signed_at: signed_at.to_owned(),
+        });
+    }
+    list
+}
+
+fn digest_of(evidence: &[EvidenceSeries]) -> Result<String> {
+    let bytes = serde_json::to_vec(evidence).map_err(|_| ReadingError::Internal("evidence"))?;
+    Ok(hex::encode(Sha256::digest(&bytes)))
 }
 
 fn patient(context: &StudyContext) -> PatientPart {

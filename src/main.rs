@@ -1,2 +1,24 @@
-//! The executable: command line, roles and the demonstration county.
-fn main() {}
+//! The executable of 共影 Gongying: command line, configuration and the wiring of roles. Everything it does stands in
+//! the packages below it; see ARCHITECTURE.md.
+
+mod cli;
+mod config;
+mod demo;
+mod node;
+mod output;
+mod tls;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match cli::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -68,6 +68,16 @@ async fn stream(
     Ok(response)
 }
 
+/// What a page gets: the event's own data, and always the study.
+fn told(event: &Event) -> serde_json::Value {
+    let mut data = match &event.data {
+        serde_json::Value::Object(fields) => fields.clone(),
+        other => serde_json::Map::from_iter([("data".to_owned(), other.clone())]),
+    };
+    data.insert("study_uid".to_owned(), json!(event.study_uid));
+    data.into()
+}
+
 type Sent = Result<sse::Event, Infallible>;
 
 /// Tells one reader what happens. It ends when the reader is gone, is too slow for a heartbeat, or is logged out.
@@ -119,7 +129,7 @@ impl Teller {
 
     async fn tell(&self, event: &Event) -> bool {
         match self.may_know(event).await {
-            true => self.say(event.kind.as_str(), &event.data.to_string()).await,
+            true => self.say(event.kind.as_str(), &told(event).to_string()).await,
             false => true,
         }
     }

@@ -147,9 +147,14 @@ fn names_read_right_whatever_the_character_set_tag_says() {
     use dataset::charset::CharsetState::{self, Fits, Missing};
     let files = files();
     let check = |name: &str, state: CharsetState, expect: &str| {
-        let Some((_, bytes)) = files.iter().find(|(file, _)| file == name) else { return };
+        let Some((_, bytes)) = files.iter().find(|(file, _)| file == name) else {
+            return;
+        };
         let parsed = file::read(bytes, Limits::default()).expect("readable").parsed;
-        let text = parsed.data_set.text(dataset::tags::PATIENT_NAME).unwrap_or_default();
+        let text = parsed
+            .data_set
+            .text(dataset::tags::PATIENT_NAME)
+            .unwrap_or_default();
         assert_eq!((parsed.charset.state, text.as_str()), (state, expect), "{name}");
     };
     check("made/cn_utf8.dcm", Fits, "Zhao^Qian=赵^倩");

@@ -217,7 +217,12 @@ pub(crate) fn pack_words(frame: &FrameDescription, mut words: Vec<u16>) -> Sampl
     }
     let shift = 16u32.saturating_sub(bits);
     if frame.signed {
-        return Samples::I16(words.into_iter().map(|w| (w << shift).cast_signed() >> shift).collect());
+        return Samples::I16(
+            words
+                .into_iter()
+                .map(|w| (w << shift).cast_signed() >> shift)
+                .collect(),
+        );
     }
     if shift > 0 {
         words.iter_mut().for_each(|w| *w &= u16::MAX >> shift);

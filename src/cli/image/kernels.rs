@@ -24,7 +24,10 @@ pub(crate) struct KernelOptions {
 }
 
 /// The files' bytes and the work of all of them in pixels of one frame.
-fn load(inputs: &[PathBuf], options: &KernelOptions) -> Result<(Vec<Arc<[u8]>>, f64, u64)> {
+/// Files, work of one run, and the frames of each.
+type Inputs = (Vec<Arc<[u8]>>, f64, u64);
+
+fn load(inputs: &[PathBuf], options: &KernelOptions) -> Result<Inputs> {
     let frame = index(options.frame)?;
     let mut files = Vec::new();
     let mut pixels = 0.0;

@@ -92,9 +92,13 @@ async fn picture(
 async fn page(
     State(app): State<App>,
     Path(token): Path<String>,
-    request: Request,
+    mut request: Request,
 ) -> Result<Response, Problem> {
     let state = reading::share::alive(app.reading(), &token).await;
+    // The page of a dead link has to come whole: a browser that kept it from better days shows nothing for a 410
+    // without a body.
+    request.headers_mut().remove(header::IF_NONE_MATCH);
+    request.headers_mut().remove(header::IF_MODIFIED_SINCE);
     let mut response = crate::pages::answer(request.method(), request.uri(), request.headers(), false);
     if let Err(dead) = state {
         *response.status_mut() = StatusCode::from_u16(dead.status()).unwrap_or(StatusCode::NOT_FOUND);

@@ -21,7 +21,7 @@ use axum::response::{IntoResponse, Response};
 use dataset::matching::Match;
 use dataset::{Tag, Vr, dictionary, tags};
 use reading::Actor;
-use reading::access::{Action, SearchScope, guard_query, may, search_scope};
+use reading::access::{Action, SearchScope, authorise, guard_query, may, search_scope};
 use serde_json::Value;
 use std::collections::HashSet;
 
@@ -35,13 +35,7 @@ pub(crate) async fn studies(
 ) -> Result<Response, Problem> {
     let wish = Wish::of(&pairs, &headers)?;
     let query = &wish.query;
-    guard_query(
-        app.reading(),
-        &actor,
-        Action::SearchStudies,
-        query.wanted(tags::STUDY_INSTANCE_UID),
-    )
-    .await?;
+    asked(&app, &actor, query, false).await?;
     let sight = Sight::of(&app, actor).await?;
     let mut hits = app
         .archive()
@@ -51,6 +45,16 @@ pub(crate) async fn studies(
     let seen = sight.seen(hits.iter().map(|hit| &hit.study)).await?;
     hits.retain(|hit| seen.contains(&hit.study.study_uid));
     Ok(wish.answer(hits.iter().map(|hit| study_attributes(hit, &wish.query.include))))
+}
+
+/// Decides and audits one search. A study named in the path is decided by itself: who may not see it is refused, as
+/// for every other resource below it, where an open search would just find nothing.
+async fn asked(app: &App, actor: &Actor, query: &SearchQuery, named: bool) -> Result<(), Problem> {
+    let study = query.wanted(tags::STUDY_INSTANCE_UID);
+    if let Some(study) = study.filter(|_| named) {
+        authorise(app.reading(), actor, Action::ViewImages, study).await?;
+    }
+    Ok(guard_query(app.reading(), actor, Action::SearchStudies, study).await?)
 }
 
 pub(crate) async fn all_series(
@@ -80,18 +84,13 @@ async fn series_of(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut wish = Wish::of(&pairs, &headers)?;
+    let named = study.is_some();
     wish.fix(
         tags::STUDY_INSTANCE_UID,
         study.map(|text| uids::study(&text).map(|uid| uid.to_string())),
     )?;
     let query = &wish.query;
-    guard_query(
-        app.reading(),
-        &actor,
-        Action::SearchStudies,
-        query.wanted(tags::STUDY_INSTANCE_UID),
-    )
-    .await?;
+    asked(&app, &actor, query, named).await?;
     let sight = Sight::of(&app, actor).await?;
     let filter = SeriesFilter {
         study: study_filter(query),
@@ -145,6 +144,7 @@ async fn instances_of(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut wish = Wish::of(&pairs, &headers)?;
+    let named = study.is_some();
     wish.fix(
         tags::STUDY_INSTANCE_UID,
         study.map(|text| uids::study(&text).map(|uid| uid.to_string())),
@@ -154,13 +154,7 @@ async fn instances_of(
         series.map(|text| uids::series(&text).map(|uid| uid.to_string())),
     )?;
     let query = &wish.query;
-    guard_query(
-        app.reading(),
-        &actor,
-        Action::SearchStudies,
-        query.wanted(tags::STUDY_INSTANCE_UID),
-    )
-    .await?;
+    asked(&app, &actor, query, named).await?;
     let sight = Sight::of(&app, actor).await?;
     let filter = InstanceFilter {
         series: SeriesFilter {

@@ -86,15 +86,7 @@ pub fn draw(record: &Record, options: &PaperOptions) -> Drawing {
             });
         }
         let label_y = middle(strip.row) - (row_mm * 0.28).clamp(4.0, 12.0);
-        shapes.push(Shape::Text {
-            x: strip.x + 1.0,
-            y: label_y,
-            size: 3.4,
-            bold: true,
-            anchor: Anchor::Start,
-            lead: Some(name.to_owned()),
-            text: name.to_owned(),
-        });
+        shapes.push(label(strip.x + 1.0, label_y, name));
     }
     shapes.extend(header(record, &options.header));
     shapes.extend(footer(record, options, speed, gain));
@@ -102,6 +94,19 @@ pub fn draw(record: &Record, options: &PaperOptions) -> Drawing {
         width_mm: PAGE_WIDTH_MM,
         height_mm: PAGE_HEIGHT_MM,
         shapes,
+    }
+}
+
+fn label(x: f64, y: f64, name: &str) -> Shape {
+    let (lead, text) = (Some(name.to_owned()), name.to_owned());
+    Shape::Text {
+        x,
+        y,
+        size: 3.4,
+        bold: true,
+        anchor: Anchor::Start,
+        lead,
+        text,
     }
 }
 

@@ -74,7 +74,11 @@ fn no_study() -> ReadingError {
     )
 }
 
-async fn authorise(reading: &Reading, actor: &Actor, action: Action, study_uid: &str) -> Result<Access> {
+/// Decides about one study; a refusal is audited here, what is granted is audited by the caller.
+///
+/// # Errors
+/// `NotFound`, `Forbidden` (both audited), `AuditUnavailable`.
+pub async fn authorise(reading: &Reading, actor: &Actor, action: Action, study_uid: &str) -> Result<Access> {
     let plausible = (1..=UID_CHARS_MAX).contains(&study_uid.len())
         && study_uid.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     if !plausible {

@@ -7,7 +7,9 @@ pub(crate) mod guard;
 mod policy;
 mod scope;
 
-pub use guard::{Access, guard, guard_global, guard_patient, guard_query, load_subject, permissions_on};
+pub use guard::{
+    Access, authorise, guard, guard_global, guard_patient, guard_query, load_subject, permissions_on,
+};
 pub use policy::{Action, Decision, Kind, Rule, Subject, decide, decide_global, rule};
 #[cfg(test)]
 pub(crate) use scope::sql as scope_sql;

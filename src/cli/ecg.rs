@@ -1,0 +1,343 @@
+//! `gongying ecg`: read, filter, measure and draw one record.
+
+mod record;
+
+use super::bench::Loaded;
+use crate::output;
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand, ValueEnum};
+use engine::ecg::beats::Leads;
+use engine::ecg::filter::{self, Mains, Path};
+use engine::ecg::formats::npy;
+use engine::ecg::paper::{self, Layout, PaperOptions};
+use engine::ecg::{Record, beats};
+use record::{Shape, Source};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+/// Read, filter, measure and draw ECG records.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Ecg {
+    /// What a record holds.
+    #[command(after_help = "Example: gongying ecg info 100.hea --json")]
+    Info {
+        #[command(flatten)]
+        source: Source,
+        /// One JSON object instead of lines of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Find the beats: sample of the main QRS peak and EC57 class.
+    #[command(after_help = "Example: gongying ecg beats 100.hea --lead 0 --format csv")]
+    Beats {
+        #[command(flatten)]
+        source: Source,
+        /// One lead, by name or by its place counted from 0.
+        #[arg(long, conflicts_with = "fused")]
+        lead: Option<String>,
+        /// All leads together (the default).
+        #[arg(long)]
+        fused: bool,
+        #[arg(long, value_enum, default_value_t = Table::Csv)]
+        format: Table,
+        #[arg(short, value_name = "FILE")]
+        o: Option<PathBuf>,
+    },
+    /// Measure and interpret.
+    #[command(after_help = "Example: gongying ecg analyze stemi.dcm --json")]
+    Analyze {
+        #[command(flatten)]
+        source: Source,
+        /// JSON is the only form; the switch is there for scripts.
+        #[arg(long)]
+        json: bool,
+        #[arg(short, value_name = "FILE")]
+        o: Option<PathBuf>,
+    },
+    /// Mark on, peak and off of P, QRS and T of every beat.
+    #[command(after_help = "Example: gongying ecg delineate 1.hea --lead ii --json")]
+    Delineate {
+        #[command(flatten)]
+        source: Source,
+        /// One lead, by name or place; without it the marks hold over all leads.
+        #[arg(long)]
+        lead: Option<String>,
+        /// JSON is the only form; the switch is there for scripts.
+        #[arg(long)]
+        json: bool,
+        #[arg(short, value_name = "FILE")]
+        o: Option<PathBuf>,
+    },
+    /// Filter to float64 microvolts, shape (leads, samples).
+    #[command(after_help = "Example: gongying ecg filter 100.hea --path diagnostic --mains 60 -o 100.npy")]
+    Filter {
+        #[command(flatten)]
+        source: Source,
+        #[command(flatten)]
+        chain: Chain,
+        #[arg(short, value_name = "OUT.npy")]
+        o: PathBuf,
+    },
+    /// Draw the paper at true scale.
+    #[command(
+        after_help = "Example: gongying ecg render stemi.dcm -o stemi.svg --layout 3x4+1 --speed 25 --gain 10"
+    )]
+    Render {
+        #[command(flatten)]
+        source: Source,
+        #[arg(long, value_enum, default_value_t = PaperLayout::ThreeByFour)]
+        layout: PaperLayout,
+        /// Paper speed in mm/s.
+        #[arg(long, default_value_t = 25.0)]
+        speed: f64,
+        /// Gain in mm/mV.
+        #[arg(long, default_value_t = 10.0)]
+        gain: f64,
+        #[command(flatten)]
+        chain: Chain,
+        #[arg(short, value_name = "OUT.svg")]
+        o: PathBuf,
+    },
+}
+
+/// Filter path and mains frequency.
+#[derive(Args, Debug, Clone, Copy)]
+pub(crate) struct Chain {
+    /// raw, diagnostic (0.05 to 150 Hz) or display (0.5 to 40 Hz).
+    #[arg(long, value_enum, default_value_t = PathName::Diagnostic)]
+    path: PathName,
+    /// Mains frequency to take out.
+    #[arg(long, value_enum, default_value_t = MainsName::Fifty)]
+    mains: MainsName,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+enum PathName {
+    Raw,
+    Diagnostic,
+    Display,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+enum MainsName {
+    #[value(name = "50")]
+    Fifty,
+    #[value(name = "60")]
+    Sixty,
+    Off,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Table {
+    Csv,
+    Json,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PaperLayout {
+    #[value(name = "3x4+1")]
+    ThreeByFour,
+    #[value(name = "6x2")]
+    SixByTwo,
+    #[value(name = "12x1")]
+    TwelveByOne,
+}
+
+impl Chain {
+    fn path(self) -> Path {
+        match self.path {
+            PathName::Raw => Path::Raw,
+            PathName::Diagnostic => Path::Diagnostic,
+            PathName::Display => Path::Display,
+        }
+    }
+
+    fn mains(self) -> Mains {
+        match self.mains {
+            MainsName::Fifty => Mains::Hz50,
+            MainsName::Sixty => Mains::Hz60,
+            MainsName::Off => Mains::Off,
+        }
+    }
+}
+
+impl Ecg {
+    pub(super) fn run(self) -> Result<()> {
+        match self {
+            Ecg::Info { source, json } => info(&source, json),
+            Ecg::Beats {
+                source,
+                lead,
+                fused: _,
+                format,
+                o,
+            } => {
+                let record = source.read()?;
+                let leads = leads_of(&record, lead.as_deref())?;
+                table(&record, &beats::detect(&record, leads), format, o.as_deref())
+            }
+            Ecg::Analyze { source, json: _, o } => {
+                output::json(o.as_deref(), &engine::ecg::analyze(&source.read()?))
+            }
+            Ecg::Delineate {
+                source,
+                lead,
+                json: _,
+                o,
+            } => {
+                let record = source.read()?;
+                let leads = leads_of(&record, lead.as_deref())?;
+                output::json(o.as_deref(), &engine::ecg::delineate::delineate(&record, leads))
+            }
+            Ecg::Filter { source, chain, o } => {
+                let rows = filter::apply(&source.read()?, chain.path(), chain.mains());
+                output::write(Some(&o), &npy::write(&rows))
+            }
+            Ecg::Render {
+                source,
+                layout,
+                speed,
+                gain,
+                chain,
+                o,
+            } => {
+                if o.extension().is_none_or(|e| !e.eq_ignore_ascii_case("svg")) {
+                    bail!(
+                        "{}: the paper is drawn as SVG; name the output OUT.svg",
+                        o.display()
+                    );
+                }
+                let options = PaperOptions {
+                    layout: layout.into(),
+                    speed_mm_s: speed,
+                    gain_mm_mv: gain,
+                    path: chain.path(),
+                    mains: chain.mains(),
+                    ..PaperOptions::default()
+                };
+                output::write(Some(&o), paper::svg(&source.read()?, &options).as_bytes())
+            }
+        }
+    }
+}
+
+impl From<PaperLayout> for Layout {
+    fn from(name: PaperLayout) -> Self {
+        match name {
+            PaperLayout::ThreeByFour => Layout::ThreeByFourPlusOne,
+            PaperLayout::SixByTwo => Layout::SixByTwo,
+            PaperLayout::TwelveByOne => Layout::TwelveByOne,
+        }
+    }
+}
+
+fn leads_of(record: &Record, lead: Option<&str>) -> Result<Leads> {
+    Ok(match lead {
+        Some(lead) => Leads::One(record.lead_index(lead)?),
+        None => Leads::Fused,
+    })
+}
+
+fn info(source: &Source, json: bool) -> Result<()> {
+    let record = source.read()?;
+    let info = record.info();
+    if json {
+        return output::json(None, &info);
+    }
+    let names: Vec<String> = record.lead_names().iter().map(ToString::to_string).collect();
+    output::line(&format!(
+        "{}: {} leads ({}), {} Hz, {:.3} s",
+        record.format,
+        names.len(),
+        names.join(" "),
+        record.sampling_rate_hz,
+        record.duration_s()
+    ))?;
+    record
+        .warnings
+        .iter()
+        .try_for_each(|warning| output::line(&format!("warning: {warning}")))
+}
+
+fn table(record: &Record, found: &[beats::Beat], format: Table, to: Option<&std::path::Path>) -> Result<()> {
+    if format == Table::Json {
+        return output::json(to, &found);
+    }
+    let mut text = String::from("sample,time_s,label\n");
+    for beat in found {
+        writeln!(
+            text,
+            "{},{:.6},{}",
+            beat.sample,
+            beat.sample as f64 / record.sampling_rate_hz,
+            beat.class.letter()
+        )?;
+    }
+    output::write(to, text.as_bytes())
+}
+
+/// What the ECG kernels of `gongying bench` take.
+#[derive(Args, Debug)]
+pub(crate) struct KernelOptions {
+    #[command(flatten)]
+    shape: Shape,
+    #[command(flatten)]
+    chain: Chain,
+    /// One lead, by name or place, for ecg-beats; all of them without it.
+    #[arg(long)]
+    lead: Option<String>,
+}
+
+fn one(input: &[PathBuf], options: &KernelOptions) -> Result<Record> {
+    match input {
+        [path] => record::read(path, &options.shape),
+        _ => bail!("ECG kernels take one record, not {}", input.len()),
+    }
+}
+
+fn samples(record: &Record) -> f64 {
+    (record.len() * record.leads.len()) as f64
+}
+
+pub(super) fn load_filter(input: &[PathBuf], options: &KernelOptions) -> Result<Loaded> {
+    let (record, chain) = (one(input, options)?, options.chain);
+    let work = samples(&record);
+    let run = Box::new(move || {
+        std::hint::black_box(filter::apply(&record, chain.path(), chain.mains()));
+        Ok(())
+    });
+    Ok(Loaded {
+        work,
+        unit: "samples",
+        run,
+    })
+}
+
+pub(super) fn load_beats(input: &[PathBuf], options: &KernelOptions) -> Result<Loaded> {
+    let record = one(input, options)?;
+    let leads = leads_of(&record, options.lead.as_deref())?;
+    let work = record.duration_s();
+    let run = Box::new(move || {
+        std::hint::black_box(beats::detect(&record, leads));
+        Ok(())
+    });
+    Ok(Loaded {
+        work,
+        unit: "seconds of ECG",
+        run,
+    })
+}
+
+pub(super) fn load_analyze(input: &[PathBuf], options: &KernelOptions) -> Result<Loaded> {
+    let record = one(input, options)?;
+    let work = record.duration_s();
+    let run = Box::new(move || {
+        std::hint::black_box(engine::ecg::analyze(&record));
+        Ok(())
+    });
+    Ok(Loaded {
+        work,
+        unit: "seconds of ECG",
+        run,
+    })
+}

@@ -12,12 +12,8 @@ const FRAMES: u32 = 1000;
 const SIDE: u16 = 1024;
 const OVER_IDLE_KIB_MAX: u64 = 64 * 1024;
 
-#[test]
-fn a_gigabyte_is_received_in_little_memory() {
-    let folder = tempfile::tempdir().unwrap();
-    let product = Product::start(&folder.path().join("data"));
-    let reader = product.login("rad.writer");
-    // Jobs of the demonstration's own studies would blur the figure: wait until memory stands still.
+/// Jobs of the demonstration's own studies would blur the figure.
+fn wait_until_memory_stands_still(product: &Product) {
     let mut last = u64::MAX;
     support::eventually(90, || {
         std::thread::sleep(std::time::Duration::from_secs(2));
@@ -26,6 +22,17 @@ fn a_gigabyte_is_received_in_little_memory() {
         last = now;
         still.then_some(())
     });
+}
+
+#[test]
+fn a_gigabyte_is_received_in_little_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    // The first start makes the synthetic studies, which leaves a heap that would hide what a receive takes; the second
+    // finds them there and idles in little memory.
+    drop(Product::start(&folder.path().join("data")));
+    let product = Product::start(&folder.path().join("data"));
+    let reader = product.login("rad.writer");
+    wait_until_memory_stands_still(&product);
     let (idle, peak_before) = (product.resident_kib(), product.peak_kib());
     let place = Place::new(fresh_run(), 1, 1);
     let frame_bytes = usize::from(SIDE) * usize::from(SIDE);

@@ -266,6 +266,42 @@ fn functions_stay_small() {
     assert_none("a function over 70 lines", found);
 }
 
+/// The pages name every address once, in one list; the service must know each of them.
+#[test]
+fn the_pages_call_no_path_that_openapi_lacks() {
+    let list = sources_with(&["ts"])
+        .into_iter()
+        .find(|s| s.path == "viewer-web/ui/src/api/paths.ts")
+        .expect("list of paths");
+    let called: Vec<&str> = list
+        .text
+        .lines()
+        .filter_map(|l| l.split_once(": '/api/"))
+        .filter_map(|(_, rest)| rest.split('\'').next())
+        .collect();
+    assert!(
+        called.len() > 20,
+        "the list of paths was not found in {}",
+        list.path
+    );
+    let plain = |path: &str| {
+        path.split('/')
+            .map(|p| if p.starts_with('{') { "{}" } else { p })
+            .collect::<Vec<_>>()
+            .join("/")
+    };
+    let known: Vec<String> = viewer_web::routes()
+        .iter()
+        .map(|route| plain(route.path()))
+        .collect();
+    let missing = called
+        .iter()
+        .map(|path| format!("/api/{path}"))
+        .filter(|path| !known.contains(&plain(path)))
+        .collect();
+    assert_none("the pages call what the service lacks", missing);
+}
+
 /// Lines of code (comments and string contents blanked) under `folder` that hold one of `words`.
 fn code_hits(folder: &str, words: &[&str], excepted: impl Fn(&str) -> bool) -> Vec<String> {
     let mut found = Vec::new();

@@ -278,6 +278,7 @@ fn table(record: &Record, found: &[beats::Beat], format: Table, to: Option<&std:
 
 /// What the ECG kernels of `gongying bench` take.
 #[derive(Args, Debug)]
+#[group(id = "ecg_kernel")]
 pub(crate) struct KernelOptions {
     #[command(flatten)]
     shape: Shape,

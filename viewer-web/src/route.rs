@@ -75,6 +75,11 @@ pub struct Route {
 }
 
 impl Route {
+    /// Its path, with parameters in braces.
+    pub fn path(&self) -> &'static str {
+        self.path
+    }
+
     /// An operation of any method. `path` is written as `/api/studies/{uid}/claim`.
     pub fn new<H, T>(method: Method, path: &'static str, summary: &'static str, handler: H) -> Self
     where

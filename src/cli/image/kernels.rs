@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 /// Options of the image kernels.
 #[derive(Args, Debug, Clone)]
+#[group(id = "image_kernel")]
 pub(crate) struct KernelOptions {
     /// Image kernels: frame, counted from 1.
     #[arg(long, default_value_t = 1)]

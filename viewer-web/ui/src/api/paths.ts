@@ -39,7 +39,6 @@ export const paths = {
   ecg: '/api/studies/{uid}/ecg',
   ecgSamples: '/api/studies/{uid}/ecg/samples',
   ecgPdf: '/api/studies/{uid}/ecg.pdf',
-  mpr: '/api/series/{uid}/mpr',
   statisticsRecognition: '/api/statistics/recognition',
   statisticsTurnaround: '/api/statistics/turnaround',
   statisticsLoad: '/api/statistics/load',

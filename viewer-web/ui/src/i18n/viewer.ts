@@ -83,7 +83,6 @@ export const viewer = {
   'mpr.grid': ['体素', 'Voxels'],
   'mpr.spacing': ['间距', 'Spacing'],
   'mpr.madeBy': ['重建', 'Made by'],
-  'mpr.server': ['中心服务器', 'the centre'],
   'mpr.local': ['本机，由已载入图像', 'this computer, from the loaded images'],
   'mpr.unfit.geometry': ['图像没有位置信息', 'the images carry no position'],
   'mpr.unfit.orientation': ['不是标准横断扫描，本机不能重建', 'not a plain axial scan, cannot be made on this computer'],

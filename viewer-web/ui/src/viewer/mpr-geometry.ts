@@ -2,7 +2,7 @@
 
 export type Plane = 'axial' | 'coronal' | 'sagittal';
 export const PLANES: readonly Plane[] = ['axial', 'coronal', 'sagittal'];
-export interface Volume { dimensions: [number, number, number]; spacing_mm: [number, number, number]; warnings?: string[] }
+export interface Volume { dimensions: [number, number, number]; spacing_mm: [number, number, number] }
 /** Voxel index z, y, x. */
 export type Voxel = [number, number, number];
 

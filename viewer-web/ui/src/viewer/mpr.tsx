@@ -1,17 +1,11 @@
-// Three planes: made here from images that are loaded already, or by the centre: the same on every computer, also without WebGL.
+// Three planes, made here from the images of the stack: the same on every computer, also without WebGL.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { ApiError, get } from '../api/client';
-import { url } from '../api/paths';
 import type { SeriesItem, Study } from '../api/types';
 import { t } from '../i18n';
 import { engine } from './load-engine';
 import { slicePicture, stackFor, type LocalVolume } from './local-volume';
 import { seriesData } from './metadata';
-import { PLANES, center, extent, fromPicture, scrolled, sliceCount, throughAxis, toPicture, type Plane, type Volume, type Voxel } from './mpr-geometry';
-
-type Source = { kind: 'server'; volume: Volume } | { kind: 'local'; volume: LocalVolume };
-/** Answers that mean "this server makes no such pictures", not "this series is no volume". */
-const NOT_OFFERED = [400, 404, 405, 406, 501];
+import { PLANES, center, extent, fromPicture, scrolled, sliceCount, throughAxis, toPicture, type Plane, type Voxel } from './mpr-geometry';
 
 async function localVolume(study: Study, series: SeriesItem, onProgress: (done: number, of: number) => void): Promise<LocalVolume> {
   const [data, core] = await Promise.all([seriesData(study.study_uid, series.series_uid), engine()]);
@@ -23,40 +17,23 @@ async function localVolume(study: Study, series: SeriesItem, onProgress: (done: 
   return { dimensions: stack.dimensions, spacing_mm: stack.spacing_mm, values };
 }
 
-/** Above this share of loaded images the planes are made here: nothing needs to cross the network then. */
-const LOADED_SHARE = 0.5;
-
-/** Made here where most images are loaded already and lie as a plain axial stack; else by the centre, which can do more. */
-async function openVolume(study: Study, series: SeriesItem, loadedShare: number, onProgress: (done: number, of: number) => void): Promise<Source> {
-  if (loadedShare >= LOADED_SHARE && typeof stackFor((await seriesData(study.study_uid, series.series_uid)).frames) !== 'string') {
-    return { kind: 'local', volume: await localVolume(study, series, onProgress) };
-  }
-  try {
-    return { kind: 'server', volume: await get<Volume>(url('mpr', { uid: series.series_uid })) };
-  } catch (cause) {
-    if (!(cause instanceof ApiError) || !NOT_OFFERED.includes(cause.status)) throw cause;
-    return { kind: 'local', volume: await localVolume(study, series, onProgress) };
-  }
-}
-
 const LETTERS: Record<Plane, [string, string, string, string]> = { axial: ['A', 'L', 'P', 'R'], coronal: ['H', 'L', 'F', 'R'], sagittal: ['H', 'P', 'F', 'A'] };
 const WINDOW_PER_PIXEL = 2;
 
-interface Props { study: Study; series: SeriesItem; loadedShare: number; window_: { center: number; width: number }; onWindow: (center: number, width: number) => void; onFail: (reason: string) => void }
+interface Props { study: Study; series: SeriesItem; window_: { center: number; width: number }; onWindow: (center: number, width: number) => void; onFail: (reason: string) => void }
 
-export function MprRoom({ study, series, loadedShare, window_, onWindow, onFail }: Props) {
-  const [source, setSource] = useState<Source | null>(null);
+export function MprRoom({ study, series, window_, onWindow, onFail }: Props) {
+  const [volume, setVolume] = useState<LocalVolume | null>(null);
   const [progress, setProgress] = useState('');
-  const volume = source?.volume ?? null;
   const [at, setAt] = useState<Voxel>([0, 0, 0]);
   const [active, setActive] = useState<Plane>('axial');
   useEffect(() => {
     let current = true;
-    openVolume(study, series, loadedShare, (done, of) => current && setProgress(t('viewer.loadedOf', { n: done, total: of }))).then(
+    localVolume(study, series, (done, of) => current && setProgress(t('viewer.loadedOf', { n: done, total: of }))).then(
       (found) => {
         if (!current) return;
-        setSource(found);
-        setAt(center(found.volume));
+        setVolume(found);
+        setAt(center(found));
       },
       (cause: unknown) => current && onFail(cause instanceof Error ? cause.message : String(cause)),
     );
@@ -65,53 +42,23 @@ export function MprRoom({ study, series, loadedShare, window_, onWindow, onFail 
   return (
     <div class="vps mprs">
       {PLANES.map((plane) => (
-        <MprPane key={plane} {...{ plane, study, series, source, at, setAt, window_, onWindow }} active={plane === active} onActivate={() => setActive(plane)} />
+        <MprPane key={plane} {...{ plane, study, volume, at, setAt, window_, onWindow }} active={plane === active} onActivate={() => setActive(plane)} />
       ))}
       <div class="vp mprinfo">
         <dl class="kv">
           <dt>{t('mpr.source')}</dt><dd>Se {series.number} {series.description}</dd>
           {volume && <><dt>{t('mpr.grid')}</dt><dd>{[...volume.dimensions].reverse().join(' × ')}</dd><dt>{t('mpr.spacing')}</dt><dd>{[...volume.spacing_mm].reverse().map((v) => v.toFixed(2)).join(' × ')} mm</dd></>}
-          <dt>{t('mpr.madeBy')}</dt><dd>{source ? t(source.kind === 'server' ? 'mpr.server' : 'mpr.local') : progress || t('state.loading')}</dd>
+          <dt>{t('mpr.madeBy')}</dt><dd>{volume ? t('mpr.local') : progress || t('state.loading')}</dd>
         </dl>
-        {volume?.warnings?.map((w) => <p class="note warn" key={w}>{w}</p>)}
         <p class="muted">{t('mpr.hint')}</p>
       </div>
     </div>
   );
 }
 
-interface PaneProps extends Omit<Props, 'onFail' | 'loadedShare'> { plane: Plane; source: Source | null; at: Voxel; setAt: (at: Voxel) => void; active: boolean; onActivate: () => void }
+interface PaneProps extends Omit<Props, 'onFail' | 'series'> { plane: Plane; volume: LocalVolume | null; at: Voxel; setAt: (at: Voxel) => void; active: boolean; onActivate: () => void }
 
-/** Shows the newest picture that has arrived; while the hand moves, pictures in between are left out. */
-function usePicture(address: string | null): { shown: string | null; failed: boolean } {
-  const [shown, setShown] = useState<string | null>(null);
-  const [failed, setFailed] = useState(false);
-  const wanted = useRef<string | null>(null);
-  const busy = useRef(false);
-  useEffect(() => {
-    wanted.current = address;
-    const next = () => {
-      const target = wanted.current;
-      if (!target || busy.current) return;
-      busy.current = true;
-      const image = new Image();
-      const done = (ok: boolean) => {
-        busy.current = false;
-        if (ok) setShown(target);
-        setFailed(!ok);
-        if (wanted.current !== target) next();
-      };
-      image.onload = () => done(true);
-      image.onerror = () => done(false);
-      image.src = target;
-    };
-    next();
-  }, [address]);
-  return { shown, failed };
-}
-
-function MprPane({ plane, study, series, source, at, setAt, window_, onWindow, active, onActivate }: PaneProps) {
-  const volume = source?.volume ?? null;
+function MprPane({ plane, study, volume, at, setAt, window_, onWindow, active, onActivate }: PaneProps) {
   const box = useRef<HTMLDivElement>(null);
   const [size, setSize] = useState({ w: 0, h: 0 });
   useEffect(() => {
@@ -120,10 +67,6 @@ function MprPane({ plane, study, series, source, at, setAt, window_, onWindow, a
     return () => watch.disconnect();
   }, []);
   const index = at[throughAxis(plane)];
-  const address = source?.kind === 'server' ? url('mpr', { uid: series.series_uid }, { plane, index, window: `${Math.round(window_.center)},${Math.round(window_.width)}` }) : null;
-  const { shown: picture, failed } = usePicture(address);
-  const local = source?.kind === 'local' ? source.volume : null;
-  const shown = local ? 'local' : picture;
   const frame = useMemo(() => {
     if (!volume || !size.w) return null;
     const e = extent(volume, plane);
@@ -152,17 +95,16 @@ function MprPane({ plane, study, series, source, at, setAt, window_, onWindow, a
   const cross = volume && frame ? toPicture(volume, plane, at) : null;
   const letters = LETTERS[plane];
   return (
-    <div class={`vp ${active ? 'act' : ''}`} data-testid="viewport" data-plane={plane} data-ready={shown ? 'true' : undefined} data-quality={shown ? 'final' : undefined} role="group" aria-label={t(`mpr.${plane}`)}
+    <div class={`vp ${active ? 'act' : ''}`} data-testid="viewport" data-plane={plane} data-ready={volume ? 'true' : undefined} data-quality={volume ? 'final' : undefined} role="group" aria-label={t(`mpr.${plane}`)}
       ref={box} onPointerDown={down} onPointerMove={moved} onPointerUp={() => (drag.current = null)} onContextMenu={(e) => e.preventDefault()}
       onWheel={(e) => { e.preventDefault(); if (volume) setAt(scrolled(volume, plane, at, e.deltaY > 0 ? 1 : -1)); }}>
-      {picture && frame && <img class="plane" alt="" src={picture} draggable={false} style={{ left: `${frame.left}px`, top: `${frame.top}px`, width: `${frame.w}px`, height: `${frame.h}px` }} />}
-      {local && frame && <LocalPlane volume={local} plane={plane} index={index} window_={window_} frame={frame} />}
+      {volume && frame && <LocalPlane volume={volume} plane={plane} index={index} window_={window_} frame={frame} />}
       {cross && frame && <svg class="ov" aria-hidden="true"><CrossLines plane={plane} x={frame.left + cross.x * frame.w} y={frame.top + cross.y * frame.h} w={size.w} h={size.h} /></svg>}
       <p class="c tl"><b>{t(`mpr.${plane}`)}</b><br />{study.patient.name}</p>
       <p class="c bl">W {Math.round(window_.width)} L {Math.round(window_.center)}</p>
       <p class="c br">{volume ? `${index + 1}/${sliceCount(volume, plane)}` : ''}</p>
       <b class="o t">{letters[0]}</b><b class="o r">{letters[1]}</b><b class="o b">{letters[2]}</b><b class="o l">{letters[3]}</b>
-      <span class={`q ${failed ? 'pre' : 'fin'}`}>{failed ? t('viewer.imageFailed') : shown ? t('mpr.badge') : t('state.loading')}</span>
+      <span class="q fin">{volume ? t('mpr.badge') : t('state.loading')}</span>
     </div>
   );
 }

@@ -90,7 +90,7 @@ export default function ImageRoom(p: RoomProps) {
       <main class="room">
         <Strip study={study} priors={priors} shown={visible.map((k) => panes[k]?.series.value?.series_uid)} onShow={show} onLoadPrior={(uid) => void loadPrior(uid)} />
         {mprOn && series && pane?.study.value ? (
-          <MprRoom study={pane.study.value} series={series} loadedShare={pane.loaded.value / Math.max(1, pane.frames.length)} window_={mprWindow} onWindow={(center, width) => setMprWindow({ center, width })} onFail={(reason) => { setMprOn(false); setMprWhy(reason); say(t('mpr.notOffered', { why: reason }), true); }} />
+          <MprRoom study={pane.study.value} series={series} window_={mprWindow} onWindow={(center, width) => setMprWindow({ center, width })} onFail={(reason) => { setMprOn(false); setMprWhy(reason); say(t('mpr.notOffered', { why: reason }), true); }} />
         ) : (
           <Panes panes={panes} visible={visible} layout={single ? '1x1' : layout} active={active} onActivate={setActive} onMaximise={() => LAYOUTS[layout] > 1 && setSingle(!single)} measurements={measurements} />
         )}

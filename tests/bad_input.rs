@@ -97,6 +97,11 @@ fn the_network_answers_every_file_with_a_status_and_goes_on() {
             sop_class_uid: &class,
             sop_instance_uid: &instance,
         };
+        if !association.offers(&class) {
+            // A media directory or a colour palette belongs to no study: refused when the association is made.
+            refused += 1;
+            continue;
+        }
         match association.store(&request, [data_set.to_vec()]) {
             Ok(0) => stored += 1,
             Ok(_) => refused += 1,

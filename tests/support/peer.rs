@@ -105,6 +105,11 @@ impl Association {
         })
     }
 
+    /// Whether the peer took this abstract syntax.
+    pub fn offers(&self, abstract_syntax: &str) -> bool {
+        self.context(abstract_syntax).is_ok()
+    }
+
     fn context(&self, abstract_syntax: &str) -> io::Result<u8> {
         let found = self.contexts.iter().find(|(_, name)| name == abstract_syntax);
         found

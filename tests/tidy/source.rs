@@ -256,7 +256,7 @@ pub fn functions(text: &str) -> Vec<Function> {
         let lines_taken = if one_line {
             1
         } else {
-            lines[start..].iter().position(|l| closes(l)).map_or(1, |n| n + 1)
+            lines[start..].iter().position(closes).map_or(1, |n| n + 1)
         };
         out.push(Function {
             name: name.to_string(),

@@ -22,6 +22,8 @@ use std::time::Duration;
 const SEED: u64 = 20_261_121;
 const ASSOCIATIONS: usize = 3;
 const WAIT_SECONDS_MAX: u64 = 60;
+/// Key of the order at the other hospital.
+const FOLLOW_UP: &str = "follow-up";
 
 /// Institutions, accounts and devices; what exists stays.
 pub(crate) async fn community(node: &Node, password: &str) -> Result<()> {
@@ -60,10 +62,9 @@ pub(crate) async fn studies(node: &Node, running: &Running, data: &Path, passwor
         .dicom
         .context("the demonstration needs the DICOM role")?
         .port();
-    for (index, study) in fixtures::demo::studies(Seed::new(SEED), now)
-        .into_iter()
-        .enumerate()
-    {
+    let planned = fixtures::demo::studies(Seed::new(SEED), now);
+    let referred = planned.iter().find(|s| s.modality == "CT").cloned();
+    for (index, study) in planned.into_iter().enumerate() {
         let key = index.to_string();
         if state.entry(&key).is_some_and(|e| e.sent) {
             continue;
@@ -82,6 +83,9 @@ pub(crate) async fn studies(node: &Node, running: &Running, data: &Path, passwor
             reports::write(node, &study, password).await?;
         }
         state.keep(&key, Entry { sent: true, ..entry })?;
+    }
+    if let Some(study) = referred.filter(|_| state.entry(FOLLOW_UP).is_none()) {
+        state.keep(FOLLOW_UP, follow_up(node, &study, password).await?)?;
     }
     Ok(())
 }
@@ -106,6 +110,31 @@ async fn order(node: &Node, study: &DemoStudy, password: &str) -> Result<Entry> 
         "DONGSHAN" => "tech.dongshan",
         _ => "clin.tcm",
     };
+    place(node, user, password, request(study)).await
+}
+
+/// The patient of the chest CT goes on to the other hospital, whose clinician is about to order: the earlier results
+/// stand in the timeline, to be recognised.
+async fn follow_up(node: &Node, study: &DemoStudy, password: &str) -> Result<Entry> {
+    let mut input = request(study);
+    input.patient.id = format!("TCM{}", &input.patient.id[2..]);
+    input.priority = Some("ROUTINE".into());
+    input.clinical_history = Some("外院检查后转诊，咳嗽待查".into());
+    input.scheduled_ae = None;
+    place(node, "clin.tcm", password, input).await
+}
+
+async fn place(node: &Node, user: &str, password: &str, input: OrderInput) -> Result<Entry> {
+    let actor = person(node, user, password).await?;
+    let placed = reading::order::place(&node.reading, &actor, input).await?;
+    Ok(Entry {
+        accession_number: placed.accession_number,
+        study_uid: placed.study_uid,
+        sent: false,
+    })
+}
+
+fn request(study: &DemoStudy) -> OrderInput {
     let context = &study.context;
     let born = da(context.patient.birth_date);
     let patient = PatientInput {
@@ -120,7 +149,7 @@ async fn order(node: &Node, study: &DemoStudy, password: &str) -> Result<Entry> 
         Priority::Urgent => "URGENT",
         Priority::Routine => "ROUTINE",
     };
-    let input = OrderInput {
+    OrderInput {
         patient,
         modality: study.modality.to_string(),
         body_part: context.order.body_part.clone(),
@@ -130,14 +159,7 @@ async fn order(node: &Node, study: &DemoStudy, password: &str) -> Result<Entry> 
         clinical_history: Some(context.order.clinical_history.clone()),
         scheduled_ae: Some(study.device.ae_title.to_string()),
         scheduled_at: None,
-    };
-    let actor = person(node, user, password).await?;
-    let placed = reading::order::place(&node.reading, &actor, input).await?;
-    Ok(Entry {
-        accession_number: placed.accession_number,
-        study_uid: placed.study_uid,
-        sent: false,
-    })
+    }
 }
 
 /// Makes the files, sends them as the device, and removes them.

@@ -52,6 +52,7 @@ fn child_that_works() {
             .await
             .unwrap();
         let log = format!("{folder}/executions");
+        std::fs::write(format!("{folder}/ready-{}", std::process::id()), "").unwrap();
         let options = RunnerOptions {
             lease: LEASE,
             poll: Duration::from_millis(200),
@@ -122,6 +123,18 @@ impl Workers {
             if self.children[at].try_wait().unwrap().is_some() {
                 self.deaths += 1;
                 self.children[at] = self.spawn();
+            }
+        }
+    }
+
+    /// Waits until every worker has opened its archive: a node that starts without its database ends, and says so.
+    async fn ready(&self, limit: Duration) {
+        let end = Instant::now() + limit;
+        for child in &self.children {
+            let mark = self.folder.join(format!("ready-{}", child.id()));
+            while !mark.exists() {
+                assert!(Instant::now() < end, "a worker did not start");
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
     }
@@ -281,8 +294,9 @@ fn postgres_chaos_poison_and_restart() {
         let archive = Archive::open(place(three.path(), Some(&third)), &[])
             .await
             .unwrap();
-        enqueue(&archive, 200, "restart").await;
         let mut workers = Workers::start(three.path(), Some(&third));
+        workers.ready(Duration::from_secs(30)).await;
+        enqueue(&archive, 200, "restart").await;
         tokio::time::sleep(Duration::from_millis(900)).await;
         assert!(
             executions(three.path()).len() < 200,

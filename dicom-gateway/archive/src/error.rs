@@ -2,6 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+/// What a database said.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// PostgreSQL.
+    #[error(transparent)]
+    Postgres(sqlx::Error),
+    /// SQLite.
+    #[error(transparent)]
+    Sqlite(rusqlite::Error),
+}
+
 /// Everything that can go wrong in the archive.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
@@ -31,7 +42,7 @@ pub enum ArchiveError {
     },
     /// The index database refused or could not be reached.
     #[error("the index database failed: {0}; check that it runs and has free space")]
-    Database(#[source] sqlx::Error),
+    Database(#[source] DatabaseError),
     /// The index database is busy with other writers; the same call may be tried again.
     #[error("the index database is busy ({0}); try again")]
     Busy(String),
@@ -80,7 +91,7 @@ impl ArchiveError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Busy(_) => true,
-            Self::Database(error) => matches!(
+            Self::Database(DatabaseError::Postgres(error)) => matches!(
                 error,
                 sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed
             ),
@@ -94,7 +105,7 @@ impl From<sqlx::Error> for ArchiveError {
         let Some(database) = error.as_database_error() else {
             return match error {
                 sqlx::Error::RowNotFound => Self::NotFound("row".to_owned()),
-                other => Self::Database(other),
+                other => Self::Database(DatabaseError::Postgres(other)),
             };
         };
         let code = database.code().unwrap_or_default().into_owned();
@@ -107,13 +118,36 @@ impl From<sqlx::Error> for ArchiveError {
         match code.as_str() {
             // PostgreSQL: serialization failure, deadlock, lock not available, shutting down.
             "40001" | "40P01" | "55P03" | "57P01" | "57P03" => Self::Busy(database.message().to_owned()),
-            // PostgreSQL: disk full. SQLite: SQLITE_FULL.
-            "53100" | "13" => Self::OutOfSpace(database.message().to_owned()),
-            // SQLite: BUSY, LOCKED and their extended forms.
-            "5" | "6" | "261" | "517" | "262" => Self::Busy(database.message().to_owned()),
-            // SQLite: CORRUPT, NOTADB.
-            "11" | "26" | "267" | "779" => Self::Corrupt(database.message().to_owned()),
-            _ => Self::Database(error),
+            // PostgreSQL: disk full.
+            "53100" => Self::OutOfSpace(database.message().to_owned()),
+            _ => Self::Database(DatabaseError::Postgres(error)),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for ArchiveError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::{ErrorCode, ffi};
+        if matches!(error, rusqlite::Error::QueryReturnedNoRows) {
+            return Self::NotFound("row".to_owned());
+        }
+        let rusqlite::Error::SqliteFailure(failure, words) = &error else {
+            return Self::Database(DatabaseError::Sqlite(error));
+        };
+        let words = words.clone().unwrap_or_else(|| failure.to_string());
+        match (failure.code, failure.extended_code) {
+            (
+                ErrorCode::ConstraintViolation,
+                ffi::SQLITE_CONSTRAINT_UNIQUE
+                | ffi::SQLITE_CONSTRAINT_PRIMARYKEY
+                | ffi::SQLITE_CONSTRAINT_ROWID
+                | ffi::SQLITE_CONSTRAINT_FOREIGNKEY
+                | ffi::SQLITE_CONSTRAINT_CHECK,
+            ) => Self::Conflict(words),
+            (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => Self::Busy(words),
+            (ErrorCode::DiskFull, _) => Self::OutOfSpace(words),
+            (ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase, _) => Self::Corrupt(words),
+            _ => Self::Database(DatabaseError::Sqlite(error)),
         }
     }
 }

@@ -86,6 +86,7 @@ struct Shared {
     devices: Arc<device::DeviceCache>,
     events: events::Events,
     job_wake: Arc<Notify>,
+    pace: Arc<work::Pace>,
     outbox_wake: Arc<Notify>,
     placements: Arc<recover::Placements>,
     codes: Mutex<HashMap<InstitutionId, String>>,
@@ -127,6 +128,7 @@ impl Archive {
                 devices: Arc::default(),
                 events: events::Events::default(),
                 job_wake: Arc::default(),
+                pace: Arc::default(),
                 outbox_wake: Arc::default(),
                 placements: Arc::default(),
                 codes: Mutex::default(),
@@ -193,6 +195,7 @@ impl Archive {
         work::Work {
             db: self.shared.db.clone(),
             wake: self.shared.job_wake.clone(),
+            pace: self.shared.pace.clone(),
         }
     }
 
@@ -202,6 +205,11 @@ impl Archive {
             db: self.shared.db.clone(),
             wake: self.shared.outbox_wake.clone(),
         }
+    }
+
+    /// How fast objects arrive.
+    pub(crate) fn pace(&self) -> &work::Pace {
+        &self.shared.pace
     }
 
     pub(crate) fn placements(&self) -> &Arc<recover::Placements> {

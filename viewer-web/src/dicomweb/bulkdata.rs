@@ -7,7 +7,7 @@ use super::uids;
 use crate::App;
 use crate::extract::Path;
 use crate::http::accept::accepted;
-use crate::http::conditional::{CACHE_PRIVATE_IMMUTABLE, etag, ranged};
+use crate::http::conditional::{CACHE_PRIVATE_IMMUTABLE, etag, ranged, ranged_pieces};
 use crate::problem::Problem;
 use crate::session::Signed;
 use axum::extract::State;
@@ -70,13 +70,12 @@ pub(crate) async fn bulkdata(
         return Ok(ranged(&headers, OCTETS, &mark, CACHE_PRIVATE_IMMUTABLE, body));
     }
     let boundary = Boundary::of(&mark);
-    let body = boundary.body(&[(OCTETS.to_owned(), body)]);
-    Ok(ranged(
+    Ok(ranged_pieces(
         &headers,
         &boundary.content_type(OCTETS),
         &mark,
         CACHE_PRIVATE_IMMUTABLE,
-        body,
+        boundary.around(OCTETS, body),
     ))
 }
 

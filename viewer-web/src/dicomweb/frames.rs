@@ -8,7 +8,9 @@ use super::{frame_list, uids};
 use crate::App;
 use crate::extract::Path;
 use crate::http::accept::accepted;
-use crate::http::conditional::{CACHE_PRIVATE_IMMUTABLE, etag, is_current, not_modified, put, ranged, stamp};
+use crate::http::conditional::{
+    CACHE_PRIVATE_IMMUTABLE, etag, is_current, not_modified, put, ranged, ranged_pieces, stamp,
+};
 use crate::problem::Problem;
 use crate::session::Signed;
 use axum::body::Body;
@@ -71,13 +73,12 @@ pub(crate) async fn frames(
                 return Ok(ranged(&headers, &part_type, &tag, CACHE_PRIVATE_IMMUTABLE, body));
             }
             let boundary = Boundary::of(&tag);
-            let body = boundary.body(&[(part_type, body)]);
-            Ok(ranged(
+            Ok(ranged_pieces(
                 &headers,
                 &boundary.content_type(form.media_type),
                 &tag,
                 CACHE_PRIVATE_IMMUTABLE,
-                body,
+                boundary.around(&part_type, body),
             ))
         }
         _ => Ok(several(app, held, form, wanted, &tag, part_type)),

@@ -46,15 +46,9 @@ impl Boundary {
         Bytes::from(format!("\r\n--{}--\r\n", self.0))
     }
 
-    /// A whole body of ready parts.
-    pub(crate) fn body(&self, parts: &[(String, Bytes)]) -> Bytes {
-        let mut body = Vec::with_capacity(parts.iter().map(|(_, content)| content.len() + 160).sum());
-        for (i, (part_type, content)) in parts.iter().enumerate() {
-            body.extend_from_slice(&self.open(i == 0, part_type, None));
-            body.extend_from_slice(content);
-        }
-        body.extend_from_slice(&self.close());
-        Bytes::from(body)
+    /// A whole body of one ready part, in pieces.
+    pub(crate) fn around(&self, part_type: &str, content: Bytes) -> Vec<Bytes> {
+        vec![self.open(true, part_type, None), content, self.close()]
     }
 }
 
@@ -65,19 +59,14 @@ mod tests {
     #[test]
     fn framing_is_exact() {
         let boundary = Boundary("B".into());
-        let body = boundary.body(&[
-            (
-                "image/jphc; transfer-syntax=1.2.840.10008.1.2.4.202".into(),
-                Bytes::from_static(b"abc"),
-            ),
-            (
-                "image/jphc; transfer-syntax=1.2.840.10008.1.2.4.202".into(),
-                Bytes::from_static(b"\r\n"),
-            ),
-        ]);
+        let part_type = "image/jphc; transfer-syntax=1.2.840.10008.1.2.4.202";
+        let mut body = boundary.around(part_type, Bytes::from_static(b"abc"));
+        let end = body.pop().unwrap();
+        body.push(boundary.open(false, part_type, None));
+        body.extend([Bytes::from_static(b"\r\n"), end]);
         let expect = b"--B\r\nContent-Type: image/jphc; transfer-syntax=1.2.840.10008.1.2.4.202\r\n\r\nabc\r\n\
             --B\r\nContent-Type: image/jphc; transfer-syntax=1.2.840.10008.1.2.4.202\r\n\r\n\r\n\r\n--B--\r\n";
-        assert_eq!(body, &expect[..]);
+        assert_eq!(body.concat(), &expect[..]);
     }
 
     #[test]

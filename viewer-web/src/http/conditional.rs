@@ -1,5 +1,6 @@
 //! Entity tags, caching, and bodies of known length with byte ranges.
 
+use super::chunks::Chunks;
 use super::range::{Wanted, wanted};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -65,6 +66,23 @@ pub(crate) fn stamp(response: &mut Response, etag: &str, cache: &'static str) {
     );
 }
 
+/// As [`ranged`], of a body in a few pieces; they are put together only where a part of the whole is asked for.
+pub(crate) fn ranged_pieces(
+    headers: &HeaderMap,
+    content_type: &str,
+    etag: &str,
+    cache: &'static str,
+    pieces: Vec<Bytes>,
+) -> Response {
+    if headers.contains_key(header::RANGE) {
+        return ranged(headers, content_type, etag, cache, Bytes::from(pieces.concat()));
+    }
+    if is_current(headers, etag) {
+        return not_modified(etag, cache);
+    }
+    described(Response::new(Chunks::body(pieces)), content_type, etag, cache)
+}
+
 /// A body of known length: answers `If-None-Match`, `Range` and `If-Range`.
 pub(crate) fn ranged(
     headers: &HeaderMap,
@@ -77,7 +95,7 @@ pub(crate) fn ranged(
         return not_modified(etag, cache);
     }
     let length = body.len() as u64;
-    let mut response = match wanted(headers, length, etag) {
+    let response = match wanted(headers, length, etag) {
         Wanted::Whole => Response::new(Body::from(body)),
         Wanted::Part(range) => {
             let content_range = format!("bytes {}-{}/{length}", range.start, range.end.saturating_sub(1));
@@ -94,6 +112,10 @@ pub(crate) fn ranged(
             response
         }
     };
+    described(response, content_type, etag, cache)
+}
+
+fn described(mut response: Response, content_type: &str, etag: &str, cache: &'static str) -> Response {
     put(&mut response, header::CONTENT_TYPE, content_type);
     response
         .headers_mut()

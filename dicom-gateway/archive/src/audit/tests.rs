@@ -3,7 +3,7 @@
 use super::{AuditAction, AuditEntry, AuditFilter, AuditOutcome, event, read_anchor};
 use crate::testing::{Postgres, TemporaryFolder, config, temporary};
 use crate::{Archive, UnixMicros};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
+use sqlx::Connection;
 use std::path::Path;
 
 fn entry(n: usize) -> AuditEntry {
@@ -42,24 +42,14 @@ async fn verdict(from: &Path, statements: &[String]) -> (u64, Vec<String>) {
             std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
         }
     }
-    let mut conn = sqlx::sqlite::SqliteConnectOptions::new()
-        .filename(copy.path().join("index.sqlite"))
-        .connect()
-        .await
-        .unwrap();
+    let conn = rusqlite::Connection::open(copy.path().join("index.sqlite")).unwrap();
     for trigger in ["audit_event_no_update", "audit_event_no_delete"] {
-        sqlx::raw_sql(AssertSqlSafe(format!("DROP TRIGGER {trigger}")))
-            .execute(&mut conn)
-            .await
-            .unwrap();
+        conn.execute_batch(&format!("DROP TRIGGER {trigger}")).unwrap();
     }
     for text in statements {
-        sqlx::raw_sql(AssertSqlSafe(text.clone()))
-            .execute(&mut conn)
-            .await
-            .unwrap();
+        conn.execute_batch(text).unwrap();
     }
-    conn.close().await.unwrap();
+    conn.close().unwrap();
     let archive = Archive::open(config(copy.path()), &[]).await.unwrap();
     let report = archive.verify_audit().await.unwrap();
     (report.problem_count, report.problems)
@@ -75,28 +65,19 @@ async fn every_falsification_is_found() {
     let at = folder.path();
     assert_eq!(verdict(at, &[]).await, (0, vec![]));
 
-    let names = column_names(at).await;
+    let names = column_names(at);
     each_column_is_covered(at, &names).await;
     moved_rows_are_found(at, &names.join(", ")).await;
 }
 
-async fn column_names(at: &Path) -> Vec<String> {
-    let mut conn = sqlx::sqlite::SqliteConnectOptions::new()
-        .filename(at.join("index.sqlite"))
-        .connect()
-        .await
+fn column_names(at: &Path) -> Vec<String> {
+    let conn = rusqlite::Connection::open(at.join("index.sqlite")).unwrap();
+    let mut columns = conn
+        .prepare("SELECT name FROM pragma_table_info('audit_event') WHERE pk = 0")
         .unwrap();
-    let columns = sqlx::query("SELECT name, pk FROM pragma_table_info('audit_event')")
-        .fetch_all(&mut conn)
-        .await
-        .unwrap();
-    let names: Vec<String> = columns
-        .iter()
-        .filter(|c| c.get::<i64, _>("pk") == 0)
-        .map(|c| c.get("name"))
-        .collect();
+    let names = columns.query_map([], |row| row.get(0)).unwrap();
+    let names: Vec<String> = names.map(Result::unwrap).collect();
     assert_eq!(names.len(), 12);
-    conn.close().await.unwrap();
     names
 }
 

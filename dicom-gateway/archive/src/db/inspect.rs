@@ -1,16 +1,19 @@
 //! For tests: does each statement prepare, and how would the database run it.
 
-use super::{Db, Readers};
+use super::sqlite::Conn;
+use super::{Db, Readers, Value};
 use crate::error::{ArchiveError, Result};
 use sqlx::{AssertSqlSafe, Executor, Row as _, SqlSafeStr};
 
 impl Db {
     pub(crate) async fn prepare_all(&self, statements: &[(&'static str, &'static str)]) -> Result<()> {
-        for (name, text) in statements {
-            let sql = text.into_sql_str();
+        for (name, text) in statements.iter().copied() {
             let prepared = match &self.inner.readers {
-                Readers::Sqlite(pool) => pool.prepare(sql).await.map(|_| ()),
-                Readers::Postgres(pool) => pool.prepare(sql).await.map(|_| ()),
+                Readers::Sqlite(pool) => pool.run(move |conn| conn.prepare(text)).await,
+                Readers::Postgres(pool) => {
+                    let prepared = pool.prepare(text.into_sql_str()).await;
+                    prepared.map(|_| ()).map_err(ArchiveError::from)
+                }
             };
             prepared.map_err(|e| ArchiveError::Schema(format!("{name}: {e}: {text}")))?;
         }
@@ -21,9 +24,11 @@ impl Db {
         let mut lines = Vec::new();
         match &self.inner.readers {
             Readers::Sqlite(pool) => {
-                let text = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
-                for row in sqlx::query(text).fetch_all(pool).await? {
-                    lines.push(row.try_get::<String, _>("detail")?);
+                let text = format!("EXPLAIN QUERY PLAN {sql}");
+                let nulls = vec![Value::Int(None); parameter_count];
+                let read = move |conn: &mut Conn| conn.fetch(&text, &nulls, usize::MAX);
+                for row in pool.run::<_, _, ArchiveError>(read).await? {
+                    lines.push(row.text("detail")?);
                 }
             }
             Readers::Postgres(pool) => {

@@ -5,11 +5,15 @@
 
 #[cfg(any(test, feature = "testing"))]
 mod inspect;
+mod keeper;
 mod migrate;
+mod readers;
+mod sqlite;
 #[cfg(test)]
 mod tests;
 mod tx;
 mod value;
+mod wait;
 mod writer;
 
 #[cfg(test)]
@@ -21,8 +25,8 @@ pub use value::{Row, Value};
 use crate::audit::AuditSigner;
 use crate::error::{ArchiveError, Result};
 use futures_util::future::BoxFuture;
+use sqlite::{Conn, Role};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -45,16 +49,14 @@ macro_rules! statements {
     };
 }
 
-/// Readers of the SQLite file at once.
-const SQLITE_READERS_MAX: u32 = 8;
 /// Connections to PostgreSQL of one process.
 const POSTGRES_CONNECTIONS_MAX: u32 = 24;
 /// Longest wait for a connection or for another process's write lock.
 const WAIT_MAX: Duration = Duration::from_secs(15);
-/// Page size of the SQLite file.
-const SQLITE_PAGE_BYTES: u32 = 8192;
-/// Prepared statements kept per connection.
+/// Prepared statements kept per connection to PostgreSQL.
 const STATEMENTS_KEPT: usize = 512;
+/// Longest read of one state of the index, e.g. of the whole audit trail.
+const SNAPSHOT_TIME_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// Which database the SQL runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +111,7 @@ struct Inner {
 }
 
 enum Readers {
-    Sqlite(sqlx::SqlitePool),
+    Sqlite(Arc<readers::Readers>),
     Postgres(sqlx::PgPool),
 }
 
@@ -136,30 +138,22 @@ impl Db {
             std::fs::create_dir_all(folder)
                 .map_err(|error| ArchiveError::io("create folder", folder, error))?;
         }
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .page_size(SQLITE_PAGE_BYTES)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(WAIT_MAX)
-            .statement_cache_capacity(STATEMENTS_KEPT)
-            .pragma("temp_store", "MEMORY")
-            // Rarer, larger checkpoints: one costs two more flushes in the middle of a COMMIT.
-            .pragma("wal_autocheckpoint", "4000")
-            .pragma("journal_size_limit", "67108864")
-            .disable_statement_logging();
-        let conn = options.clone().pragma("cache_size", "-65536").connect().await?;
+        let file = path.to_path_buf();
+        let opened = tokio::task::spawn_blocking(move || Conn::open(&file, Role::Writer, WAIT_MAX)).await;
+        let conn = opened.map_err(|_| ArchiveError::Closed)??;
         let (send, queue) = mpsc::channel(writer::QUEUE_WRITERS_MAX);
-        tokio::spawn(writer::serve(conn, queue, signer.clone()));
-        let readers = SqlitePoolOptions::new()
-            .max_connections(SQLITE_READERS_MAX)
-            .acquire_timeout(WAIT_MAX)
-            .connect_lazy_with(options.pragma("query_only", "ON").pragma("cache_size", "-16384"));
+        let (runtime, writers_signer) = (tokio::runtime::Handle::current(), signer.clone());
+        let keeper = keeper::start(path)?;
+        std::thread::Builder::new()
+            .name("index-writer".to_owned())
+            .spawn(move || {
+                writer::serve(conn, queue, &writers_signer, &runtime);
+                drop(keeper);
+            })
+            .map_err(|error| ArchiveError::io("start the writer of", path, error))?;
         Ok(Self {
             inner: Arc::new(Inner {
-                readers: Readers::Sqlite(readers),
+                readers: Readers::Sqlite(Arc::new(readers::Readers::new(path.to_path_buf(), WAIT_MAX))),
                 writer: Some(send),
                 signer,
             }),
@@ -208,10 +202,7 @@ impl Db {
     /// What the database says.
     pub async fn fetch_all(&self, sql: &'static str, params: Vec<Value>) -> Result<Vec<Row>> {
         match &self.inner.readers {
-            Readers::Sqlite(pool) => {
-                let rows = bind_all!(sqlx::query(sql), params).fetch_all(pool).await?;
-                Ok(rows.into_iter().map(|r| Row(AnyRow::Sqlite(r))).collect())
-            }
+            Readers::Sqlite(pool) => pool.run(move |conn| conn.fetch(sql, &params, usize::MAX)).await,
             Readers::Postgres(pool) => {
                 let rows = bind_all!(sqlx::query(sql), params).fetch_all(pool).await?;
                 Ok(rows.into_iter().map(|r| Row(AnyRow::Postgres(r))).collect())
@@ -225,11 +216,7 @@ impl Db {
     /// What the database says.
     pub async fn fetch_dynamic(&self, sql: String, params: Vec<Value>) -> Result<Vec<Row>> {
         match &self.inner.readers {
-            Readers::Sqlite(pool) => {
-                let query = bind_all!(sqlx::query(AssertSqlSafe(sql)), params);
-                let rows = query.fetch_all(pool).await?;
-                Ok(rows.into_iter().map(|r| Row(AnyRow::Sqlite(r))).collect())
-            }
+            Readers::Sqlite(pool) => pool.run(move |conn| conn.fetch(&sql, &params, usize::MAX)).await,
             Readers::Postgres(pool) => {
                 let query = bind_all!(sqlx::query(AssertSqlSafe(sql)), params);
                 let rows = query.fetch_all(pool).await?;
@@ -245,8 +232,8 @@ impl Db {
     pub async fn fetch_optional(&self, sql: &'static str, params: Vec<Value>) -> Result<Option<Row>> {
         match &self.inner.readers {
             Readers::Sqlite(pool) => {
-                let row = bind_all!(sqlx::query(sql), params).fetch_optional(pool).await?;
-                Ok(row.map(|r| Row(AnyRow::Sqlite(r))))
+                let mut rows = pool.run(move |conn| conn.fetch(sql, &params, 1)).await?;
+                Ok(rows.pop())
             }
             Readers::Postgres(pool) => {
                 let row = bind_all!(sqlx::query(sql), params).fetch_optional(pool).await?;
@@ -307,30 +294,30 @@ impl Db {
     /// The closure's own error, or what the database says.
     pub async fn snapshot<T, E, F>(&self, closure: F) -> Result<T, E>
     where
-        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send,
-        E: From<ArchiveError>,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<ArchiveError> + Send + 'static,
     {
-        let mut tx = match &self.inner.readers {
+        match &self.inner.readers {
             Readers::Sqlite(pool) => {
-                // Detached: when the caller stops waiting the connection is closed, not reused.
-                let conn = pool.acquire().await.map_err(ArchiveError::from)?.detach();
-                let mut tx = Tx::new(TxConn::Sqlite(Box::new(conn)));
-                tx.execute("BEGIN", Vec::new()).await?;
-                tx
+                let readers = pool.clone();
+                let work = move |_: &mut Conn| {
+                    // A connection of its own that is closed afterwards, whatever happens inside.
+                    let mut tx = Tx::new(TxConn::Sqlite(Box::new(readers.take()?)));
+                    tx.sqlite()?.execute("BEGIN", &[])?;
+                    wait::wait(closure(&mut tx), SNAPSHOT_TIME_MAX)
+                        .unwrap_or_else(|| Err(ArchiveError::Busy("a long read".to_owned()).into()))
+                };
+                pool.run(work).await
             }
             Readers::Postgres(pool) => {
                 let begun = pool.begin().await.map_err(ArchiveError::from)?;
                 let mut tx = Tx::new(TxConn::Postgres(begun));
                 tx.raw("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned())
                     .await?;
-                tx
+                closure(&mut tx).await
             }
-        };
-        let value = closure(&mut tx).await;
-        if let TxConn::Sqlite(conn) = tx.conn {
-            let _ = sqlx::Connection::close(*conn).await;
         }
-        value
     }
 
     /// A copy of the whole SQLite index in one consistent state; `false` on PostgreSQL, whose own
@@ -342,14 +329,14 @@ impl Db {
         let Readers::Sqlite(pool) = &self.inner.readers else {
             return Ok(false);
         };
+        let (readers, target) = (pool.clone(), target.to_string_lossy().into_owned());
         // VACUUM INTO only reads this index but counts as a write; the connection is not reused.
-        let mut conn = pool.acquire().await?.detach();
-        sqlx::query("PRAGMA query_only = OFF").execute(&mut conn).await?;
-        sqlx::query("VACUUM INTO $1")
-            .bind(target.to_string_lossy().into_owned())
-            .execute(&mut conn)
-            .await?;
-        sqlx::Connection::close(conn).await?;
+        let copy = move |_: &mut Conn| {
+            let mut conn = readers.take()?;
+            conn.batch("PRAGMA query_only = OFF")?;
+            conn.execute("VACUUM INTO $1", &[Value::from(target)])
+        };
+        pool.run::<_, _, ArchiveError>(copy).await?;
         Ok(true)
     }
 }

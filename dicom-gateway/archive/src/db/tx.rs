@@ -1,13 +1,14 @@
 //! A write transaction as its closure sees it.
 
 use super::Dialect;
+use super::sqlite::Conn;
 use super::value::{AnyRow, Row, Value};
 use crate::audit::AuditEntry;
 use crate::error::{ArchiveError, Result};
 use sqlx::AssertSqlSafe;
 
 pub(super) enum TxConn {
-    Sqlite(Box<sqlx::sqlite::SqliteConnection>),
+    Sqlite(Box<Conn>),
     Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
 }
 
@@ -44,6 +45,14 @@ impl Tx {
         }
     }
 
+    /// The SQLite connection of the writer thread.
+    pub(super) fn sqlite(&mut self) -> Result<&mut Conn> {
+        match &mut self.conn {
+            TxConn::Sqlite(conn) => Ok(conn),
+            TxConn::Postgres(_) => Err(ArchiveError::Closed),
+        }
+    }
+
     /// Which database this runs on.
     pub fn dialect(&self) -> Dialect {
         match self.conn {
@@ -58,10 +67,7 @@ impl Tx {
     /// [`ArchiveError::Conflict`] for a broken constraint, else what the database says.
     pub async fn execute(&mut self, sql: &'static str, params: Vec<Value>) -> Result<u64> {
         match &mut self.conn {
-            TxConn::Sqlite(c) => {
-                let done = bind_all!(sqlx::query(sql), params).execute(&mut **c).await?;
-                Ok(done.rows_affected())
-            }
+            TxConn::Sqlite(c) => c.execute(sql, &params),
             TxConn::Postgres(c) => {
                 let done = bind_all!(sqlx::query(sql), params).execute(&mut **c).await?;
                 Ok(done.rows_affected())
@@ -75,10 +81,7 @@ impl Tx {
     /// As [`Tx::execute`].
     pub async fn execute_dynamic(&mut self, sql: String, params: Vec<Value>) -> Result<u64> {
         match &mut self.conn {
-            TxConn::Sqlite(c) => {
-                let query = bind_all!(sqlx::query(AssertSqlSafe(sql)), params);
-                Ok(query.execute(&mut **c).await?.rows_affected())
-            }
+            TxConn::Sqlite(c) => c.execute(&sql, &params),
             TxConn::Postgres(c) => {
                 let query = bind_all!(sqlx::query(AssertSqlSafe(sql)), params);
                 Ok(query.execute(&mut **c).await?.rows_affected())
@@ -92,10 +95,7 @@ impl Tx {
     /// What the database says.
     pub async fn fetch_all(&mut self, sql: &'static str, params: Vec<Value>) -> Result<Vec<Row>> {
         match &mut self.conn {
-            TxConn::Sqlite(c) => {
-                let rows = bind_all!(sqlx::query(sql), params).fetch_all(&mut **c).await?;
-                Ok(rows.into_iter().map(|r| Row(AnyRow::Sqlite(r))).collect())
-            }
+            TxConn::Sqlite(c) => c.fetch(sql, &params, usize::MAX),
             TxConn::Postgres(c) => {
                 let rows = bind_all!(sqlx::query(sql), params).fetch_all(&mut **c).await?;
                 Ok(rows.into_iter().map(|r| Row(AnyRow::Postgres(r))).collect())
@@ -109,11 +109,7 @@ impl Tx {
     /// What the database says.
     pub async fn fetch_dynamic(&mut self, sql: String, params: Vec<Value>) -> Result<Vec<Row>> {
         match &mut self.conn {
-            TxConn::Sqlite(c) => {
-                let query = bind_all!(sqlx::query(AssertSqlSafe(sql)), params);
-                let rows = query.fetch_all(&mut **c).await?;
-                Ok(rows.into_iter().map(|r| Row(AnyRow::Sqlite(r))).collect())
-            }
+            TxConn::Sqlite(c) => c.fetch(&sql, &params, usize::MAX),
             TxConn::Postgres(c) => {
                 let query = bind_all!(sqlx::query(AssertSqlSafe(sql)), params);
                 let rows = query.fetch_all(&mut **c).await?;
@@ -128,12 +124,7 @@ impl Tx {
     /// What the database says.
     pub async fn fetch_optional(&mut self, sql: &'static str, params: Vec<Value>) -> Result<Option<Row>> {
         match &mut self.conn {
-            TxConn::Sqlite(c) => {
-                let row = bind_all!(sqlx::query(sql), params)
-                    .fetch_optional(&mut **c)
-                    .await?;
-                Ok(row.map(|r| Row(AnyRow::Sqlite(r))))
-            }
+            TxConn::Sqlite(c) => Ok(c.fetch(sql, &params, 1)?.pop()),
             TxConn::Postgres(c) => {
                 let row = bind_all!(sqlx::query(sql), params)
                     .fetch_optional(&mut **c)
@@ -165,15 +156,11 @@ impl Tx {
 
     pub(super) async fn raw(&mut self, sql: String) -> Result<()> {
         match &mut self.conn {
-            TxConn::Sqlite(c) => sqlx::raw_sql(AssertSqlSafe(sql))
-                .execute(&mut **c)
-                .await?
-                .rows_affected(),
-            TxConn::Postgres(c) => sqlx::raw_sql(AssertSqlSafe(sql))
-                .execute(&mut **c)
-                .await?
-                .rows_affected(),
-        };
-        Ok(())
+            TxConn::Sqlite(c) => c.batch(&sql),
+            TxConn::Postgres(c) => {
+                sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **c).await?;
+                Ok(())
+            }
+        }
     }
 }

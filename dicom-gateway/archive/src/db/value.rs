@@ -1,5 +1,6 @@
 //! Values and rows that mean the same on SQLite and PostgreSQL: BIGINT, TEXT, BLOB/BYTEA only.
 
+use super::sqlite::{Cell, SqliteRow};
 use crate::error::{ArchiveError, Result};
 use sqlx::{Column, Row as _, TypeInfo};
 
@@ -65,8 +66,12 @@ pub struct Row(pub(super) AnyRow);
 
 #[derive(Debug)]
 pub(super) enum AnyRow {
-    Sqlite(sqlx::sqlite::SqliteRow),
+    Sqlite(SqliteRow),
     Postgres(sqlx::postgres::PgRow),
+}
+
+fn unlike(name: &str) -> ArchiveError {
+    ArchiveError::Corrupt(format!("column {name} of the index holds another kind of value"))
 }
 
 fn missing(name: &str) -> ArchiveError {
@@ -77,7 +82,11 @@ impl Row {
     /// BIGINT that may be NULL.
     pub fn opt_int(&self, name: &str) -> Result<Option<i64>> {
         match &self.0 {
-            AnyRow::Sqlite(row) => Ok(row.try_get(name)?),
+            AnyRow::Sqlite(row) => match row.cell(name)? {
+                Cell::Null => Ok(None),
+                Cell::Int(v) => Ok(Some(*v)),
+                _ => Err(unlike(name)),
+            },
             AnyRow::Postgres(row) => match row.column(name).type_info().name() {
                 // Integer literals and some functions are INT4 in PostgreSQL.
                 "INT4" => Ok(row.try_get::<Option<i32>, _>(name)?.map(i64::from)),
@@ -109,7 +118,11 @@ impl Row {
     /// TEXT that may be NULL.
     pub fn opt_text(&self, name: &str) -> Result<Option<String>> {
         match &self.0 {
-            AnyRow::Sqlite(row) => Ok(row.try_get(name)?),
+            AnyRow::Sqlite(row) => match row.cell(name)? {
+                Cell::Null => Ok(None),
+                Cell::Text(v) => Ok(Some(v.clone())),
+                _ => Err(unlike(name)),
+            },
             AnyRow::Postgres(row) => Ok(row.try_get(name)?),
         }
     }
@@ -122,7 +135,11 @@ impl Row {
     /// BLOB/BYTEA that may be NULL.
     pub fn opt_bytes(&self, name: &str) -> Result<Option<Vec<u8>>> {
         match &self.0 {
-            AnyRow::Sqlite(row) => Ok(row.try_get(name)?),
+            AnyRow::Sqlite(row) => match row.cell(name)? {
+                Cell::Null => Ok(None),
+                Cell::Bytes(v) => Ok(Some(v.clone())),
+                _ => Err(unlike(name)),
+            },
             AnyRow::Postgres(row) => Ok(row.try_get(name)?),
         }
     }
@@ -130,13 +147,5 @@ impl Row {
     /// BLOB/BYTEA that must be there.
     pub fn bytes(&self, name: &str) -> Result<Vec<u8>> {
         self.opt_bytes(name)?.ok_or_else(|| missing(name))
-    }
-
-    /// Names of the columns, in order.
-    pub fn column_names(&self) -> Vec<String> {
-        match &self.0 {
-            AnyRow::Sqlite(row) => row.columns().iter().map(|c| c.name().to_owned()).collect(),
-            AnyRow::Postgres(row) => row.columns().iter().map(|c| c.name().to_owned()).collect(),
-        }
     }
 }

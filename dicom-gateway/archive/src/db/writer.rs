@@ -1,12 +1,14 @@
-//! The single writer of SQLite: waiting writers share one transaction and one flush to disk.
+//! The single writer of SQLite: waiting writers share one transaction and one flush to disk. It is
+//! a thread of its own: a statement is a function call there, no message to another thread.
 
+use super::sqlite::Conn;
 use super::tx::{Tx, TxConn};
+use super::wait::wait;
 use crate::audit::AuditSigner;
 use crate::error::{ArchiveError, Result};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -20,7 +22,7 @@ const WRITER_TIME_MAX: Duration = Duration::from_secs(60);
 /// A writer: does its statements, keeps its result until the batch is durable.
 pub(super) trait Work: Send {
     /// Runs the statements; `true` when they should stay.
-    fn run<'t>(&'t mut self, tx: &'t mut Tx) -> BoxFuture<'t, bool>;
+    fn run(&mut self, tx: &mut Tx) -> bool;
     /// Hands the result to who waits for it; an error when the batch was undone.
     fn settle(self: Box<Self>, batch: Result<(), String>);
 }
@@ -48,29 +50,27 @@ where
     T: Send,
     E: From<ArchiveError> + Send,
 {
-    fn run<'t>(&'t mut self, tx: &'t mut Tx) -> BoxFuture<'t, bool> {
-        Box::pin(async move {
-            // Nobody waits any more: do nothing at all.
-            if self.answer.is_closed() {
-                return false;
-            }
-            let Some(closure) = self.closure.take() else {
-                return false;
-            };
-            let guarded = AssertUnwindSafe(closure(tx)).catch_unwind();
-            let result = match tokio::time::timeout(WRITER_TIME_MAX, guarded).await {
-                Ok(Ok(result)) => result,
-                Ok(Err(_)) => Err(E::from(ArchiveError::Corrupt(
-                    "a writer ended unexpectedly".to_owned(),
-                ))),
-                Err(_) => Err(E::from(ArchiveError::Busy(
-                    "a writer held the index for too long".to_owned(),
-                ))),
-            };
-            let keep = result.is_ok();
-            self.result = Some(result);
-            keep
-        })
+    fn run(&mut self, tx: &mut Tx) -> bool {
+        // Nobody waits any more: do nothing at all.
+        if self.answer.is_closed() {
+            return false;
+        }
+        let Some(closure) = self.closure.take() else {
+            return false;
+        };
+        let guarded = async { AssertUnwindSafe(closure(tx)).catch_unwind().await };
+        let result = match wait(guarded, WRITER_TIME_MAX) {
+            Some(Ok(result)) => result,
+            Some(Err(_)) => Err(E::from(ArchiveError::Corrupt(
+                "a writer ended unexpectedly".to_owned(),
+            ))),
+            None => Err(E::from(ArchiveError::Busy(
+                "a writer held the index for too long".to_owned(),
+            ))),
+        };
+        let keep = result.is_ok();
+        self.result = Some(result);
+        keep
     }
 
     fn settle(self: Box<Self>, batch: Result<(), String>) {
@@ -93,21 +93,24 @@ fn batch_error(why: String) -> ArchiveError {
     }
 }
 
-/// Serves the queue until every handle is gone, then closes the connection.
-pub(super) async fn serve(
-    conn: sqlx::sqlite::SqliteConnection,
+/// Serves the queue until every handle is gone. The writers' runtime is entered, for those that use
+/// it; nothing of it is waited for.
+pub(super) fn serve(
+    conn: Conn,
     mut queue: mpsc::Receiver<Box<dyn Work>>,
-    signer: Arc<AuditSigner>,
+    signer: &AuditSigner,
+    runtime: &tokio::runtime::Handle,
 ) {
+    let _entered = runtime.enter();
     let mut tx = Tx::new(TxConn::Sqlite(Box::new(conn)));
     let mut batch = Vec::with_capacity(BATCH_WRITERS_MAX);
-    while queue.recv_many(&mut batch, BATCH_WRITERS_MAX).await > 0 {
-        let outcome = run_batch(&mut tx, &mut batch, &signer).await;
+    while queue.blocking_recv_many(&mut batch, BATCH_WRITERS_MAX) > 0 {
+        let outcome = run_batch(&mut tx, &mut batch, signer);
         let after = std::mem::take(&mut tx.on_commit);
         if let Err(error) = &outcome {
             tracing::error!(%error, "a batch of index writes was undone");
             // COMMIT or a statement failed: make sure that no transaction stays open.
-            let _ = tx.execute("ROLLBACK", Vec::new()).await;
+            let _ = tx.sqlite().and_then(|conn| conn.execute("ROLLBACK", &[]));
         }
         let outcome = outcome.map_err(|error| error.to_string());
         if outcome.is_ok() {
@@ -117,31 +120,29 @@ pub(super) async fn serve(
             work.settle(outcome.clone());
         }
     }
-    if let TxConn::Sqlite(conn) = tx.conn {
-        let _ = sqlx::Connection::close(*conn).await;
-    }
 }
 
-async fn run_batch(tx: &mut Tx, batch: &mut [Box<dyn Work>], signer: &AuditSigner) -> Result<()> {
-    tx.execute("BEGIN IMMEDIATE", Vec::new()).await?;
+fn run_batch(tx: &mut Tx, batch: &mut [Box<dyn Work>], signer: &AuditSigner) -> Result<()> {
+    tx.sqlite()?.execute("BEGIN IMMEDIATE", &[])?;
     let mut entries = Vec::new();
     let mut after = Vec::new();
     for work in batch.iter_mut() {
-        tx.execute("SAVEPOINT writer", Vec::new()).await?;
-        if work.run(tx).await {
+        tx.sqlite()?.execute("SAVEPOINT writer", &[])?;
+        if work.run(tx) {
             entries.append(&mut tx.audit);
             after.append(&mut tx.on_commit);
         } else {
-            tx.execute("ROLLBACK TO writer", Vec::new()).await?;
+            tx.sqlite()?.execute("ROLLBACK TO writer", &[])?;
             tx.audit.clear();
             tx.on_commit.clear();
         }
-        tx.execute("RELEASE writer", Vec::new()).await?;
+        tx.sqlite()?.execute("RELEASE writer", &[])?;
     }
     if !entries.is_empty() {
-        crate::audit::append(tx, entries, signer).await?;
+        let appended = wait(crate::audit::append(tx, entries, signer), WRITER_TIME_MAX);
+        appended.unwrap_or(Err(ArchiveError::Closed))?;
     }
-    tx.execute("COMMIT", Vec::new()).await?;
+    tx.sqlite()?.execute("COMMIT", &[])?;
     tx.on_commit = after;
     Ok(())
 }

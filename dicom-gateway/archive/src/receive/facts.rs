@@ -9,11 +9,11 @@ use dataset::{
     DataSet, Parsed, PixelDataInfo, SeriesInstanceUid, SopClassUid, SopInstanceUid, StudyInstanceUid, Tag,
     TransferSyntaxUid, tags,
 };
-use flate2::Compression;
 use flate2::read::ZlibDecoder;
-use flate2::write::ZlibEncoder;
+use flate2::{Compress, Compression, FlushCompress, Status};
 use serde::{Deserialize, Serialize};
-use std::io::{Read, Write};
+use std::cell::RefCell;
+use std::io::Read;
 
 /// Binary values up to this length stand in the attributes; longer ones are fetched by their path.
 pub(crate) const BULK_INLINE_BYTES_MAX: u64 = 1024;
@@ -232,10 +232,25 @@ fn kind_of(set: &DataSet, pixels: Option<&PixelDataInfo>, sop_class: &str) -> Se
     }
 }
 
+thread_local! {
+    /// Its tables are larger than most of what is compressed: making them anew costs more than
+    /// compressing.
+    static PACKER: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), true));
+}
+
 fn compress(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = ZlibEncoder::new(Vec::with_capacity(bytes.len() / 3), Compression::fast());
-    encoder.write_all(bytes)?;
-    encoder.finish()
+    PACKER.with_borrow_mut(|packer| {
+        packer.reset();
+        let mut packed = Vec::with_capacity(bytes.len() / 2 + 128);
+        loop {
+            let taken = usize::try_from(packer.total_in()).unwrap_or(usize::MAX);
+            let rest = bytes.get(taken..).unwrap_or_default();
+            match packer.compress_vec(rest, &mut packed, FlushCompress::Finish)? {
+                Status::StreamEnd => return Ok(packed),
+                Status::Ok | Status::BufError => packed.reserve(packed.capacity()),
+            }
+        }
+    })
 }
 
 fn pack_json(json: &serde_json::Value) -> Result<Vec<u8>> {
@@ -261,4 +276,25 @@ pub(crate) fn inflate(packed: &[u8]) -> Result<Vec<u8>> {
 /// Reads what [`pack`] wrote.
 pub(crate) fn unpack<T: serde::de::DeserializeOwned>(packed: &[u8]) -> Result<T> {
     serde_json::from_slice(&inflate(packed)?).map_err(|e| ArchiveError::Corrupt(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_packed_comes_back() {
+        let noise: Vec<u8> = (0..300_000u32)
+            .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+            .collect();
+        for length in [0, 1, 7, 128, 4096, 65_536, 300_000] {
+            for bytes in [
+                vec![b'7'; length],
+                noise.get(..length).unwrap_or_default().to_vec(),
+            ] {
+                let packed = compress(&bytes).expect("packs");
+                assert_eq!(inflate(&packed).expect("unpacks"), bytes, "{length} bytes");
+            }
+        }
+    }
 }

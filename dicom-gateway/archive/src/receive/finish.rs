@@ -72,6 +72,7 @@ pub(super) async fn index(
         }
     };
     in_flight.done();
+    archive.pace().arrived();
     Ok(stored(&indexing, outcome))
 }
 

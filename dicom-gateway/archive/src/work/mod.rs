@@ -7,11 +7,13 @@
 
 mod claim;
 mod maintain;
+mod pace;
 mod runner;
 #[cfg(test)]
 mod tests;
 
 pub use claim::Claimed;
+pub(crate) use pace::{Leave, Pace};
 pub(crate) use runner::listen;
 pub use runner::{Runner, RunnerOptions};
 
@@ -222,6 +224,7 @@ fn backoff(failures: i64) -> Duration {
 pub struct Work {
     pub(crate) db: Db,
     pub(crate) wake: Arc<Notify>,
+    pub(crate) pace: Arc<Pace>,
 }
 
 impl Work {

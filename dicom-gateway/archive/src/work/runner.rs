@@ -1,6 +1,6 @@
 //! A worker process's side of the queue: claims, renews, settles.
 
-use super::{Job, Work};
+use super::{Job, Leave, Work};
 use crate::error::Result;
 use crate::ids::{JobId, UnixMicros};
 use futures_util::future::BoxFuture;
@@ -115,8 +115,13 @@ impl Runner {
         if !self.wants_more() {
             return self.options.poll;
         }
-        let free = self.options.slots - self.running.len();
         let busy = !self.running.is_empty();
+        let free = match self.work.pace.leave() {
+            Leave::All => self.options.slots - self.running.len(),
+            Leave::One if !busy => 1,
+            Leave::One => return self.options.poll,
+            Leave::Wait(wait) => return wait,
+        };
         let claim = self
             .work
             .claim(&self.worker, &self.options.kinds, free, busy, self.options.lease);

@@ -189,6 +189,7 @@ impl Config {
             index,
             objects: self.objects_folder()?,
             data_dir: self.archive.data_dir.clone(),
+            store: archive::store::Settings::default(),
         })
     }
 

@@ -46,8 +46,8 @@ async fn ready(State(app): State<App>) -> Response {
     let listed = tokio::time::timeout(wait, app.archive().institutions().list()).await;
     let index = matches!(listed, Ok(Ok(_)));
     let archive = app.archive().clone();
-    let probe = tokio::task::spawn_blocking(move || archive.store().begin().map(drop));
-    let storage = matches!(tokio::time::timeout(wait, probe).await, Ok(Ok(Ok(()))));
+    let probe = tokio::task::spawn_blocking(move || archive.store().is_ready());
+    let storage = matches!(tokio::time::timeout(wait, probe).await, Ok(Ok(true)));
     let word = |sound: bool| if sound { "ok" } else { "failing" };
     let (status, text) = match index && storage {
         true => (StatusCode::OK, "ready"),

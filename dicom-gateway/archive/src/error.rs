@@ -49,6 +49,17 @@ pub enum ArchiveError {
     /// The storage has no room left.
     #[error("no space left on the storage ({0}); free or add space")]
     OutOfSpace(String),
+    /// A flush to stable storage failed: nobody knows what the disk still takes.
+    #[error(
+        "the storage failed ({0}); nothing is taken in until the disk is checked and this node is started again"
+    )]
+    StorageFailing(String),
+    /// The S3 store did not do what was asked.
+    #[error("the object store failed: {0}; check that it runs, and its keys and rights")]
+    Remote(String),
+    /// Encrypted objects whose keys are missing or wrong.
+    #[error("encryption: {0}")]
+    Sealed(String),
     /// Stored data does not agree with itself (digest, chain, index against store).
     #[error("stored data is damaged: {0}; restore it from a backup")]
     Corrupt(String),

@@ -66,10 +66,12 @@ const SERIES_NEWS_MAX: usize = 4096;
 pub struct Config {
     /// The index.
     pub index: IndexUrl,
-    /// Folder of the objects.
+    /// Folder of the objects; when all of them lie in a bucket, of those on their way there.
     pub objects: PathBuf,
-    /// Folder of keys, anchors and the spool.
+    /// Folder of keys and anchors.
     pub data_dir: PathBuf,
+    /// What else is done with the objects: a bucket, encryption, regular checks.
+    pub store: store::Settings,
 }
 
 /// A handle to an archive; clones share it.
@@ -100,8 +102,25 @@ impl Archive {
     /// When index, objects or data folder cannot be used.
     pub async fn open(config: Config, extra_migrations: &[&'static Migrations]) -> Result<Self> {
         let archive = Self::open_beside(config, extra_migrations).await?;
-        recover::recover(&archive).await?;
+        archive.recover().await?;
         Ok(archive)
+    }
+
+    /// Proves that the store can be written, and cleans up after an unexpected end. Before anything
+    /// is received.
+    ///
+    /// # Errors
+    /// When index or store cannot be read, or a bucket refuses. A disk that cannot be written is no
+    /// error: what is there can still be read.
+    pub async fn recover(&self) -> Result<recover::Recovery> {
+        let store = self.store().clone();
+        let proved = tokio::task::spawn_blocking(move || store.prove()).await;
+        match proved.map_err(|_| ArchiveError::Closed)? {
+            Err(error @ (ArchiveError::Remote(_) | ArchiveError::Sealed(_))) => return Err(error),
+            Err(error) => tracing::error!(%error, "the object store cannot be written"),
+            Ok(()) => {}
+        }
+        recover::recover(self).await
     }
 
     /// Like [`Archive::open`] without cleaning up after an unexpected end: for commands that run
@@ -114,8 +133,22 @@ impl Archive {
             std::fs::create_dir_all(folder)
                 .map_err(|error| ArchiveError::io("create folder", folder, error))?;
         }
+        let (folder, settings) = (config.objects.clone(), config.store.clone());
+        let opened = tokio::task::spawn_blocking(move || store::ObjectStore::open(&folder, &settings)).await;
+        let store = opened.map_err(|_| ArchiveError::Closed)??;
+        Self::open_with(config, extra_migrations, store).await
+    }
+
+    /// Like [`Archive::open_beside`] over a store that is open.
+    ///
+    /// # Errors
+    /// As [`Archive::open`].
+    pub async fn open_with(
+        config: Config,
+        extra_migrations: &[&'static Migrations],
+        store: store::ObjectStore,
+    ) -> Result<Self> {
         let signer = Arc::new(AuditSigner::open(&config.data_dir)?);
-        let store = store::ObjectStore::open(&config.objects)?;
         let mut sets = vec![&MIGRATIONS];
         sets.extend_from_slice(extra_migrations);
         let db = Db::open(&config.index, signer.clone(), &sets).await?;

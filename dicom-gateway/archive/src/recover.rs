@@ -91,10 +91,15 @@ pub(crate) fn write_watermark(archive: &Archive) -> Result<()> {
 fn candidates(store: &ObjectStore, data_dir: &Path) -> Result<Vec<crate::store::ObjectKey>> {
     let since = read_watermark(data_dir).map(|at| ObjectStore::bucket_of(at.minus(MARGIN)));
     let mut keys = Vec::new();
-    for bucket in store.buckets()? {
-        if since.as_ref().is_none_or(|since| bucket >= *since) {
-            keys.extend(store.keys_of(&bucket)?);
+    for bucket in store.placed_buckets_since(since.as_deref().unwrap_or_default())? {
+        let listing = store.placed_listing(&bucket)?;
+        for file in listing.damaged {
+            tracing::error!(
+                file,
+                "a stored file is damaged; `gongying admin verify` tells more"
+            );
         }
+        keys.extend(listing.keys);
         if since.is_none() && keys.len() > UNKNOWN_FILES_MAX {
             tracing::warn!("the store holds many objects of unknown state; run `gongying admin reindex`");
             return Ok(Vec::new());

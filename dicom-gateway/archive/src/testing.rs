@@ -39,6 +39,7 @@ pub fn config(folder: &Path) -> Config {
         index: IndexUrl::Sqlite(folder.join("index.sqlite")),
         objects: folder.join("objects"),
         data_dir: folder.to_path_buf(),
+        store: crate::store::Settings::default(),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::receive::{
 use crate::store::{FileDigests, ObjectKey, ObjectStore};
 use dataset::{DatasetError, Limits, Tokenizer};
 use sha2::{Digest, Sha256};
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::sync::Arc;
 
 /// Bytes read at a time.
@@ -35,7 +35,7 @@ pub(crate) enum Adoption {
     Known,
     /// It has rows now.
     Adopted,
-    /// It is not what its name says, or no sound object; it is in quarantine now.
+    /// It is not what its name says, or no sound object, and in quarantine now; or it cannot be read.
     Damaged,
 }
 
@@ -70,6 +70,11 @@ pub(crate) async fn adopt(archive: &Archive, key: &ObjectKey) -> Result<Adoption
             let (store, name) = (archive.store().clone(), key.clone());
             let moved = tokio::task::spawn_blocking(move || store.quarantine(&name)).await;
             moved.map_err(|_| ArchiveError::Closed)??;
+            return Ok(Adoption::Damaged);
+        }
+        Err(error @ ArchiveError::Io { .. }) => {
+            // One file that the disk fails to read must not keep the others, or the node, away.
+            tracing::error!(key = key.as_str(), %error, "a stored file cannot be read and is not in the index");
             return Ok(Adoption::Damaged);
         }
         Err(error) => return Err(error),
@@ -138,8 +143,14 @@ async fn owner(archive: &Archive, key: &ObjectKey) -> Result<(InstitutionId, Str
 fn read_file(store: &ObjectStore, key: &ObjectKey) -> Result<FileContent> {
     let broken = |why: String| ArchiveError::Corrupt(format!("{}: {why}", key.as_str()));
     let mut file = store.open_object(key)?;
-    let size_bytes = store.size(key)?;
-    let head = store.read_range(key, 0, dataset::file::META_BYTES_MAX as u64)?;
+    let size_bytes = file.size();
+    let mut head = Vec::new();
+    std::io::Read::by_ref(&mut file)
+        .take(dataset::file::META_BYTES_MAX as u64)
+        .read_to_end(&mut head)
+        .map_err(|error| ArchiveError::from_read(key.as_str(), error))?;
+    file.rewind()
+        .map_err(|error| ArchiveError::from_read(key.as_str(), error))?;
     let header = dataset::file::read_header(&head).map_err(|e| broken(e.to_string()))?;
     let meta_bytes = header.dataset_offset as u64;
     let meta = Sha256Digest::of(head.get(..header.dataset_offset).unwrap_or_default());
@@ -151,7 +162,7 @@ fn read_file(store: &ObjectStore, key: &ObjectKey) -> Result<FileContent> {
     loop {
         let count = file
             .read(&mut buffer)
-            .map_err(|e| ArchiveError::io("read", store.root(), e))?;
+            .map_err(|error| ArchiveError::from_read(key.as_str(), error))?;
         if count == 0 {
             break;
         }

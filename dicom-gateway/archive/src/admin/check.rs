@@ -7,7 +7,7 @@ use crate::db::Row;
 use crate::error::{ArchiveError, Result};
 use crate::ids::Sha256Digest;
 use crate::params;
-use crate::store::{FileDigests, FileState, ObjectKey};
+use crate::store::{CopyCheck, FileDigests, FileState, ObjectKey, ObjectStore};
 
 /// Rows read at a time.
 const PAGE_ROWS: i64 = 500;
@@ -36,6 +36,8 @@ pub struct StoreReport {
     pub missing: u64,
     /// Files that are not as they were received.
     pub changed: u64,
+    /// Files that the disk fails to read.
+    pub unreadable: u64,
     /// Files that the index does not know.
     pub unindexed: u64,
     /// The first problems, in words.
@@ -45,7 +47,7 @@ pub struct StoreReport {
 impl StoreReport {
     /// Whether nothing is wrong.
     pub fn is_intact(&self) -> bool {
-        self.missing + self.changed + self.unindexed == 0
+        self.missing + self.changed + self.unreadable + self.unindexed == 0
     }
 
     fn name(&mut self, text: String) {
@@ -54,17 +56,15 @@ impl StoreReport {
         }
     }
 
-    fn note(&mut self, state: FileState, what: &str) {
-        match state {
-            FileState::Sound => {}
-            FileState::Missing => {
-                self.missing += 1;
-                self.name(format!("{what}: its file is missing"));
+    fn note(&mut self, what: &str, copies: &[CopyCheck]) {
+        for copy in copies {
+            match copy.state {
+                FileState::Sound => continue,
+                FileState::Missing => self.missing += 1,
+                FileState::Changed => self.changed += 1,
+                FileState::Unreadable => self.unreadable += 1,
             }
-            FileState::Changed => {
-                self.changed += 1;
-                self.name(format!("{what}: its file is not as it was received"));
-            }
+            self.name(format!("{what} in {}: {}", copy.place, copy.why));
         }
     }
 }
@@ -88,6 +88,16 @@ async fn blocking<T: Send + 'static>(run: impl FnOnce() -> Result<T> + Send + 's
     tokio::task::spawn_blocking(run)
         .await
         .map_err(|_| ArchiveError::Closed)?
+}
+
+/// Results are made again when they are lost, so their one digest is over the plain content.
+fn check_derived(store: &ObjectStore, key: &ObjectKey, known: Sha256Digest) -> Result<Vec<CopyCheck>> {
+    let whole = FileDigests {
+        meta_bytes: 0,
+        meta: Sha256Digest::of(b""),
+        dataset: known,
+    };
+    store.check(key, &whole, false)
 }
 
 impl Archive {
@@ -122,17 +132,14 @@ impl Archive {
             let store = self.store().clone();
             let states = blocking(move || {
                 let check = |(uid, key, digests): (String, String, FileDigests)| {
-                    let state = match ObjectKey::parse(&key) {
-                        Ok(key) => store.verify(&key, &digests)?,
-                        Err(_) => FileState::Missing,
-                    };
-                    Ok((uid, state))
+                    let copies = store.check(&ObjectKey::parse(&key)?, &digests, false)?;
+                    Ok((format!("instance {uid}, file {key}"), copies))
                 };
                 asked.into_iter().map(check).collect::<Result<Vec<_>>>()
             });
-            for (uid, state) in states.await? {
+            for (what, copies) in states.await? {
                 report.objects += 1;
-                report.note(state, &format!("instance {uid}"));
+                report.note(&what, &copies);
             }
         }
     }
@@ -149,14 +156,9 @@ impl Archive {
             for row in &page {
                 let (text, known) = (row.text("object_key")?, digest(row, "digest")?);
                 let (store, key) = (self.store().clone(), ObjectKey::parse(&text)?);
-                let state = blocking(move || match store.read_all(&key) {
-                    Ok(bytes) if Sha256Digest::of(&bytes) == known => Ok(FileState::Sound),
-                    Ok(_) => Ok(FileState::Changed),
-                    Err(ArchiveError::NotFound(_)) => Ok(FileState::Missing),
-                    Err(error) => Err(error),
-                });
+                let copies = blocking(move || check_derived(&store, &key, known)).await?;
                 report.derived += 1;
-                report.note(state.await?, &text);
+                report.note(&format!("result {text}"), &copies);
             }
         }
     }
@@ -166,13 +168,16 @@ impl Archive {
         for bucket in blocking(move || store.buckets()).await? {
             let store = self.store().clone();
             let files = blocking(move || {
-                let keys = store.keys_of(&bucket)?;
-                Ok(keys
-                    .into_iter()
-                    .map(|key| (uid_of(&store, &key), key))
-                    .collect::<Vec<_>>())
+                let listing = store.listing(&bucket)?;
+                let keys = listing.keys.into_iter().map(|key| (uid_of(&store, &key), key));
+                Ok((keys.collect::<Vec<_>>(), listing.damaged))
             });
-            for (uid, key) in files.await? {
+            let (files, damaged) = files.await?;
+            for file in damaged {
+                report.unindexed += 1;
+                report.name(file);
+            }
+            for (uid, key) in files {
                 let row = match uid {
                     Some(uid) => self.db().fetch_optional(sql::KEY_OF, params![uid]).await?,
                     None => None,

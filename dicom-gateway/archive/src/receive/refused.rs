@@ -16,6 +16,8 @@ pub enum RefusedKind {
     OtherStudy,
     /// No room on the storage.
     OutOfSpace,
+    /// The storage fails; sending again helps only after it was mended.
+    StorageFailing,
     /// Something failed here; sending again may help.
     Failed,
 }
@@ -70,6 +72,11 @@ impl From<ArchiveError> for StoreRefused {
         match error {
             ArchiveError::OutOfSpace(_) => {
                 Self::new(0xA700, RefusedKind::OutOfSpace, "no space left on the storage")
+            }
+            ArchiveError::StorageFailing(_) | ArchiveError::Remote(_) => {
+                tracing::error!(%error, "an object could not be kept");
+                let reason = "the storage of this node fails; the object is not kept";
+                Self::new(0xA700, RefusedKind::StorageFailing, reason)
             }
             other => {
                 tracing::error!(error = %other, "an object could not be kept");

@@ -1,12 +1,13 @@
 //! Flushing of directory entries: those that wait share one flush.
 
+use super::disk::Disk;
+use super::health::Health;
 use crate::error::{ArchiveError, Result};
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Flushes that wait at most; more wait at the door.
 const WAITING_MAX: usize = 4096;
@@ -36,19 +37,24 @@ fn closed() -> io::Error {
 pub(super) struct DirSync {
     queue: SyncSender<Request>,
     root: PathBuf,
+    disk: Arc<dyn Disk>,
+    health: Health,
     known: Mutex<HashSet<PathBuf>>,
 }
 
 impl DirSync {
-    pub(super) fn start(root: &Path) -> Result<Self> {
+    pub(super) fn start(root: &Path, disk: Arc<dyn Disk>, health: Health) -> Result<Self> {
         let (queue, requests) = sync_channel(WAITING_MAX);
+        let flusher = disk.clone();
         std::thread::Builder::new()
             .name("store-sync".to_owned())
-            .spawn(move || serve(&requests))
+            .spawn(move || serve(&requests, &*flusher))
             .map_err(|error| ArchiveError::io("start the flush thread of", root, error))?;
         Ok(Self {
             queue,
             root: root.to_path_buf(),
+            disk,
+            health,
             known: Mutex::default(),
         })
     }
@@ -63,13 +69,16 @@ impl DirSync {
         {
             return Ok(());
         }
-        let fail = |error| ArchiveError::io("create folder", folder, error);
-        std::fs::create_dir_all(folder).map_err(fail)?;
+        self.disk
+            .create_dir_all(folder)
+            .map_err(|error| ArchiveError::io("create folder", folder, error))?;
         // Another thread may have made it a moment ago without having flushed yet: flush the whole
         // way up to the store in any case.
         for made in folder.ancestors().take_while(|at| *at != self.root) {
             let parent = made.parent().unwrap_or(made);
-            File::open(parent).and_then(|dir| dir.sync_all()).map_err(fail)?;
+            self.disk
+                .sync_dir(parent)
+                .map_err(|error| self.health.flush_failed(parent, error))?;
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= FOLDERS_KNOWN_MAX {
@@ -90,7 +99,7 @@ impl DirSync {
     }
 }
 
-fn serve(requests: &Receiver<Request>) {
+fn serve(requests: &Receiver<Request>, disk: &dyn Disk) {
     while let Ok(first) = requests.recv() {
         let mut waiting: HashMap<PathBuf, Vec<Sender<io::Result<()>>>> = HashMap::new();
         waiting.entry(first.folder).or_default().push(first.answer);
@@ -98,15 +107,22 @@ fn serve(requests: &Receiver<Request>) {
             waiting.entry(more.folder).or_default().push(more.answer);
         }
         for (folder, answers) in waiting {
-            let done = File::open(&folder).and_then(|dir| dir.sync_all());
+            let done = disk.sync_dir(&folder);
             for answer in answers {
                 let copy = match &done {
                     Ok(()) => Ok(()),
-                    Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+                    Err(error) => Err(copy_of(error)),
                 };
                 // Nobody waits any more: fine.
                 let _ = answer.send(copy);
             }
         }
+    }
+}
+
+fn copy_of(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
     }
 }

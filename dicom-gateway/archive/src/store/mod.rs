@@ -1,169 +1,198 @@
 //! The object store: one file an object, never changed.
 //!
 //! **Invariants:** a file's place and name come from the clock, its digest and random bits, never
-//! from data of a peer. The name holds the digest of the whole file, so a file can be proved
+//! from data of a peer. The name holds the digest of the whole object, so an object can be proved
 //! without the index. [`ObjectStore::place`] answers after bytes and directory entry are on stable
-//! storage.
+//! storage: on the disk of this machine, or in an S3 bucket.
+//!
+//! Files lie on one medium or on two: with tiers the first is a folder of this machine and the
+//! second a bucket to which the older objects move. A read falls through from one to the next.
 
+mod check;
+mod digest;
 mod dir_sync;
+mod disk;
+#[cfg(any(test, feature = "testing"))]
+pub mod faults;
+mod health;
+mod key;
+mod listing;
+mod local;
+mod medium;
+mod raw;
+mod s3;
+mod seal;
+mod settings;
 mod spool;
+#[cfg(any(test, feature = "testing"))]
+pub mod suite;
 
+pub use check::CopyCheck;
+pub(crate) use digest::Measured;
+pub use digest::{FileDigests, FileState};
+pub use disk::{Disk, DiskFile, RealDisk};
+pub use health::Health;
+pub use key::ObjectKey;
+pub(crate) use key::{DERIVED_FOLDER, QUARANTINE_FOLDER};
+pub use listing::Listing;
+pub use medium::ObjectReader;
+
+#[cfg(test)]
+pub(crate) use raw::Rewrapped;
+pub use seal::{Cipher, KeySource, new_key_line};
+pub use settings::{Encryption, Remote, S3, Secret, Settings, Tier};
 pub use spool::SpoolFile;
 
 use crate::error::{ArchiveError, Result};
 use crate::ids::{Sha256Digest, UnixMicros};
-use dir_sync::DirSync;
-use sha2::{Digest, Sha256};
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use local::Local;
+use medium::{Blob, Medium, read_exact_at};
+use seal::{KeyRing, SealWriter, SealedBlob};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Folder of unfinished files below the store.
 const SPOOL_FOLDER: &str = ".spool";
-/// Folder of refused objects below the store.
-pub(crate) const QUARANTINE_FOLDER: &str = "quarantine";
-/// Folder of results of jobs below the store.
-pub(crate) const DERIVED_FOLDER: &str = "derived";
-/// Bytes read at a time when hashing.
-const READ_BYTES: usize = 1 << 20;
 /// Largest range that is read into memory at once.
 pub const RANGE_BYTES_MAX: u64 = 1 << 30;
+/// How long the answer of a probe is believed.
+const PROBE_VALID: Duration = Duration::from_secs(5);
 
-/// Digests of a stored file: of preamble and meta information, and of the data set after it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileDigests {
-    /// Length of preamble and meta information.
-    pub meta_bytes: u64,
-    /// SHA-256 of them.
-    pub meta: Sha256Digest,
-    /// SHA-256 of the data set as received. Equal for the same object sent by C-STORE and STOW-RS.
-    pub dataset: Sha256Digest,
-}
-
-impl FileDigests {
-    /// One digest over both parts: it is in the file's name.
-    pub fn whole(&self) -> Sha256Digest {
-        let mut hasher = Sha256::new();
-        hasher.update(self.meta.0);
-        hasher.update(self.dataset.0);
-        Sha256Digest(hasher.finalize().into())
-    }
-}
-
-/// What a check of one file found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileState {
-    /// Present and equal.
-    Sound,
-    /// Not there.
-    Missing,
-    /// There, but not as it was received.
-    Changed,
-}
-
-/// Place of an object below the store, e.g. `20251121/143/<digest>-<random>.hexi.dcm`: day, ten
-/// minutes, and the code of the institution that received it, so that the index can be rebuilt.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ObjectKey(String);
-
-impl ObjectKey {
-    /// Reads a key; only those that this store makes.
-    ///
-    /// # Errors
-    /// [`ArchiveError::Corrupt`] for anything else.
-    pub fn parse(text: &str) -> Result<Self> {
-        let part = |p: &str| {
-            let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.' | '_');
-            !p.is_empty() && !p.starts_with('.') && p.chars().all(fits)
-        };
-        if text.len() > 200 || text.contains("..") || !text.split('/').all(part) {
-            return Err(ArchiveError::Corrupt(format!("{text:?} is no object key")));
-        }
-        Ok(Self(text.to_owned()))
-    }
-
-    fn new(at: UnixMicros, digest: Sha256Digest, extension: &str) -> Self {
-        let stamp: String = at.to_iso8601().chars().filter(char::is_ascii_digit).collect();
-        let (day, minutes) = (stamp.get(..8).unwrap_or("0"), stamp.get(8..11).unwrap_or("0"));
-        let random = uuid::Uuid::new_v4().simple().to_string();
-        let random = random.get(..12).unwrap_or_default();
-        Self(format!(
-            "{day}/{minutes}/{}-{random}.{extension}",
-            digest.to_hex()
-        ))
-    }
-
-    /// The text that the index keeps.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Code of the institution, in small letters, that the name tells.
-    pub fn institution(&self) -> Option<&str> {
-        let name = self.0.rsplit('/').next()?;
-        name.strip_suffix(".dcm")?.split_once('.').map(|(_, code)| code)
-    }
-
-    /// Digest that the name claims.
-    pub fn digest(&self) -> Option<Sha256Digest> {
-        let name = self.0.rsplit('/').next()?;
-        let digits = hex::decode(name.get(..64)?).ok()?;
-        Sha256Digest::from_slice(&digits)
-    }
-}
-
-impl From<&ObjectKey> for crate::db::Value {
-    fn from(key: &ObjectKey) -> Self {
-        Self::Text(Some(key.0.clone()))
-    }
-}
-
-/// A store on a local folder. All its functions wait for the disk: call them where that is allowed.
+/// The objects. All its functions wait for the medium: call them where that is allowed.
 #[derive(Clone)]
 pub struct ObjectStore {
-    root: Arc<PathBuf>,
-    dirs: Arc<DirSync>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    root: PathBuf,
+    disk: Arc<dyn Disk>,
+    /// Where objects are placed.
+    first: Arc<dyn Medium>,
+    /// Where the older ones move.
+    second: Option<Arc<dyn Medium>>,
+    tier: Option<Tier>,
+    cipher: Option<Cipher>,
+    keys: Option<KeyRing>,
+    health: Health,
+    /// Bytes placed since this process began.
+    placed_bytes: AtomicU64,
+    probed: Mutex<Option<(Instant, bool)>>,
 }
 
 impl ObjectStore {
     /// Opens the store, making its folders.
     ///
     /// # Errors
-    /// When the folder cannot be used.
-    pub fn open(root: &Path) -> Result<Self> {
+    /// When a folder or the keys cannot be used.
+    pub fn open(root: &Path, settings: &Settings) -> Result<Self> {
+        Self::open_on(root, settings, Arc::new(RealDisk))
+    }
+
+    /// Like [`ObjectStore::open`] on a given disk.
+    ///
+    /// # Errors
+    /// As [`ObjectStore::open`].
+    pub fn open_on(root: &Path, settings: &Settings, disk: Arc<dyn Disk>) -> Result<Self> {
         let spool = root.join(SPOOL_FOLDER);
         std::fs::create_dir_all(&spool).map_err(|e| ArchiveError::io("create folder", &spool, e))?;
+        let health = Health::default();
+        let local = || Local::open(root, disk.clone(), health.clone());
+        let bucket = |remote: &Remote| s3::S3::open(&remote.s3, &spool, disk.clone());
+        let (first, second): (Arc<dyn Medium>, Option<Arc<dyn Medium>>) = match &settings.remote {
+            None => (Arc::new(local()?), None),
+            Some(remote) if remote.tier.is_some() => (Arc::new(local()?), Some(Arc::new(bucket(remote)?))),
+            Some(remote) => (Arc::new(bucket(remote)?), None),
+        };
+        let encryption = settings.encryption.as_ref();
+        let keys = encryption.map(|e| KeyRing::open(e.keys.clone())).transpose()?;
         Ok(Self {
-            root: Arc::new(root.to_path_buf()),
-            dirs: Arc::new(DirSync::start(root)?),
+            inner: Arc::new(Inner {
+                root: root.to_path_buf(),
+                disk,
+                first,
+                second,
+                tier: settings.remote.as_ref().and_then(|remote| remote.tier),
+                cipher: encryption.and_then(|e| e.cipher),
+                keys,
+                health,
+                placed_bytes: AtomicU64::new(0),
+                probed: Mutex::default(),
+            }),
         })
     }
 
-    /// Folder of the store.
+    /// Folder of the store on this machine; with all objects in a bucket only their spool.
     pub fn root(&self) -> &Path {
-        &self.root
+        &self.inner.root
     }
 
-    fn path(&self, key: &ObjectKey) -> PathBuf {
-        self.root.join(&key.0)
+    /// Whether anything is taken in.
+    pub fn health(&self) -> &Health {
+        &self.inner.health
+    }
+
+    /// Proves that objects can be placed: writes and flushes a file.
+    ///
+    /// # Errors
+    /// Why they cannot.
+    pub fn prove(&self) -> Result<()> {
+        self.health().check()?;
+        self.inner.first.probe()
+    }
+
+    /// Whether objects can be placed now; asks the medium, at most every few seconds.
+    pub fn is_ready(&self) -> bool {
+        if self.health().failing().is_some() {
+            return false;
+        }
+        let mut probed = self.inner.probed.lock().unwrap_or_else(PoisonError::into_inner);
+        match *probed {
+            Some((at, ready)) if at.elapsed() < PROBE_VALID => ready,
+            _ => {
+                let ready = match self.inner.first.probe() {
+                    Ok(()) => true,
+                    Err(error) => {
+                        tracing::warn!(%error, "the object store cannot be written");
+                        false
+                    }
+                };
+                *probed = Some((Instant::now(), ready));
+                ready
+            }
+        }
     }
 
     /// Begins a file that nobody sees yet.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When the disk refuses, or a flush failed before.
     pub fn begin(&self) -> Result<SpoolFile> {
-        SpoolFile::create(&self.root.join(SPOOL_FOLDER))
+        self.health().check()?;
+        let sealing = match (self.inner.cipher, &self.inner.keys) {
+            (Some(cipher), Some(keys)) => Some(SealWriter::new(cipher, keys)?),
+            _ => None,
+        };
+        self.spool(sealing)
+    }
+
+    fn spool(&self, sealing: Option<SealWriter>) -> Result<SpoolFile> {
+        SpoolFile::create(
+            self.inner.disk.clone(),
+            &self.inner.root.join(SPOOL_FOLDER),
+            sealing,
+        )
     }
 
     /// Gives a finished file its place. When this answers, bytes and directory entry are on stable
     /// storage.
     ///
     /// # Errors
-    /// When the disk refuses; nothing is left behind then.
+    /// When the medium refuses; nothing is left behind then.
     pub fn place(&self, spool: SpoolFile, digest: Sha256Digest, extension: &str) -> Result<ObjectKey> {
-        let key = ObjectKey::new(UnixMicros::now(), digest, extension);
+        let key = ObjectKey::new(UnixMicros::now(), digest, extension, spool.is_sealed());
         self.place_at(spool, &key)?;
         Ok(key)
     }
@@ -171,10 +200,10 @@ impl ObjectStore {
     /// Like [`ObjectStore::place`], among the refused objects.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When the medium refuses.
     pub fn place_in_quarantine(&self, spool: SpoolFile, digest: Sha256Digest) -> Result<ObjectKey> {
-        let inner = ObjectKey::new(UnixMicros::now(), digest, "dcm");
-        let key = ObjectKey(format!("{QUARANTINE_FOLDER}/{}", inner.0));
+        let key = ObjectKey::new(UnixMicros::now(), digest, "dcm", spool.is_sealed());
+        let key = key.below(QUARANTINE_FOLDER);
         self.place_at(spool, &key)?;
         Ok(key)
     }
@@ -182,58 +211,103 @@ impl ObjectStore {
     /// Like [`ObjectStore::place`], among the results of jobs.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When the medium refuses.
     pub fn place_derived(&self, spool: SpoolFile, digest: Sha256Digest) -> Result<ObjectKey> {
-        let inner = ObjectKey::new(UnixMicros::now(), digest, "bin");
-        let key = ObjectKey(format!("{DERIVED_FOLDER}/{}", inner.0));
+        let key = ObjectKey::new(UnixMicros::now(), digest, "bin", spool.is_sealed());
+        let key = key.below(DERIVED_FOLDER);
         self.place_at(spool, &key)?;
         Ok(key)
     }
 
     fn place_at(&self, spool: SpoolFile, key: &ObjectKey) -> Result<()> {
-        let path = self.path(key);
-        let folder = path.parent().unwrap_or(&self.root).to_path_buf();
-        self.dirs.ensure(&folder)?;
-        // The entry moves first, so that the flush of the file and of the folder can run at once
-        // and share the file system's own commit. Until both are done nobody knows the name.
-        let (file, from) = spool.into_parts();
-        if let Err(error) = std::fs::rename(&from, &path) {
-            let _ = std::fs::remove_file(&from);
-            return Err(ArchiveError::io("move into the store", &path, error));
-        }
-        let entry = self.dirs.sync_later(&folder);
-        let bytes = file.sync_data();
-        let flushed = bytes.and_then(|()| entry.wait());
-        flushed.map_err(|error| {
-            let _ = std::fs::remove_file(&path);
-            ArchiveError::io("flush", &path, error)
-        })
+        self.health().check()?;
+        let file = spool.finish(key.label())?;
+        let bytes = file.blob()?.size();
+        self.inner.first.put(file, &key.file_name())?;
+        self.inner.placed_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Bytes placed since this process began.
+    pub(crate) fn placed_bytes(&self) -> u64 {
+        self.inner.placed_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Which objects move to the second medium, when there is one.
+    pub(crate) fn tier(&self) -> Option<Tier> {
+        self.inner.tier
     }
 
     /// Moves a placed object to the refused ones.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When the medium refuses.
     pub fn quarantine(&self, key: &ObjectKey) -> Result<ObjectKey> {
-        let target = ObjectKey(format!("{QUARANTINE_FOLDER}/{}", key.0));
-        let path = self.path(&target);
-        let folder = path.parent().unwrap_or(&self.root).to_path_buf();
-        self.dirs.ensure(&folder)?;
-        std::fs::rename(self.path(key), &path)
-            .and_then(|()| self.dirs.sync_later(&folder).wait())
-            .map_err(|error| ArchiveError::io("move into quarantine", &path, error))?;
-        Ok(target)
+        let target = key.below(QUARANTINE_FOLDER);
+        let mut done = Err(ArchiveError::NotFound(format!("object {}", key.as_str())));
+        for medium in self.media() {
+            done = medium.rename(&key.file_name(), &target.file_name());
+            let is_missing = match &done {
+                Err(ArchiveError::NotFound(_)) => true,
+                Err(ArchiveError::Io { source, .. }) => source.kind() == std::io::ErrorKind::NotFound,
+                _ => false,
+            };
+            if !is_missing {
+                break;
+            }
+        }
+        done.map(|()| target)
+    }
+
+    fn media(&self) -> impl Iterator<Item = &Arc<dyn Medium>> {
+        std::iter::once(&self.inner.first).chain(&self.inner.second)
     }
 
     /// Opens an object for reading.
     ///
     /// # Errors
-    /// [`ArchiveError::NotFound`] when it is missing.
-    pub fn open_object(&self, key: &ObjectKey) -> Result<File> {
-        let path = self.path(key);
-        File::open(&path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => ArchiveError::NotFound(format!("object {}", key.0)),
-            _ => ArchiveError::io("open", &path, error),
+    /// [`ArchiveError::NotFound`] when it is missing, [`ArchiveError::Sealed`] when its key is.
+    pub fn open_object(&self, key: &ObjectKey) -> Result<ObjectReader> {
+        self.open_at(key, 0, 0)
+    }
+
+    /// Opens an object; `at` and `length` say what is read first (a length of 0: not known).
+    fn open_at(&self, key: &ObjectKey, at: u64, length: u64) -> Result<ObjectReader> {
+        let name = key.file_name();
+        let mut missing = None;
+        for medium in self.media() {
+            match self.open_on_medium(&**medium, key, &name, (at, length)) {
+                Err(error @ ArchiveError::NotFound(_)) => missing = Some(error),
+                other => return other,
+            }
+        }
+        Err(missing.unwrap_or(ArchiveError::Closed))
+    }
+
+    fn open_on_medium(
+        &self,
+        medium: &dyn Medium,
+        key: &ObjectKey,
+        name: &str,
+        (at, length): (u64, u64),
+    ) -> Result<ObjectReader> {
+        if !key.is_sealed() {
+            return Ok(ObjectReader::new(medium.open(name, at, length)?));
+        }
+        let raw = medium.open(name, 0, 0)?;
+        let mut blob = SealedBlob::open(raw, self.keys()?).map_err(|error| named(error, key, medium))?;
+        if length > 0 {
+            blob.expect(at, length);
+        }
+        Ok(ObjectReader::new(Box::new(blob)))
+    }
+
+    fn keys(&self) -> Result<&KeyRing> {
+        self.inner.keys.as_ref().ok_or_else(|| {
+            ArchiveError::Sealed(
+                "this store holds encrypted objects; name their keys by key_file or key_command under [encryption]"
+                    .to_owned(),
+            )
         })
     }
 
@@ -242,11 +316,7 @@ impl ObjectStore {
     /// # Errors
     /// As [`ObjectStore::open_object`].
     pub fn size(&self, key: &ObjectKey) -> Result<u64> {
-        let file = self.open_object(key)?;
-        let meta = file
-            .metadata()
-            .map_err(|e| ArchiveError::io("read", &self.path(key), e))?;
-        Ok(meta.len())
+        Ok(self.open_at(key, 0, 1)?.size())
     }
 
     /// Bytes `offset..offset + length` of an object; fewer when it ends before.
@@ -255,19 +325,18 @@ impl ObjectStore {
     /// As [`ObjectStore::open_object`]; [`ArchiveError::Invalid`] for a range above
     /// [`RANGE_BYTES_MAX`].
     pub fn read_range(&self, key: &ObjectKey, offset: u64, length: u64) -> Result<Vec<u8>> {
-        let fail = |error| ArchiveError::io("read", &self.path(key), error);
-        let mut file = self.open_object(key)?;
-        let end = file.metadata().map_err(fail)?.len();
-        let length = length.min(end.saturating_sub(offset));
+        let mut object = self.open_at(key, offset, length)?;
+        let offset = offset.min(object.size());
+        let length = length.min(object.size() - offset);
         if length > RANGE_BYTES_MAX {
             return Err(ArchiveError::invalid(
                 "byte range",
                 "ask for at most 1 GiB at once",
             ));
         }
-        file.seek(SeekFrom::Start(offset.min(end))).map_err(fail)?;
-        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-        file.take(length).read_to_end(&mut bytes).map_err(fail)?;
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+        read_exact_at(object.blob(), offset, &mut bytes)
+            .map_err(|error| ArchiveError::from_read(key.as_str(), error))?;
         Ok(bytes)
     }
 
@@ -279,85 +348,19 @@ impl ObjectStore {
         self.read_range(key, 0, u64::MAX)
     }
 
-    /// Reads an object again and compares it with its digests.
+    /// Removes an object from every medium; one that is gone already is fine.
     ///
     /// # Errors
-    /// Only when the disk cannot be read.
-    pub fn verify(&self, key: &ObjectKey, expected: &FileDigests) -> Result<FileState> {
-        let file = match self.open_object(key) {
-            Ok(file) => file,
-            Err(ArchiveError::NotFound(_)) => return Ok(FileState::Missing),
-            Err(error) => return Err(error),
-        };
-        let found = digests_of(file, expected.meta_bytes)
-            .map_err(|error| ArchiveError::io("read", &self.path(key), error))?;
-        Ok(if found == Some(*expected) {
-            FileState::Sound
-        } else {
-            FileState::Changed
-        })
-    }
-
-    /// Digests of an object whose meta information has this length; `None` when it is shorter.
-    ///
-    /// # Errors
-    /// When it is missing or cannot be read.
-    pub fn digests(&self, key: &ObjectKey, meta_bytes: u64) -> Result<Option<FileDigests>> {
-        let file = self.open_object(key)?;
-        digests_of(file, meta_bytes).map_err(|e| ArchiveError::io("read", &self.path(key), e))
-    }
-
-    /// Removes an object; one that is gone already is fine.
-    ///
-    /// # Errors
-    /// When the disk refuses.
+    /// When a medium refuses.
     pub fn remove(&self, key: &ObjectKey) -> Result<()> {
-        let path = self.path(key);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(ArchiveError::io("remove", &path, error))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Folders of ten minutes each, oldest first, as `day/minutes`.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn buckets(&self) -> Result<Vec<String>> {
-        let mut buckets = Vec::new();
-        for day in folders(&self.root)? {
-            if day.len() == 8 && day.chars().all(|c| c.is_ascii_digit()) {
-                let inner = folders(&self.root.join(&day))?;
-                buckets.extend(inner.into_iter().map(|minutes| format!("{day}/{minutes}")));
-            }
-        }
-        buckets.sort();
-        Ok(buckets)
+        let name = key.file_name();
+        self.media().try_for_each(|medium| medium.remove(&name))
     }
 
     /// The bucket in which objects of a moment are placed.
     pub fn bucket_of(at: UnixMicros) -> String {
-        let key = ObjectKey::new(at, Sha256Digest([0; 32]), "dcm");
-        key.0.get(..12).unwrap_or_default().to_owned()
-    }
-
-    /// Objects of one bucket.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn keys_of(&self, bucket: &str) -> Result<Vec<ObjectKey>> {
-        let folder = self.root.join(bucket);
-        let list = std::fs::read_dir(&folder).map_err(|e| ArchiveError::io("read", &folder, e))?;
-        let mut keys = Vec::new();
-        for entry in list {
-            let entry = entry.map_err(|e| ArchiveError::io("read", &folder, e))?;
-            let key = ObjectKey::parse(&format!("{bucket}/{}", entry.file_name().to_string_lossy()));
-            keys.extend(key.ok());
-        }
-        keys.sort();
-        Ok(keys)
+        let key = ObjectKey::new(at, Sha256Digest([0; 32]), "dcm", false);
+        key.as_str().get(..12).unwrap_or_default().to_owned()
     }
 
     /// Removes unfinished files, left by a crash. Only before anything is received.
@@ -365,7 +368,7 @@ impl ObjectStore {
     /// # Errors
     /// When the spool cannot be read.
     pub fn clear_spool(&self) -> Result<u64> {
-        let folder = self.root.join(SPOOL_FOLDER);
+        let folder = self.inner.root.join(SPOOL_FOLDER);
         let list = std::fs::read_dir(&folder).map_err(|e| ArchiveError::io("read", &folder, e))?;
         let mut removed = 0;
         for entry in list.flatten() {
@@ -378,39 +381,14 @@ impl ObjectStore {
     }
 }
 
-fn folders(at: &Path) -> Result<Vec<String>> {
-    let list = std::fs::read_dir(at).map_err(|e| ArchiveError::io("read", at, e))?;
-    let mut names = Vec::new();
-    for entry in list {
-        let entry = entry.map_err(|e| ArchiveError::io("read", at, e))?;
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            names.push(entry.file_name().to_string_lossy().into_owned());
-        }
+/// Says of which object an error of its encryption speaks.
+fn named(error: ArchiveError, key: &ObjectKey, medium: &dyn Medium) -> ArchiveError {
+    let at = || format!("{} in {}", key.as_str(), medium.place());
+    match error {
+        ArchiveError::Corrupt(why) => ArchiveError::Corrupt(format!("{}: {why}", at())),
+        ArchiveError::Sealed(why) => ArchiveError::Sealed(format!("{}: {why}", at())),
+        other => other,
     }
-    Ok(names)
-}
-
-fn digests_of(mut file: File, meta_bytes: u64) -> std::io::Result<Option<FileDigests>> {
-    let (mut meta, mut dataset) = (Sha256::new(), Sha256::new());
-    let mut buffer = vec![0u8; READ_BYTES];
-    let mut left = meta_bytes;
-    loop {
-        let count = file.read(&mut buffer)?;
-        if count == 0 {
-            break;
-        }
-        let bytes = buffer.get(..count).unwrap_or_default();
-        let head = usize::try_from(left.min(count as u64)).unwrap_or(0);
-        let (first, rest) = bytes.split_at(head);
-        meta.update(first);
-        dataset.update(rest);
-        left -= head as u64;
-    }
-    Ok((left == 0).then(|| FileDigests {
-        meta_bytes,
-        meta: Sha256Digest(meta.finalize().into()),
-        dataset: Sha256Digest(dataset.finalize().into()),
-    }))
 }
 
 #[cfg(test)]

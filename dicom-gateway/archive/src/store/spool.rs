@@ -1,17 +1,28 @@
 //! Files that are being written.
 
+use super::disk::{Disk, DiskFile, write_all, write_all_at};
+use super::health::Health;
+use super::medium::Blob;
+use super::seal::SealWriter;
 use crate::error::{ArchiveError, Result};
-use std::fs::File;
-use std::io::Write;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// Ending of unfinished files.
 pub(super) const EXTENSION: &str = "part";
 
-/// A file that nobody sees yet; removed when dropped before it is placed.
+/// A file that nobody sees yet; removed when dropped before it is placed. With encryption its bytes
+/// are sealed before they reach the disk.
 pub struct SpoolFile {
-    file: Option<File>,
+    file: Finished,
+    sealing: Option<SealWriter>,
+}
+
+/// A whole file that has no name yet; removed when dropped before it got one.
+pub(super) struct Finished {
+    disk: Arc<dyn Disk>,
+    file: Option<Box<dyn DiskFile>>,
     path: PathBuf,
 }
 
@@ -39,18 +50,21 @@ pub(super) fn is_abandoned(path: &Path) -> bool {
 }
 
 impl SpoolFile {
-    pub(super) fn create(folder: &Path) -> Result<Self> {
+    pub(super) fn create(disk: Arc<dyn Disk>, folder: &Path, sealing: Option<SealWriter>) -> Result<Self> {
         let random = uuid::Uuid::new_v4().simple();
         let path = folder.join(format!("{}-{random}.{EXTENSION}", own_mark()));
-        let file = File::options()
-            .write(true)
-            .create_new(true)
-            .open(&path)
+        let file = disk
+            .create_new(&path)
             .map_err(|error| ArchiveError::io("create", &path, error))?;
-        Ok(Self {
+        let file = Finished {
+            disk,
             file: Some(file),
             path,
-        })
+        };
+        if sealing.is_some() {
+            file.append(&SealWriter::PLACEHOLDER)?;
+        }
+        Ok(Self { file, sealing })
     }
 
     /// Appends bytes.
@@ -58,37 +72,105 @@ impl SpoolFile {
     /// # Errors
     /// [`ArchiveError::OutOfSpace`] when the disk is full.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let Some(file) = &mut self.file else {
-            return Err(ArchiveError::Closed);
-        };
-        file.write_all(bytes)
-            .map_err(|error| ArchiveError::io("write", &self.path, error))
+        match &mut self.sealing {
+            Some(sealing) => sealing.push(bytes, |sealed| self.file.append(sealed)),
+            None => self.file.append(bytes),
+        }
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
+        &self.file.path
+    }
+
+    pub(super) fn is_sealed(&self) -> bool {
+        self.sealing.is_some()
+    }
+
+    /// Ends the bytes; an encrypted file learns what it is called.
+    pub(super) fn finish(self, label: &str) -> Result<Finished> {
+        let Self { file, sealing } = self;
+        if let Some(sealing) = sealing {
+            let head = sealing.finish(label, |sealed| file.append(sealed))?;
+            file.overwrite(head.bytes())?;
+        }
+        Ok(file)
+    }
+
+    /// Writes, flushes and removes: whether the disk takes anything.
+    pub(super) fn probe(mut self, health: &Health) -> Result<()> {
+        self.write(b"probe")?;
+        let flushed = self.file.sync_data();
+        flushed.map_err(|error| health.flush_failed(&self.file.path, error))
+    }
+}
+
+impl Finished {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// File and path; the caller now removes it when something fails.
-    pub(super) fn into_parts(mut self) -> (SyncedFile, PathBuf) {
-        (SyncedFile(self.file.take()), std::mem::take(&mut self.path))
+    fn open_file(&self) -> Result<&dyn DiskFile> {
+        self.file.as_deref().ok_or(ArchiveError::Closed)
+    }
+
+    fn append(&self, bytes: &[u8]) -> Result<()> {
+        write_all(self.open_file()?, bytes).map_err(|error| ArchiveError::io("write", &self.path, error))
+    }
+
+    fn overwrite(&self, start: &[u8]) -> Result<()> {
+        write_all_at(self.open_file()?, start, 0)
+            .map_err(|error| ArchiveError::io("write", &self.path, error))
+    }
+
+    /// The bytes, to be read.
+    pub(super) fn blob(&self) -> Result<FinishedBlob<'_>> {
+        let file = self.open_file()?;
+        let bytes = file
+            .size()
+            .map_err(|error| ArchiveError::io("read", &self.path, error))?;
+        Ok(FinishedBlob { file, bytes })
+    }
+
+    pub(super) fn sync_data(&self) -> io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), |file| file.sync_data())
+    }
+
+    /// It has a name now, and is not removed any more.
+    pub(super) fn moved(mut self) -> MovedFile {
+        MovedFile(self.file.take())
     }
 }
 
-/// A finished file whose bytes still have to be flushed.
-pub(super) struct SyncedFile(Option<File>);
+/// The bytes of a finished file.
+pub(super) struct FinishedBlob<'a> {
+    file: &'a dyn DiskFile,
+    bytes: u64,
+}
 
-impl SyncedFile {
-    pub(super) fn sync_data(&self) -> std::io::Result<()> {
-        self.0.as_ref().map_or(Ok(()), File::sync_data)
+impl Blob for FinishedBlob<'_> {
+    fn size(&self) -> u64 {
+        self.bytes
+    }
+
+    fn read_at(&mut self, at: u64, into: &mut [u8]) -> io::Result<usize> {
+        self.file.read_at(into, at)
     }
 }
 
-impl Drop for SpoolFile {
+/// A file whose bytes still have to be flushed.
+pub(super) struct MovedFile(Option<Box<dyn DiskFile>>);
+
+impl MovedFile {
+    pub(super) fn sync_data(&self) -> io::Result<()> {
+        self.0.as_ref().map_or(Ok(()), |file| file.sync_data())
+    }
+}
+
+impl Drop for Finished {
     fn drop(&mut self) {
         if self.file.take().is_some() {
-            let _ = std::fs::remove_file(&self.path);
+            let _ = self.disk.remove(&self.path);
         }
     }
 }

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+mod storage;
+
 /// What a node does; all of them by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -28,6 +30,9 @@ pub(crate) struct Config {
     pub(crate) dicom: Dicom,
     pub(crate) http: Http,
     pub(crate) archive: ArchiveConfig,
+    pub(crate) s3: storage::S3,
+    pub(crate) tier: storage::Tier,
+    pub(crate) encryption: storage::Encryption,
     pub(crate) worker: WorkerConfig,
     pub(crate) log: Log,
 }
@@ -61,6 +66,8 @@ pub(crate) struct ArchiveConfig {
     pub(crate) objects: String,
     /// Keys, the anchor of the audit chain and the spool.
     pub(crate) data_dir: PathBuf,
+    /// Days in which every object is read and hashed again; 0 = never.
+    pub(crate) scrub_days: u32,
 }
 
 /// `[worker]`
@@ -86,6 +93,9 @@ impl Default for Config {
             dicom: Dicom::default(),
             http: Http::default(),
             archive: ArchiveConfig::default(),
+            s3: storage::S3::default(),
+            tier: storage::Tier::default(),
+            encryption: storage::Encryption::default(),
             worker: WorkerConfig::default(),
             log: Log::default(),
         }
@@ -119,6 +129,7 @@ impl Default for ArchiveConfig {
             index: "sqlite:data/index.sqlite".into(),
             objects: "file:data/objects".into(),
             data_dir: PathBuf::from("data/state"),
+            scrub_days: 30,
         }
     }
 }
@@ -162,6 +173,7 @@ impl Config {
             index: format!("sqlite:{}", data.join("index.sqlite").display()),
             objects: format!("file:{}", data.join("objects").display()),
             data_dir: data.join("state"),
+            ..ArchiveConfig::default()
         };
         config.log.filter = "warn".into();
         config
@@ -178,7 +190,7 @@ impl Config {
         if self.http.tls_cert.is_some() != self.http.tls_key.is_some() {
             bail!("[http] tls_cert and tls_key belong together: set both or none");
         }
-        self.objects_folder()?;
+        self.place()?;
         Ok(self)
     }
 
@@ -187,18 +199,10 @@ impl Config {
         let index = self.archive.index.parse().context("[archive] index")?;
         Ok(archive::Config {
             index,
-            objects: self.objects_folder()?,
+            objects: storage::folder(self)?,
             data_dir: self.archive.data_dir.clone(),
-            store: archive::store::Settings::default(),
+            store: storage::settings(self)?,
         })
-    }
-
-    /// The folder of the object store.
-    fn objects_folder(&self) -> Result<PathBuf> {
-        match self.archive.objects.strip_prefix("file:") {
-            Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
-            _ => bail!("[archive] objects = {:?}: write file:PATH", self.archive.objects),
-        }
     }
 
     /// Whether this node has a role.
@@ -243,6 +247,12 @@ mod tests {
             ),
             ("[dicom]\nlisten = \"nowhere\"", "listen"),
             ("[archive]\nobjects = \"/tmp/x\"", "file:PATH"),
+            ("[archive]\nobjects = \"s3://bucket\"", "[s3] access_key"),
+            ("[tier]\ns3 = \"s3://b\"\nafter_days = 1", "s3://BUCKET"),
+            ("[tier]\ns3 = \"s3://bucket\"", "after_days or keep_local_gb"),
+            ("[encryption]\ncipher = \"sm4-gcm\"", "key_file"),
+            ("[encryption]\ncipher = \"rot13\"\nkey_file = \"k\"", "aes-256-gcm"),
+            ("[encryption]\nkey_file = \"k\"\nkey_command = \"c\"", "one of them"),
             ("[http]\ntls_cert = \"a.pem\"", "belong together"),
             ("[dicom]\nport = 3", "port"),
         ] {

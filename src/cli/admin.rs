@@ -42,6 +42,12 @@ pub(crate) enum Admin {
     /// Bring a backup back into an empty place.
     #[command(after_help = "Example: gongying admin restore /backup/2026-11-21 --config node.toml")]
     Restore(store::Restore),
+    /// Keys that stored objects are encrypted under.
+    #[command(subcommand)]
+    Key(store::Key),
+    /// Wrap the keys of all encrypted objects by the first key of the key file.
+    #[command(after_help = "Example: gongying admin rewrap --config node.toml")]
+    Rewrap(store::Rewrap),
 }
 
 /// Which node: its configuration file, or the folder of a demonstration.
@@ -89,6 +95,8 @@ impl Admin {
                 Admin::Reindex(command) => command.run().await,
                 Admin::Backup(command) => command.run().await,
                 Admin::Restore(command) => command.run().await,
+                Admin::Key(command) => command.run(),
+                Admin::Rewrap(command) => command.run().await,
             }
         })
     }

@@ -26,6 +26,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 ("status", shape::text()),
                 ("index", shape::text()),
                 ("storage", shape::text()),
+                ("alarms", shape::list(shape::text())),
             ])),
         Route::get(
             "/metrics",
@@ -48,6 +49,8 @@ async fn ready(State(app): State<App>) -> Response {
     let archive = app.archive().clone();
     let probe = tokio::task::spawn_blocking(move || archive.store().is_ready());
     let storage = matches!(tokio::time::timeout(wait, probe).await, Ok(Ok(true)));
+    let alarms = tokio::time::timeout(wait, app.archive().alarms()).await;
+    let alarms = alarms.ok().and_then(Result::ok).unwrap_or_default();
     let word = |sound: bool| if sound { "ok" } else { "failing" };
     let (status, text) = match index && storage {
         true => (StatusCode::OK, "ready"),
@@ -55,7 +58,12 @@ async fn ready(State(app): State<App>) -> Response {
     };
     (
         status,
-        axum::Json(serde_json::json!({"status": text, "index": word(index), "storage": word(storage)})),
+        axum::Json(serde_json::json!({
+            "status": text,
+            "index": word(index),
+            "storage": word(storage),
+            "alarms": alarms,
+        })),
     )
         .into_response()
 }

@@ -18,8 +18,9 @@ const BOTH: &[Statements] = &[
     crate::derived_due::sql::ALL,
     work::sql::ALL,
 ];
-const SQLITE: &[Statements] = &[work::claim_sqlite::ALL];
+const SQLITE: &[Statements] = &[crate::admin::sql_sqlite::ALL, work::claim_sqlite::ALL];
 const POSTGRES: &[Statements] = &[
+    crate::admin::sql_postgres::ALL,
     audit::STATEMENTS.1,
     work::sql_postgres::ALL,
     work::claim_postgres::ALL,
@@ -32,6 +33,14 @@ const MAY_SCAN: &[&str] = &[
     "chain::sql_postgres::FREE_HEAD",
     "device::sql::LIST",
     "adopt::sql::CODES",
+    "backup::sql::ALL_PLACED",
+    "backup::sql::NO_WALKS",
+    "portable::sql_sqlite::TABLES",
+    "portable::sql_sqlite::COLUMNS",
+    "portable::sql_postgres::TABLES",
+    "portable::sql_postgres::COLUMNS",
+    "upkeep::sql::LOCAL_BYTES",
+    "upkeep::sql::COUNT_DAMAGED",
 ];
 
 fn all(own: &[Statements]) -> Vec<(&'static str, &'static str)> {
@@ -41,7 +50,8 @@ fn all(own: &[Statements]) -> Vec<(&'static str, &'static str)> {
         .chain(work::STATEMENTS)
         .chain(crate::receive::STATEMENTS)
         .chain(crate::study::STATEMENTS)
-        .chain(crate::admin::STATEMENTS);
+        .chain(crate::admin::STATEMENTS)
+        .chain(crate::upkeep::STATEMENTS);
     both.chain(own).flat_map(|list| list.iter().copied()).collect()
 }
 

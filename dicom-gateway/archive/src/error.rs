@@ -71,6 +71,9 @@ pub enum ArchiveError {
     Closed,
 }
 
+/// Begins the reason of a failed flush of the index.
+pub(crate) const FLUSH_FAILED: &str = "the index could not be flushed";
+
 /// Shorthand for results of this crate.
 pub type Result<T, E = ArchiveError> = std::result::Result<T, E>;
 
@@ -157,6 +160,10 @@ impl From<rusqlite::Error> for ArchiveError {
             ) => Self::Conflict(words),
             (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => Self::Busy(words),
             (ErrorCode::DiskFull, _) => Self::OutOfSpace(words),
+            (
+                ErrorCode::SystemIoFailure,
+                ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC,
+            ) => Self::StorageFailing(format!("{FLUSH_FAILED}: {words}")),
             (ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase, _) => Self::Corrupt(words),
             _ => Self::Database(DatabaseError::Sqlite(error)),
         }

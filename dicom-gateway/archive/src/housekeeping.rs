@@ -3,6 +3,7 @@
 use crate::Archive;
 use crate::error::{ArchiveError, Result};
 use crate::{audit, recover};
+use futures_util::FutureExt;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -14,13 +15,47 @@ const SETTLE_INTERVAL: Duration = Duration::from_secs(1);
 const MARK_INTERVAL: Duration = Duration::from_secs(15);
 /// How often done jobs and delivered letters are removed.
 const PURGE_INTERVAL: Duration = Duration::from_secs(1800);
+/// How often objects that are due are read again.
+const SCRUB_INTERVAL: Duration = Duration::from_secs(10);
+/// How often objects that are due move to the bucket.
+const TIER_INTERVAL: Duration = Duration::from_secs(30);
 /// How long done jobs and delivered letters are kept.
 const DONE_KEPT: Duration = Duration::from_secs(24 * 3600);
 
 impl Archive {
     /// Looks after the archive until `stop` ends: quiet studies become ready, anchors are written,
-    /// done jobs are removed. Run it once in each process that keeps an archive open.
+    /// done jobs are removed, stored objects are read again and moved. Run it once in each process that keeps an archive open.
     pub async fn housekeeping(&self, stop: impl Future<Output = ()> + Send) {
+        let stop = stop.shared();
+        // Walks over all objects take long turns; the others must not wait for them.
+        let walks = async {
+            tokio::select! {
+                () = stop.clone() => {}
+                () = self.walks() => {}
+            }
+        };
+        tokio::join!(self.short_turns(stop.clone()), walks);
+    }
+
+    async fn walks(&self) {
+        let mut scrub = interval(SCRUB_INTERVAL);
+        let mut tier = interval(TIER_INTERVAL);
+        for tick in [&mut scrub, &mut tier] {
+            tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        }
+        loop {
+            let (what, done) = tokio::select! {
+                _ = scrub.tick() => ("reading stored objects again", self.scrub_turn().await),
+                _ = tier.tick() => ("moving objects to the bucket", self.tier_turn().await),
+            };
+            self.upkeep().troubles.note(what, &done);
+            if let Err(error) = done {
+                tracing::warn!(%error, what, "a walk over the objects failed and is tried again");
+            }
+        }
+    }
+
+    async fn short_turns(&self, stop: impl Future<Output = ()> + Send) {
         let mut stop = std::pin::pin!(stop);
         let ticks = [SETTLE_INTERVAL, MARK_INTERVAL, PURGE_INTERVAL].map(|period| {
             let mut tick = interval(period);

@@ -27,6 +27,7 @@ pub mod store;
 pub mod study;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod upkeep;
 pub mod work;
 
 pub use error::{ArchiveError, Result};
@@ -48,6 +49,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         step(2, "people", include_str!("../migrations/0002_people.sql")),
         step(3, "studies", include_str!("../migrations/0003_studies.sql")),
         step(4, "work", include_str!("../migrations/0004_work.sql")),
+        step(8, "upkeep", include_str!("../migrations/0008_upkeep.sql")),
     ],
 };
 
@@ -93,6 +95,7 @@ struct Shared {
     placements: Arc<recover::Placements>,
     codes: Mutex<HashMap<InstitutionId, String>>,
     series_news: Mutex<HashMap<String, Instant>>,
+    upkeep: upkeep::Upkeep,
 }
 
 impl Archive {
@@ -166,6 +169,7 @@ impl Archive {
                 placements: Arc::default(),
                 codes: Mutex::default(),
                 series_news: Mutex::default(),
+                upkeep: upkeep::Upkeep::default(),
             }),
         };
         work::listen(&archive.work());
@@ -243,6 +247,10 @@ impl Archive {
     /// How fast objects arrive.
     pub(crate) fn pace(&self) -> &work::Pace {
         &self.shared.pace
+    }
+
+    pub(crate) fn upkeep(&self) -> &upkeep::Upkeep {
+        &self.shared.upkeep
     }
 
     pub(crate) fn placements(&self) -> &Arc<recover::Placements> {

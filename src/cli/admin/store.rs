@@ -2,9 +2,10 @@
 
 use super::Place;
 use crate::output;
-use anyhow::{Result, bail};
-use clap::Args;
-use std::path::PathBuf;
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 /// Problems shown; the counts tell of the rest.
 const PROBLEMS_SHOWN_MAX: usize = 5;
@@ -37,6 +38,68 @@ pub(crate) struct Restore {
     place: Place,
 }
 
+#[derive(Args, Debug)]
+pub(crate) struct Rewrap {
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Keys that stored objects are encrypted under.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Key {
+    /// Put a fresh key on top of a key file; the file is made when it is missing.
+    #[command(after_help = "Example: gongying admin key create /etc/gongying/keys")]
+    Create {
+        /// The key file: what `[encryption] key_file` names.
+        file: PathBuf,
+    },
+}
+
+impl Key {
+    pub(super) fn run(self) -> Result<()> {
+        let Key::Create { file } = self;
+        let known = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => bail!("{}: {error}", file.display()),
+        };
+        let fresh = file.with_extension("new");
+        write_private(&fresh, &format!("{}{known}", archive::store::new_key_line()?))
+            .and_then(|()| std::fs::rename(&fresh, &file))
+            .with_context(|| format!("{}: the key file cannot be written", file.display()))?;
+        output::line(&format!("{}: a fresh key is on top", file.display()))?;
+        output::note("keep a copy at another place: without its key no object can be read");
+        if !known.is_empty() {
+            output::note("run gongying admin rewrap, then the older keys may go");
+        }
+        Ok(())
+    }
+}
+
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut options = std::fs::File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+impl Rewrap {
+    pub(super) async fn run(self) -> Result<()> {
+        let report = self.place.open().await?.archive.rewrap().await?;
+        output::line(&format!(
+            "{} files under the current key now, {} were before, {} are not encrypted",
+            report.renewed, report.current, report.plain
+        ))?;
+        if report.damaged > 0 {
+            bail!("{} files are damaged: {}", report.damaged, report.problems.join("; "));
+        }
+        Ok(())
+    }
+}
+
 impl Verify {
     pub(super) async fn run(self) -> Result<()> {
         let report = self.place.open().await?.archive.verify_store().await?;
@@ -55,9 +118,10 @@ impl Verify {
             .collect::<Vec<_>>()
             .join("; ");
         bail!(
-            "the store is damaged: {summary}, {} missing, {} changed: {shown}",
+            "the store is damaged: {summary}, {} missing, {} changed, {} unreadable: {shown}",
             report.missing,
-            report.changed
+            report.changed,
+            report.unreadable
         )
     }
 }
@@ -90,8 +154,11 @@ impl Backup {
             self.into.display(),
             report.unchanged
         ))?;
-        if !report.index {
-            output::note("the index is a PostgreSQL database: back it up with pg_dump");
+        if report.encrypted > 0 {
+            output::note(&format!(
+                "{} of the files are encrypted: keep their keys ([encryption] key_file) at another place, the backup does not hold them",
+                report.encrypted
+            ));
         }
         Ok(())
     }
@@ -100,8 +167,7 @@ impl Backup {
 impl Restore {
     pub(super) async fn run(self) -> Result<()> {
         let config = self.place.config()?.place()?;
-        let report =
-            tokio::task::spawn_blocking(move || archive::admin::restore(&self.from, &config)).await??;
+        let report = archive::admin::restore(&self.from, &config, &[&reading::MIGRATIONS]).await?;
         output::line(&format!(
             "{} files ({} bytes) brought back; check with gongying admin verify",
             report.files, report.bytes

@@ -8,6 +8,7 @@ use crate::error::{ArchiveError, Result};
 use crate::ids::Sha256Digest;
 use crate::params;
 use crate::store::{CopyCheck, FileDigests, FileState, ObjectKey, ObjectStore};
+use crate::upkeep::{blocking, digests_of};
 
 /// Rows read at a time.
 const PAGE_ROWS: i64 = 500;
@@ -16,7 +17,7 @@ const NAMED_MAX: usize = 100;
 
 crate::statements! {
     mod sql {
-        PAGE = "SELECT id, sop_instance_uid, object_key, meta_bytes, meta_digest, dataset_digest FROM instance WHERE id > $1 ORDER BY id LIMIT $2";
+        PAGE = "SELECT id, sop_instance_uid, object_key, medium, meta_bytes, meta_digest, dataset_digest FROM instance WHERE id > $1 ORDER BY id LIMIT $2";
         DERIVED_PAGE = "SELECT object_key, digest FROM derived WHERE object_key IS NOT NULL AND object_key > $1 ORDER BY object_key LIMIT $2";
         KEY_OF = "SELECT object_key FROM instance WHERE sop_instance_uid = $1";
         RECOUNT_SERIES = "UPDATE series SET instance_count = (SELECT COUNT(*) FROM instance i WHERE i.series_id = series.id), frame_count = (SELECT CAST(COALESCE(SUM(i.frames), 0) AS BIGINT) FROM instance i WHERE i.series_id = series.id) WHERE study_id = $1";
@@ -84,12 +85,6 @@ fn digest(row: &Row, name: &str) -> Result<Sha256Digest> {
     Sha256Digest::from_slice(&row.bytes(name)?).ok_or_else(|| ArchiveError::Corrupt(name.to_owned()))
 }
 
-async fn blocking<T: Send + 'static>(run: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(run)
-        .await
-        .map_err(|_| ArchiveError::Closed)?
-}
-
 /// Results are made again when they are lost, so their one digest is over the plain content.
 fn check_derived(store: &ObjectStore, key: &ObjectKey, known: Sha256Digest) -> Result<Vec<CopyCheck>> {
     let whole = FileDigests {
@@ -120,26 +115,15 @@ impl Archive {
             let page = self.db().fetch_all(sql::PAGE, params![after, PAGE_ROWS]).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = last.int("id")?;
-            let mut asked = Vec::with_capacity(page.len());
             for row in &page {
-                let digests = FileDigests {
-                    meta_bytes: u64::try_from(row.int("meta_bytes")?).unwrap_or(0),
-                    meta: digest(row, "meta_digest")?,
-                    dataset: digest(row, "dataset_digest")?,
-                };
-                asked.push((row.text("sop_instance_uid")?, row.text("object_key")?, digests));
-            }
-            let store = self.store().clone();
-            let states = blocking(move || {
-                let check = |(uid, key, digests): (String, String, FileDigests)| {
-                    let copies = store.check(&ObjectKey::parse(&key)?, &digests, false)?;
-                    Ok((format!("instance {uid}, file {key}"), copies))
-                };
-                asked.into_iter().map(check).collect::<Result<Vec<_>>>()
-            });
-            for (what, copies) in states.await? {
+                let (uid, text) = (row.text("sop_instance_uid")?, row.text("object_key")?);
+                let (digests, moved) = (digests_of(row)?, row.bool("medium")?);
+                let (store, key) = (self.store().clone(), ObjectKey::parse(&text)?);
+                let name = key.clone();
+                let copies = blocking(move || store.check(&name, &digests, moved)).await?;
+                self.note_check(&uid, &key, &copies).await?;
                 report.objects += 1;
-                report.note(&what, &copies);
+                report.note(&format!("instance {uid}, file {text}"), &copies);
             }
         }
     }

@@ -3,6 +3,7 @@
 mod adopt;
 mod backup;
 mod check;
+mod portable;
 #[cfg(test)]
 mod tests;
 
@@ -11,4 +12,7 @@ pub use backup::{BackupReport, restore};
 pub use check::{ReindexReport, StoreReport};
 
 #[cfg(test)]
-pub(crate) const STATEMENTS: &[crate::conformance::Statements] = &[adopt::sql::ALL, check::sql::ALL];
+pub(crate) const STATEMENTS: &[crate::conformance::Statements] =
+    &[adopt::sql::ALL, backup::sql::ALL, check::sql::ALL];
+#[cfg(test)]
+pub(crate) use portable::{sql_postgres, sql_sqlite};

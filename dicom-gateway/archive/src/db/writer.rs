@@ -5,7 +5,7 @@ use super::sqlite::Conn;
 use super::tx::{Tx, TxConn};
 use super::wait::wait;
 use crate::audit::AuditSigner;
-use crate::error::{ArchiveError, Result};
+use crate::error::{ArchiveError, FLUSH_FAILED, Result};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::panic::AssertUnwindSafe;
@@ -88,6 +88,9 @@ where
 fn batch_error(why: String) -> ArchiveError {
     if why.contains("no space") || why.contains("disk is full") {
         ArchiveError::OutOfSpace(why)
+    } else if why.contains(FLUSH_FAILED) {
+        // Not to be tried again: the next flush would succeed and prove nothing.
+        ArchiveError::StorageFailing(why)
     } else {
         ArchiveError::Busy(why)
     }

@@ -66,6 +66,9 @@ pub(super) async fn index(
             return Err(refused);
         }
         Err(IndexStop::Failed(error)) => {
+            if let ArchiveError::StorageFailing(why) = &error {
+                archive.store().health().give_up(why);
+            }
             // Whether the row exists is not certain: the file stays, and the next start compares.
             in_flight.keep();
             return Err(error.into());

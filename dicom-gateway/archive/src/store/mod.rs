@@ -37,7 +37,6 @@ pub(crate) use key::{DERIVED_FOLDER, QUARANTINE_FOLDER};
 pub use listing::Listing;
 pub use medium::ObjectReader;
 
-#[cfg(test)]
 pub(crate) use raw::Rewrapped;
 pub use seal::{Cipher, KeySource, new_key_line};
 pub use settings::{Encryption, Remote, S3, Secret, Settings, Tier};

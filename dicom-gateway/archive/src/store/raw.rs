@@ -126,6 +126,15 @@ impl ObjectStore {
         Ok(target)
     }
 
+    /// Whether there is a copy on the first medium.
+    pub(crate) fn is_on_first(&self, key: &ObjectKey) -> Result<bool> {
+        match self.medium(0)?.open(&key.file_name(), 0, 1) {
+            Ok(_) => Ok(true),
+            Err(ArchiveError::NotFound(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Removes the copy on the first medium.
     pub(crate) fn forget_first(&self, key: &ObjectKey) -> Result<()> {
         self.medium(0)?.remove(&key.file_name())

@@ -251,8 +251,14 @@ mod tests {
             ("[tier]\ns3 = \"s3://b\"\nafter_days = 1", "s3://BUCKET"),
             ("[tier]\ns3 = \"s3://bucket\"", "after_days or keep_local_gb"),
             ("[encryption]\ncipher = \"sm4-gcm\"", "key_file"),
-            ("[encryption]\ncipher = \"rot13\"\nkey_file = \"k\"", "aes-256-gcm"),
-            ("[encryption]\nkey_file = \"k\"\nkey_command = \"c\"", "one of them"),
+            (
+                "[encryption]\ncipher = \"rot13\"\nkey_file = \"k\"",
+                "aes-256-gcm",
+            ),
+            (
+                "[encryption]\nkey_file = \"k\"\nkey_command = \"c\"",
+                "one of them",
+            ),
             ("[http]\ntls_cert = \"a.pem\"", "belong together"),
             ("[dicom]\nport = 3", "port"),
         ] {

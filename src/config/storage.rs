@@ -72,7 +72,9 @@ pub(super) fn settings(config: &Config) -> Result<store::Settings> {
     let objects = &config.archive.objects;
     let tier = &config.tier;
     let remote = match (&tier.s3, objects.starts_with("s3://")) {
-        (Some(_), true) => bail!("[tier] s3: the objects lie in a bucket already ([archive] objects = {objects:?})"),
+        (Some(_), true) => {
+            bail!("[tier] s3: the objects lie in a bucket already ([archive] objects = {objects:?})")
+        }
         (None, false) => None,
         (None, true) => Some(store::Remote {
             s3: bucket(config, objects).context("[archive] objects")?,
@@ -126,11 +128,17 @@ fn encryption(config: &Encryption) -> Result<Option<store::Encryption>> {
         (Some(path), None) => store::KeySource::File(path.clone()),
         (None, Some(command)) => store::KeySource::Command(command.clone()),
         (None, None) if config.cipher.is_some() => {
-            bail!("[encryption] cipher needs a key: set key_file (make one with gongying admin key create FILE) or key_command")
+            bail!(
+                "[encryption] cipher needs a key: set key_file (make one with gongying admin key create FILE) or key_command"
+            )
         }
         (None, None) => return Ok(None),
     };
-    let cipher = config.cipher.as_deref().map(str::parse::<store::Cipher>).transpose();
+    let cipher = config
+        .cipher
+        .as_deref()
+        .map(str::parse::<store::Cipher>)
+        .transpose();
     Ok(Some(store::Encryption {
         cipher: cipher.context("[encryption] cipher")?,
         keys,

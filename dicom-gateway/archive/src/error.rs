@@ -160,10 +160,9 @@ impl From<rusqlite::Error> for ArchiveError {
             ) => Self::Conflict(words),
             (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => Self::Busy(words),
             (ErrorCode::DiskFull, _) => Self::OutOfSpace(words),
-            (
-                ErrorCode::SystemIoFailure,
-                ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC,
-            ) => Self::StorageFailing(format!("{FLUSH_FAILED}: {words}")),
+            (ErrorCode::SystemIoFailure, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC) => {
+                Self::StorageFailing(format!("{FLUSH_FAILED}: {words}"))
+            }
             (ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase, _) => Self::Corrupt(words),
             _ => Self::Database(DatabaseError::Sqlite(error)),
         }

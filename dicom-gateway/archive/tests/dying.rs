@@ -65,8 +65,15 @@ async fn every_failing_step_of_the_disk_is_a_refusal() {
             let to = hexi(&archive).await;
             disk.fail(operation, after, 1, Fault::Error(code));
             let refused = receive(&archive, to, "1.1", 1).await.unwrap_err();
-            let expect = if code == ENOSPC { 0xA700 } else { 0x0110 };
-            assert_eq!(refused.status, expect, "{operation:?} {code}: {refused}");
+            let kind = match code {
+                ENOSPC => RefusedKind::OutOfSpace,
+                _ => RefusedKind::StorageFailing,
+            };
+            assert_eq!(
+                (refused.status, refused.kind),
+                (0xA700, kind),
+                "{operation:?} {code}: {refused}"
+            );
             holds_exactly(&archive, &[]).await;
             receive(&archive, to, "1.1", 1).await.unwrap();
             holds_exactly(&archive, &["1.1.1.1".to_owned()]).await;
@@ -159,7 +166,9 @@ async fn an_index_without_room_refuses_and_recovers() {
     let room = small.path().join("ballast");
     let mut ballast = std::fs::File::create(&room).unwrap();
     while ballast.write_all(&[0; 16 << 10]).is_ok() {}
-    ballast.set_len(ballast.metadata().unwrap().len() - (512 << 10)).unwrap();
+    ballast
+        .set_len(ballast.metadata().unwrap().len() - (512 << 10))
+        .unwrap();
     drop(ballast);
     let refused = loop {
         let n = u32::try_from(kept.len()).unwrap() + 1;

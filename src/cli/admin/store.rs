@@ -94,7 +94,11 @@ impl Rewrap {
             report.renewed, report.current, report.plain
         ))?;
         if report.damaged > 0 {
-            bail!("{} files are damaged: {}", report.damaged, report.problems.join("; "));
+            bail!(
+                "{} files are damaged: {}",
+                report.damaged,
+                report.problems.join("; ")
+            );
         }
         Ok(())
     }

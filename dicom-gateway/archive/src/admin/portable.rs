@@ -370,11 +370,7 @@ pub(super) async fn import(db: &Db, from: &Path) -> Result<u64> {
     Ok(total)
 }
 
-async fn put_rows(
-    db: &Db,
-    (table, over): (&Table, bool),
-    rows: Vec<Vec<serde_json::Value>>,
-) -> Result<u64> {
+async fn put_rows(db: &Db, (table, over): (&Table, bool), rows: Vec<Vec<serde_json::Value>>) -> Result<u64> {
     let sql = table.insert_sql(over)?;
     let mut all = Vec::with_capacity(rows.len());
     for row in rows {

@@ -73,7 +73,7 @@ impl From<ArchiveError> for StoreRefused {
             ArchiveError::OutOfSpace(_) => {
                 Self::new(0xA700, RefusedKind::OutOfSpace, "no space left on the storage")
             }
-            ArchiveError::StorageFailing(_) | ArchiveError::Remote(_) => {
+            ArchiveError::Io { .. } | ArchiveError::StorageFailing(_) | ArchiveError::Remote(_) => {
                 tracing::error!(%error, "an object could not be kept");
                 let reason = "the storage of this node fails; the object is not kept";
                 Self::new(0xA700, RefusedKind::StorageFailing, reason)

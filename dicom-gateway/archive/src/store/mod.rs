@@ -70,6 +70,8 @@ struct Inner {
     disk: Arc<dyn Disk>,
     /// Where objects are placed.
     first: Arc<dyn Medium>,
+    /// The first medium is a bucket, which may not answer.
+    is_remote: bool,
     /// Where the older ones move.
     second: Option<Arc<dyn Medium>>,
     tier: Option<Tier>,
@@ -110,6 +112,7 @@ impl ObjectStore {
         Ok(Self {
             inner: Arc::new(Inner {
                 root: root.to_path_buf(),
+                is_remote: settings.remote.is_some() && second.is_none(),
                 disk,
                 first,
                 second,
@@ -170,11 +173,24 @@ impl ObjectStore {
     /// When the disk refuses, or a flush failed before.
     pub fn begin(&self) -> Result<SpoolFile> {
         self.health().check()?;
+        self.answered_lately()?;
         let sealing = match (self.inner.cipher, &self.inner.keys) {
             (Some(cipher), Some(keys)) => Some(SealWriter::new(cipher, keys)?),
             _ => None,
         };
         self.spool(sealing)
+    }
+
+    /// While a bucket does not answer, an object is refused at once instead of after all the tries:
+    /// waiting senders would hold every thread that waits for media.
+    fn answered_lately(&self) -> Result<()> {
+        let probed = *self.inner.probed.lock().unwrap_or_else(PoisonError::into_inner);
+        match probed {
+            Some((at, false)) if self.inner.is_remote && at.elapsed() < PROBE_VALID => Err(
+                ArchiveError::Remote(format!("{} failed a moment ago", self.inner.first.place())),
+            ),
+            _ => Ok(()),
+        }
     }
 
     fn spool(&self, sealing: Option<SealWriter>) -> Result<SpoolFile> {
@@ -222,7 +238,11 @@ impl ObjectStore {
         self.health().check()?;
         let file = spool.finish(key.label())?;
         let bytes = file.blob()?.size();
-        self.inner.first.put(file, &key.file_name())?;
+        let placed = self.inner.first.put(file, &key.file_name());
+        if matches!(placed, Err(ArchiveError::Remote(_))) {
+            *self.inner.probed.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), false));
+        }
+        placed?;
         self.inner.placed_bytes.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
     }

@@ -137,7 +137,7 @@ fn the_same_bytes_twice(store: &ObjectStore) {
     let listings: Vec<_> = buckets.iter().map(|b| store.listing(b).unwrap()).collect();
     assert!(listings.iter().all(|listing| listing.damaged.is_empty()));
     let keys: Vec<_> = listings.into_iter().flat_map(|listing| listing.keys).collect();
-    assert_eq!(keys, [two.clone()]);
+    assert_eq!(keys, std::slice::from_ref(&two));
     store.remove(&two).unwrap();
 }
 

@@ -29,7 +29,7 @@ pub(crate) const STATEMENTS: &[crate::conformance::Statements] = &[sql::ALL];
 crate::statements! {
     mod sql {
         WALK = "SELECT last_instance, begun_at FROM upkeep_walk WHERE name = $1";
-        PUT_WALK = "INSERT INTO upkeep_walk (name, last_instance, begun_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO UPDATE SET last_instance = excluded.last_instance, begun_at = excluded.begun_at";
+        PUT_WALK = "INSERT INTO upkeep_walk (name, last_instance, begun_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO UPDATE SET last_instance = excluded.last_instance, begun_at = excluded.begun_at WHERE upkeep_walk.last_instance = $4";
         PAGE = "SELECT id, sop_instance_uid, object_key, meta_bytes, meta_digest, dataset_digest, size_bytes, medium, received_at FROM instance WHERE id > $1 ORDER BY id LIMIT $2";
         LAST = "SELECT COALESCE(MAX(id), 0) AS last FROM instance";
         MOVED = "UPDATE instance SET medium = 1, object_key = $2 WHERE id = $1 AND object_key = $3";
@@ -156,10 +156,10 @@ impl Archive {
         row.map(read).transpose()
     }
 
-    async fn put_walk(&self, name: &'static str, walk: Walk) -> Result<()> {
-        self.execute(sql::PUT_WALK, params![name, walk.last, walk.begun_at])
-            .await
-            .map(|_| ())
+    /// Notes how far a walk came from `from`; `false` when another process walked on meanwhile.
+    async fn put_walk(&self, name: &'static str, from: i64, walk: Walk) -> Result<bool> {
+        let values = params![name, walk.last, walk.begun_at, from];
+        Ok(self.execute(sql::PUT_WALK, values).await? == 1)
     }
 
     async fn page_after(&self, last: i64) -> Result<Vec<Walked>> {

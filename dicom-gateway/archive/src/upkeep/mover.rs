@@ -82,19 +82,22 @@ impl Archive {
         });
         let mut moved = 0;
         while go_on() {
+            let from = walk.last;
             let page = self.page_after(walk.last).await?;
             if page.is_empty() {
                 break;
             }
             for object in page {
                 if !go_on() || !self.is_due(tier, &object, now) {
-                    self.put_walk(WALK, walk).await?;
+                    self.put_walk(WALK, from, walk).await?;
                     return Ok(moved);
                 }
                 moved += u64::from(self.move_away(&object).await?);
                 walk.last = object.id;
             }
-            self.put_walk(WALK, walk).await?;
+            if !self.put_walk(WALK, from, walk).await? {
+                break;
+            }
         }
         Ok(moved)
     }

@@ -55,20 +55,21 @@ impl Archive {
         let mut walk = match self.walk(WALK).await? {
             Some(walk) => walk,
             None => {
-                self.put_walk(WALK, fresh).await?;
+                self.put_walk(WALK, 0, fresh).await?;
                 fresh
             }
         };
         let last_instance = self.db().fetch_one(sql::LAST, Vec::new()).await?.int("last")?;
         let until = due(last_instance, walk, now, period);
         while walk.last < until && go_on() {
+            let from = walk.last;
             let page = self.page_after(walk.last).await?;
             if page.is_empty() {
                 walk.last = until;
             }
             for object in page {
                 if object.id > until || !go_on() {
-                    return self.put_walk(WALK, walk).await;
+                    return self.put_walk(WALK, from, walk).await.map(|_| ());
                 }
                 let (store, key) = (self.store().clone(), object.key.clone());
                 let (digests, moved) = (object.digests, object.moved);
@@ -78,14 +79,16 @@ impl Archive {
                 metrics::counter!("gongying_scrubbed_bytes_total").increment(object.bytes);
                 walk.last = object.id;
             }
-            self.put_walk(WALK, walk).await?;
+            if !self.put_walk(WALK, from, walk).await? {
+                return Ok(());
+            }
         }
         if walk.last >= last_instance && walk.begun_at.plus(period) <= now {
             tracing::info!(
                 objects_up_to = last_instance,
                 "every stored object was read again"
             );
-            self.put_walk(WALK, fresh).await?;
+            self.put_walk(WALK, walk.last, fresh).await?;
         }
         Ok(())
     }

@@ -53,6 +53,11 @@ impl Client {
         client
     }
 
+    /// The session cookie, `name=value`, after a login.
+    pub fn cookie(&self) -> Option<&str> {
+        self.cookie.as_deref()
+    }
+
     pub fn get(&self, path: &str) -> Answer {
         self.request("GET", path, &[], &[])
     }

@@ -28,6 +28,8 @@ pub struct Product {
     pub data: PathBuf,
     pub http: SocketAddr,
     pub dicom: SocketAddr,
+    /// DICOM by TLS, where the demonstration offers it.
+    pub tls: Option<SocketAddr>,
 }
 
 impl Product {
@@ -65,17 +67,16 @@ impl Product {
             let _ = child.kill();
             panic!("no READY line; the process said {:?}", child.wait());
         };
-        let field = |name: &str| -> SocketAddr {
-            let value = line
-                .split_whitespace()
-                .find_map(|word| word.strip_prefix(name))
-                .expect("address in READY");
-            value.parse().expect("an address")
+        let address = |name: &str| -> Option<SocketAddr> {
+            let value = line.split_whitespace().find_map(|word| word.strip_prefix(name))?;
+            Some(value.parse().expect("an address"))
         };
+        let field = |name: &str| address(name).expect("address in READY");
         Product {
             data: data.to_path_buf(),
             http: field("http="),
             dicom: field("dicom="),
+            tls: address("tls="),
             child,
         }
     }
@@ -84,6 +85,11 @@ impl Product {
     pub fn kill(mut self) {
         self.child.kill().expect("kill");
         self.child.wait().expect("wait");
+    }
+
+    /// Number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Memory of the process that is its own and in RAM, in KiB (`VmRSS`).

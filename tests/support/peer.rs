@@ -25,20 +25,20 @@ pub struct StoreRequest<'a> {
     pub sop_instance_uid: &'a str,
 }
 
-fn item(kind: u8, body: &[u8]) -> Vec<u8> {
+pub fn item(kind: u8, body: &[u8]) -> Vec<u8> {
     let mut out = vec![kind, 0];
     out.extend((body.len() as u16).to_be_bytes());
     out.extend(body);
     out
 }
 
-fn padded(text: &str, to: usize, with: u8) -> Vec<u8> {
+pub fn padded(text: &str, to: usize, with: u8) -> Vec<u8> {
     let mut bytes = text.as_bytes().to_vec();
     bytes.resize(bytes.len().max(to), with);
     bytes
 }
 
-fn even(text: &str) -> Vec<u8> {
+pub fn even(text: &str) -> Vec<u8> {
     padded(text, text.len() + text.len() % 2, 0)
 }
 
@@ -51,7 +51,7 @@ fn element(number: u16, value: &[u8]) -> Vec<u8> {
     out
 }
 
-fn command(elements: &[(u16, Vec<u8>)]) -> Vec<u8> {
+pub fn command(elements: &[(u16, Vec<u8>)]) -> Vec<u8> {
     let body: Vec<u8> = elements.iter().flat_map(|(n, v)| element(*n, v)).collect();
     let mut out = element(0, &(body.len() as u32).to_le_bytes());
     out.extend(body);
@@ -196,14 +196,14 @@ impl Association {
     }
 }
 
-fn pdu(kind: u8, body: &[u8]) -> Vec<u8> {
+pub fn pdu(kind: u8, body: &[u8]) -> Vec<u8> {
     let mut out = vec![kind, 0];
     out.extend((body.len() as u32).to_be_bytes());
     out.extend(body);
     out
 }
 
-fn pdv(context: u8, flags: u8, data: &[u8]) -> Vec<u8> {
+pub fn pdv(context: u8, flags: u8, data: &[u8]) -> Vec<u8> {
     let mut out = (data.len() as u32 + 2).to_be_bytes().to_vec();
     out.extend([context, flags]);
     out.extend(data);

@@ -382,7 +382,7 @@ async fn paper_pdf(
 
 /// Reads the recording of an object. Runs on the compute pool.
 pub(crate) fn record(app: &App, held: &Held) -> Result<Record, Problem> {
-    let parsed = layout::attributes(app.archive().store(), held, Limits::in_memory())?;
+    let parsed = layout::attributes(app.archive().store(), held, layout::limits(held)?)?;
     let lookup = |path: &[(u32, usize)], tag: u32| parsed.data_set.raw_at(path, tag).map(Cow::Borrowed);
     let mut record = formats::dicom::read(&lookup).map_err(|e| unusable(&e))?;
     record.patient.name = parsed

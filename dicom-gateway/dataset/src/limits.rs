@@ -1,5 +1,7 @@
 //! What a reader may cost.
 
+use crate::uid::{Encoding, TransferSyntaxUid};
+
 /// Bounds of one parse. The defaults suit a receiving node: a few dozen MiB at the very worst
 /// whatever the peer sends; [`Limits::in_memory`] suits code that holds the whole object anyway.
 #[derive(Debug, Clone)]
@@ -42,6 +44,19 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// For an object in `syntax` whose values are wanted: [`Limits::in_memory`], but little of what is deflated, where
+    /// a few kilobytes claim a gigabyte.
+    pub fn of_object(syntax: &TransferSyntaxUid) -> Self {
+        match syntax.kind() {
+            Encoding::Deflated => Self {
+                retain_value_bytes: 8 << 20,
+                retain_total_bytes: 16 << 20,
+                ..Self::default()
+            },
+            _ => Self::in_memory(),
+        }
+    }
+
     /// For an object that is in memory already: every value but top-level pixel data is kept
     /// (waveforms, look-up tables, overlays).
     pub fn in_memory() -> Self {

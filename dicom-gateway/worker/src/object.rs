@@ -6,11 +6,11 @@ use archive::study::Instance;
 use dataset::uid::TransferSyntaxUid;
 use dataset::{Encoding, Limits, Parsed, PixelDataInfo, Tokenizer};
 use engine::codec::frame::FRAME_BYTES_MAX;
-use engine::codec::{Fragments, FrameBytes, FrameMap, StoredPixels, TransferSyntax, decode_reduced};
+use engine::codec::{Fragments, FrameBytes, FrameMap, StoredPixels, TransferSyntax, decode_reduced, deflated};
 use engine::error::ImagingError;
 use engine::pixel::ImageDescription;
 use std::borrow::Cow;
-use std::io::Read as _;
+use std::io::{BufReader, Seek as _, SeekFrom};
 
 /// Largest object that is read into memory as a whole (signals and deflated pictures).
 pub(crate) const WHOLE_BYTES_MAX: u64 = 512 << 20;
@@ -76,7 +76,7 @@ impl Source {
             .into());
         }
         let bytes = store.read_range(&self.key, self.meta_bytes, length)?;
-        Ok(dataset::stream::parse(&bytes, &self.uid()?, Limits::in_memory())?)
+        Ok(dataset::stream::parse(&bytes, &self.uid()?, Limits::of_object(&self.uid()?))?)
     }
 
     /// Parses what stands before the pixels; `info` from the index says where they begin.
@@ -89,29 +89,16 @@ impl Source {
         Ok(tokenizer.finish_partial())
     }
 
-    fn inflate(&self, store: &ObjectStore) -> Result<Vec<u8>> {
-        let packed = store.read_range(
-            &self.key,
-            self.meta_bytes,
-            self.size_bytes.saturating_sub(self.meta_bytes),
-        )?;
-        let mut plain = Vec::new();
-        let mut inflater = flate2::read::DeflateDecoder::new(packed.as_slice()).take(WHOLE_BYTES_MAX + 1);
-        let read = inflater.read_to_end(&mut plain);
-        let damaged = |why: String| ImagingError::Damaged {
-            codec: "Deflated Explicit VR Little Endian",
-            why,
-        };
-        read.map_err(|error| damaged(error.to_string()))?;
-        if plain.len() as u64 > WHOLE_BYTES_MAX {
-            let (needed_bytes, limit_bytes) = (plain.len() as u64, WHOLE_BYTES_MAX);
-            return Err(ImagingError::TooLarge {
-                needed_bytes,
-                limit_bytes,
-            }
-            .into());
-        }
-        Ok(plain)
+    /// A piece of what a deflated object inflates to; no more is held than is asked for.
+    fn inflated(&self, store: &ObjectStore, offset: u64, length: u64) -> Result<Vec<u8>> {
+        let mut object = store.open_object(&self.key)?;
+        object
+            .seek(SeekFrom::Start(self.meta_bytes))
+            .map_err(|error| ImagingError::Damaged {
+                codec: "Deflated Explicit VR Little Endian",
+                why: error.to_string(),
+            })?;
+        Ok(deflated::inflate_range(BufReader::new(object), offset, length)?)
     }
 }
 
@@ -122,7 +109,7 @@ pub(crate) struct Image {
     pub(crate) description: ImageDescription,
     syntax: TransferSyntax,
     map: FrameMap,
-    inflated: Option<Vec<u8>>,
+    deflated: bool,
 }
 
 impl Image {
@@ -131,11 +118,6 @@ impl Image {
         let unknown = || ImagingError::TransferSyntax(source.syntax.clone());
         let syntax = TransferSyntax::from_uid(&source.syntax).ok_or_else(unknown)?;
         let deflated = source.uid()?.kind() == Encoding::Deflated;
-        let inflated = if deflated {
-            Some(source.inflate(store)?)
-        } else {
-            None
-        };
         let parsed = if deflated {
             source.parse_whole(store)?
         } else {
@@ -174,7 +156,7 @@ impl Image {
             description,
             syntax,
             map,
-            inflated,
+            deflated,
         })
     }
 
@@ -193,9 +175,10 @@ impl Image {
         let location = self.map.locate(index)?;
         let mut bytes = Vec::new();
         for (offset, length) in &location.ranges {
-            match &self.inflated {
-                None => bytes.extend_from_slice(&store.read_range(&self.source.key, *offset, *length)?),
-                Some(plain) => bytes.extend_from_slice(inside(plain, *offset, *length)?),
+            if self.deflated {
+                bytes.extend_from_slice(&self.source.inflated(store, *offset, *length)?);
+            } else {
+                bytes.extend_from_slice(&store.read_range(&self.source.key, *offset, *length)?);
             }
         }
         let input = FrameBytes {
@@ -210,14 +193,4 @@ impl Image {
             reduce,
         )?)
     }
-}
-
-fn inside(plain: &[u8], offset: u64, length: u64) -> Result<&[u8], WorkerError> {
-    let short = ImagingError::Short {
-        needed_bytes: offset.saturating_add(length),
-        found_bytes: plain.len() as u64,
-    };
-    let start = usize::try_from(offset).unwrap_or(usize::MAX);
-    let end = start.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
-    Ok(plain.get(start..end).ok_or(short)?)
 }

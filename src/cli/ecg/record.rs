@@ -57,7 +57,9 @@ pub(crate) fn read(path: &Path, shape: &Shape) -> Result<Record> {
 }
 
 fn read_dicom(bytes: &[u8]) -> Result<Record> {
-    let file = dataset::file::read(bytes, Limits::in_memory())?;
+    let syntax = dataset::file::read_header(bytes).map(|header| header.transfer_syntax);
+    let limits = syntax.map_or_else(|_| Limits::in_memory(), |s| Limits::of_object(&s));
+    let file = dataset::file::read(bytes, limits)?;
     let lookup = |path: &[(u32, usize)], tag: u32| file.parsed.data_set.raw_at(path, tag).map(Cow::Borrowed);
     let mut record = formats::dicom::read(&lookup)?;
     // Only the tokenizer knows the character set of the name.

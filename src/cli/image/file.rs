@@ -7,7 +7,7 @@ use engine::codec::{self, Fragments, FrameBytes, FrameMap, StoredPixels, Transfe
 use engine::pixel::{ImageDescription, Picture};
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,6 +21,8 @@ const PEEK_BYTES: usize = 16;
 pub(super) enum Bytes {
     File(File),
     Memory(Arc<[u8]>),
+    /// What a deflated data set inflates to; its place in the packed bytes is the second field.
+    Inflated(Box<Bytes>, u64),
 }
 
 impl Bytes {
@@ -36,6 +38,22 @@ impl Bytes {
                 let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
                 let end = start.saturating_add(length).min(bytes.len());
                 Ok(Cow::Borrowed(bytes.get(start..end).unwrap_or_default()))
+            }
+            // what stands before is passed over, so no more is held than is asked for
+            Self::Inflated(packed, start) => {
+                let length = length as u64;
+                let plain = match packed.as_mut() {
+                    Self::File(file) => {
+                        file.seek(SeekFrom::Start(*start))?;
+                        codec::deflated::inflate_range(BufReader::new(file), offset, length)?
+                    }
+                    Self::Memory(all) => {
+                        let rest = all.get(usize::try_from(*start)?..).unwrap_or_default();
+                        codec::deflated::inflate_range(rest, offset, length)?
+                    }
+                    Self::Inflated(..) => bail!("a data set is deflated once"),
+                };
+                Ok(Cow::Owned(plain))
             }
         }
     }
@@ -82,16 +100,10 @@ impl ImageFile {
         let deflated = syntax.uid() == "1.2.840.10008.1.2.1.99";
         let offset = if deflated { 0 } else { start };
         if deflated {
-            bytes = inflate(&mut bytes, start, &info)?;
+            bytes = Bytes::Inflated(Box::new(bytes), start);
         }
         let words = explicit && syntax.is_big_endian() && is_ow(&mut bytes, offset + info.offset)?;
-        let map = map(
-            &mut bytes,
-            &image,
-            syntax,
-            &info,
-            if deflated { None } else { Some(offset) },
-        )?;
+        let map = map(&mut bytes, &image, syntax, &info, offset)?;
         Ok(Self {
             bytes,
             data_set,
@@ -154,11 +166,12 @@ type Head = (DataSet, Option<PixelDataInfo>, Vec<String>, bool);
 
 /// Tokenises the data set. An object that breaks behind its pixel data is still an image.
 fn parse(bytes: &mut Bytes, start: u64, syntax: &TransferSyntaxUid) -> Result<Head> {
+    let known = Limits::of_object(syntax);
     let limits = Limits {
-        retain_value_bytes: 64 << 20,
-        retain_total_bytes: 256 << 20,
-        retain_elements: 2_000_000,
-        ..Limits::in_memory()
+        retain_value_bytes: known.retain_value_bytes.min(64 << 20),
+        retain_total_bytes: known.retain_total_bytes.min(256 << 20),
+        retain_elements: known.retain_elements.min(2_000_000),
+        ..known
     };
     let mut tokenizer = Tokenizer::new(syntax, limits);
     let mut at = start;
@@ -202,36 +215,18 @@ fn describe(data_set: &DataSet) -> Result<ImageDescription> {
     Ok(ImageDescription::from_lookup(&lookup)?)
 }
 
-/// The pixel data of a deflated file, alone.
-fn inflate(bytes: &mut Bytes, start: u64, info: &PixelDataInfo) -> Result<Bytes> {
-    let length = info
-        .length
-        .context("the pixel data of a deflated file must have a length")?;
-    let plain = match bytes {
-        Bytes::File(file) => {
-            file.seek(SeekFrom::Start(start))?;
-            codec::deflated::inflate_range(std::io::BufReader::new(file), info.offset, length)?
-        }
-        Bytes::Memory(all) => {
-            let rest = all.get(usize::try_from(start)?..).unwrap_or_default();
-            codec::deflated::inflate_range(rest, info.offset, length)?
-        }
-    };
-    Ok(Bytes::Memory(plain.into()))
-}
-
 /// Whether the value at `offset` was written as OW (explicit VR, long form).
 fn is_ow(bytes: &mut Bytes, offset: u64) -> Result<bool> {
     Ok(offset >= 8 && bytes.read_at(offset - 8, 2)?.as_ref() == b"OW")
 }
 
-/// Where the frames are. `start` is the data set's place in the file, `None` when `bytes` are the pixel data alone.
+/// Where the frames are. `start` is the data set's place in `bytes`.
 fn map(
     bytes: &mut Bytes,
     image: &ImageDescription,
     syntax: TransferSyntax,
     info: &PixelDataInfo,
-    start: Option<u64>,
+    start: u64,
 ) -> Result<FrameMap> {
     let frame = &image.frame;
     if !info.encapsulated {
@@ -245,7 +240,7 @@ fn map(
         return Ok(FrameMap::native(
             frame,
             syntax,
-            start.map_or(0, |s| s + info.offset),
+            start + info.offset,
             length,
         )?);
     }
@@ -255,7 +250,6 @@ fn map(
             syntax.name()
         );
     }
-    let start = start.unwrap_or(0);
     let parts = Fragments {
         fragments: info.fragments.iter().map(|(o, l)| (o + start, *l)).collect(),
         basic_offsets: info.basic_offset_table.clone(),

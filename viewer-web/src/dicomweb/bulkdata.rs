@@ -57,12 +57,10 @@ pub(crate) async fn bulkdata(
         .run(move || {
             let store = app.archive().store();
             let parsed = layout::attributes(store, &held, Limits::default())?;
-            match layout::bulk(&parsed, &held, &steps, tag).ok_or_else(Problem::not_found)? {
+            match layout::bulk(&parsed, &steps, tag).ok_or_else(Problem::not_found)? {
                 Bulk::Kept(bytes) => Ok(bytes),
-                Bulk::InFile(_, length) if length > BULK_BYTES_MAX => Err(too_large()),
-                Bulk::InFile(offset, length) => {
-                    Ok(Bytes::from(store.read_range(&held.object_key, offset, length)?))
-                }
+                Bulk::InDataSet(_, length) if length > BULK_BYTES_MAX => Err(too_large()),
+                Bulk::InDataSet(offset, length) => layout::read_bulk(store, &held, offset, length),
             }
         })
         .await??;

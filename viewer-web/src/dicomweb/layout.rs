@@ -7,20 +7,18 @@ use archive::store::ObjectStore;
 use axum::http::StatusCode;
 use bytes::Bytes;
 use dataset::uid::TransferSyntaxUid;
-use dataset::{DataSet, Limits, Parsed, PixelDataInfo, Tokenizer};
+use dataset::{DataSet, Encoding, Limits, Parsed, PixelDataInfo, Tokenizer};
 use engine::codec::{
-    Fragments, FrameBytes, FrameLocation, FrameMap, StoredPixels, TransferSyntax, decode_reduced,
+    Fragments, FrameBytes, FrameLocation, FrameMap, StoredPixels, TransferSyntax, decode_reduced, deflated,
 };
 use engine::error::ImagingError;
 use engine::pixel::ImageDescription;
 use std::borrow::Cow;
-use std::io::Read as _;
+use std::io::{BufReader, Seek as _, SeekFrom};
 use std::sync::Arc;
 
 /// Bytes read from the store at a time while looking for attributes.
 const CHUNK_BYTES: u64 = 512 * 1024;
-/// Largest deflated object that is inflated to serve its frames.
-const INFLATED_BYTES_MAX: u64 = 512 * 1024 * 1024;
 /// Memory that a kept layout is counted as.
 const LAYOUT_BYTES: usize = 8 * 1024;
 /// Bytes of a fragment that tell whether a stream starts in it.
@@ -33,7 +31,8 @@ pub(crate) struct Layout {
     pub(crate) image: ImageDescription,
     syntax: TransferSyntax,
     map: FrameMap,
-    inflated: Option<Bytes>,
+    /// The whole data set is deflated: places count in what it inflates to.
+    deflated: bool,
 }
 
 /// Opens an object's layout, from memory where it was opened before. Runs on the compute pool.
@@ -42,19 +41,19 @@ pub(crate) fn open(app: &App, held: &Held) -> Result<Arc<Layout>, Problem> {
         return Ok(layout);
     }
     let layout = Arc::new(read(app.archive().store(), held)?);
-    let bytes = LAYOUT_BYTES + layout.inflated.as_ref().map_or(0, Bytes::len);
-    app.layouts().put(&held.digest, Arc::clone(&layout), bytes);
+    app.layouts().put(&held.digest, Arc::clone(&layout), LAYOUT_BYTES);
     Ok(layout)
 }
 
 fn read(store: &ObjectStore, held: &Held) -> Result<Layout, Problem> {
     let syntax = TransferSyntax::from_uid(&held.transfer_syntax_uid).ok_or_else(|| no_picture(held))?;
-    let inflated = inflate(store, held)?;
-    let parsed = attributes(store, held, Limits::in_memory())?;
+    let uid = uid_of(held)?;
+    let deflated = uid.kind() == Encoding::Deflated;
+    let parsed = attributes(store, held, Limits::of_object(&uid))?;
     let lookup = |path: &[(u32, usize)], tag: u32| parsed.data_set.raw_at(path, tag).map(Cow::Borrowed);
     let image = ImageDescription::from_lookup(&lookup).map_err(problem)?;
     let info = parsed.pixel_data.as_ref().ok_or_else(|| no_picture(held))?;
-    let start = if inflated.is_some() { 0 } else { held.meta_bytes };
+    let start = if deflated { 0 } else { held.meta_bytes };
     let mut peek = |at: u64| {
         store
             .read_range(
@@ -69,7 +68,7 @@ fn read(store: &ObjectStore, held: &Held) -> Result<Layout, Problem> {
         image,
         syntax,
         map,
-        inflated,
+        deflated,
     })
 }
 
@@ -102,8 +101,7 @@ fn frame_map(
 
 /// Parses the attributes of a stored object; pixel data is walked over, not kept.
 pub(crate) fn attributes(store: &ObjectStore, held: &Held, limits: Limits) -> Result<Parsed, Problem> {
-    let syntax = TransferSyntaxUid::parse(&held.transfer_syntax_uid).map_err(|e| Problem::internal(&e))?;
-    let mut tokenizer = Tokenizer::new(&syntax, limits);
+    let mut tokenizer = Tokenizer::new(&uid_of(held)?, limits);
     let mut at = held.meta_bytes;
     while at < held.size_bytes {
         let length = CHUNK_BYTES.min(held.size_bytes - at);
@@ -114,40 +112,40 @@ pub(crate) fn attributes(store: &ObjectStore, held: &Held, limits: Limits) -> Re
     tokenizer.finish().map_err(|e| Problem::internal(&e))
 }
 
-fn inflate(store: &ObjectStore, held: &Held) -> Result<Option<Bytes>, Problem> {
-    if held.transfer_syntax_uid != "1.2.840.10008.1.2.1.99" {
-        return Ok(None);
-    }
-    let length = held.size_bytes.saturating_sub(held.meta_bytes);
-    let packed = store.read_range(&held.object_key, held.meta_bytes, length)?;
-    let mut plain = Vec::new();
-    let taken = flate2::read::DeflateDecoder::new(packed.as_slice())
-        .take(INFLATED_BYTES_MAX + 1)
-        .read_to_end(&mut plain)
+fn uid_of(held: &Held) -> Result<TransferSyntaxUid, Problem> {
+    TransferSyntaxUid::parse(&held.transfer_syntax_uid).map_err(|e| Problem::internal(&e))
+}
+
+/// Limits for an object whose values are wanted.
+pub(crate) fn limits(held: &Held) -> Result<Limits, Problem> {
+    uid_of(held).map(|uid| Limits::of_object(&uid))
+}
+
+/// A piece of what a deflated object inflates to: what stands before it is passed over, so no more is held than is
+/// asked for, whatever the object inflates to.
+pub(crate) fn inflated(
+    store: &ObjectStore,
+    held: &Held,
+    offset: u64,
+    length: u64,
+) -> Result<Bytes, Problem> {
+    let mut object = store.open_object(&held.object_key)?;
+    object
+        .seek(SeekFrom::Start(held.meta_bytes))
         .map_err(|e| Problem::internal(&e))?;
-    if taken as u64 > INFLATED_BYTES_MAX {
-        return Err(problem(ImagingError::TooLarge {
-            needed_bytes: taken as u64,
-            limit_bytes: INFLATED_BYTES_MAX,
-        }));
-    }
-    Ok(Some(Bytes::from(plain)))
+    let plain = deflated::inflate_range(BufReader::new(object), offset, length).map_err(problem)?;
+    Ok(Bytes::from(plain))
 }
 
 impl Layout {
     /// Bytes of a frame as stored, with the number of bits at its start that belong to the frame before.
     fn bytes(&self, store: &ObjectStore, held: &Held, index: u64) -> Result<(Bytes, u32), Problem> {
         let FrameLocation { ranges, skip_bits } = self.map.locate(index).map_err(problem)?;
-        let piece = |offset: u64, length: u64| match &self.inflated {
-            None => Ok(Bytes::from(store.read_range(&held.object_key, offset, length)?)),
-            Some(plain) => {
-                let end = offset.saturating_add(length);
-                let range = usize::try_from(offset).ok().zip(usize::try_from(end).ok());
-                let inside = range.filter(|(_, end)| *end <= plain.len());
-                inside
-                    .map(|(start, end)| plain.slice(start..end))
-                    .ok_or_else(|| no_picture(held))
+        let piece = |offset: u64, length: u64| {
+            if self.deflated {
+                return inflated(store, held, offset, length);
             }
+            Ok(Bytes::from(store.read_range(&held.object_key, offset, length)?))
         };
         if let [(offset, length)] = ranges.as_slice() {
             return Ok((piece(*offset, *length)?, skip_bits));
@@ -248,27 +246,32 @@ fn packed(pixels: &[u8]) -> Vec<u8> {
 pub(crate) enum Bulk {
     /// In memory.
     Kept(Bytes),
-    /// At this place of the file: offset and length.
-    InFile(u64, u64),
+    /// At this place of the data set: offset and length.
+    InDataSet(u64, u64),
+}
+
+/// Reads a value at a place of the data set.
+pub(crate) fn read_bulk(store: &ObjectStore, held: &Held, offset: u64, length: u64) -> Result<Bytes, Problem> {
+    if uid_of(held)?.kind() == Encoding::Deflated {
+        return inflated(store, held, offset, length);
+    }
+    let place = held.meta_bytes.saturating_add(offset);
+    Ok(Bytes::from(store.read_range(&held.object_key, place, length)?))
 }
 
 /// Finds a value by its path, for bulk data.
-pub(crate) fn bulk(parsed: &Parsed, held: &Held, path: &[(u32, usize)], tag: u32) -> Option<Bulk> {
+pub(crate) fn bulk(parsed: &Parsed, path: &[(u32, usize)], tag: u32) -> Option<Bulk> {
     if path.is_empty()
         && let Some(info) = parsed.pixel_data.as_ref().filter(|info| info.tag == tag)
     {
-        return info
-            .length
-            .map(|length| Bulk::InFile(held.meta_bytes + info.offset, length));
+        return info.length.map(|length| Bulk::InDataSet(info.offset, length));
     }
     if let Some(bytes) = parsed.data_set.raw_at(path, tag) {
         return Some(Bulk::Kept(Bytes::copy_from_slice(bytes)));
     }
     let here = item_at(&parsed.data_set, path)?;
     match &here.get(dataset::dictionary::tag_from_u32(tag))?.value {
-        dataset::Value::External { offset, length, .. } => {
-            Some(Bulk::InFile(held.meta_bytes + offset, *length))
-        }
+        dataset::Value::External { offset, length, .. } => Some(Bulk::InDataSet(*offset, *length)),
         _ => None,
     }
 }

@@ -62,6 +62,13 @@ impl SearchQuery {
             offset: 0,
         };
         for (name, value) in pairs {
+            // Zero bytes are padding inside DICOM; from an address they would make a key that asks for everything.
+            if value.contains('\0') {
+                return Err(Problem::bad_request(
+                    format!("{name} 中含有空字符。"),
+                    format!("{name} contains a zero character."),
+                ));
+            }
             match name.as_str() {
                 "limit" => query.limit = number("limit", value, LIMIT_MAX)?,
                 "offset" => query.offset = number("offset", value, OFFSET_MAX)?,
@@ -192,6 +199,9 @@ mod tests {
         for bad in ["abc", "-1", "", "1.5", "99999999999999999999"] {
             check("limit", bad, None);
             check("offset", bad, None);
+        }
+        for name in ["PatientID", "limit", "includefield", "other"] {
+            assert!(parse(&[(name, "\0")]).is_err(), "{name}");
         }
         let many: Vec<(&str, &str)> = vec![("a", "b"); PARAMETERS_MAX + 1];
         assert!(parse(&many).is_err());

@@ -1,0 +1,58 @@
+//! The oracles of the fuzz targets on damaged image streams and recordings.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "oracles of tests"
+)]
+
+#[path = "../../fuzz/src/codecs.rs"]
+mod codecs;
+#[path = "../../fuzz/src/ecg.rs"]
+mod ecg;
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use std::sync::LazyLock;
+
+static SEEDS: LazyLock<Vec<(&str, Vec<u8>)>> = LazyLock::new(|| [codecs::seeds(), ecg::seeds()].concat());
+
+fn run(target: &str, bytes: &[u8]) {
+    match target {
+        "codec_jpeg" => codecs::codec_jpeg(bytes),
+        "codec_jpegls" => codecs::codec_jpegls(bytes),
+        "codec_jpeg2000" => codecs::codec_jpeg2000(bytes),
+        "codec_jxl" => codecs::codec_jxl(bytes),
+        "codec_rle" => codecs::codec_rle(bytes),
+        "codec_native" => codecs::codec_native(bytes),
+        "image" => codecs::image(bytes),
+        "ecg_wfdb" => ecg::ecg_wfdb(bytes),
+        "ecg_dicom" => ecg::ecg_dicom(bytes),
+        "ecg_analyze" => ecg::ecg_analyze(bytes),
+        other => panic!("no target {other}"),
+    }
+}
+
+#[test]
+fn sound_inputs_pass() {
+    SEEDS.iter().for_each(|(target, bytes)| run(target, bytes));
+}
+
+proptest! {
+    #[test]
+    fn damaged_inputs_break_no_promise(
+        pick: Index,
+        changes in prop::collection::vec((any::<Index>(), any::<u8>()), 0..6),
+        cut in prop::option::of(any::<Index>()),
+    ) {
+        let (target, mut bytes) = SEEDS[pick.index(SEEDS.len())].clone();
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len() + 1));
+        }
+        run(target, &bytes);
+    }
+}

@@ -1,0 +1,46 @@
+//! What the fuzz targets check: not only that nothing panics, hangs or takes memory, but oracles as well (fed in pieces
+//! equals fed whole, read again equals what was written, a second and simpler way gives the same).
+//!
+//! The files of oracles name only crates of the product, so tests of the normal build include them too and run them
+//! on a few hundred inputs each; readers that are private to a crate are included here by their path.
+
+#[path = "../../dicom-gateway/src/dimse/mod.rs"]
+#[allow(dead_code)]
+mod dimse;
+#[path = "../../dicom-gateway/src/pdu/mod.rs"]
+#[allow(dead_code, unused_imports)]
+mod pdu;
+mod service;
+#[path = "../../viewer-web/src/dicomweb/upload.rs"]
+mod upload;
+
+mod codecs;
+mod data_sets;
+mod ecg;
+mod multipart;
+mod wire;
+
+/// One function for each target.
+pub mod targets {
+    pub use crate::codecs::{
+        codec_jpeg, codec_jpeg2000, codec_jpegls, codec_jxl, codec_native, codec_rle, image,
+    };
+    pub use crate::data_sets::{charset, data_set, file_header, json};
+    pub use crate::ecg::{ecg_analyze, ecg_dicom, ecg_wfdb};
+    pub use crate::multipart::multipart;
+    pub use crate::service::find::matching;
+    pub use crate::wire::{associate, command, pdu};
+}
+
+/// Sound inputs, the name of the target with each.
+pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+    [
+        codecs::seeds(),
+        data_sets::seeds(),
+        ecg::seeds(),
+        multipart::seeds(),
+        service::find::seeds(),
+        wire::seeds(),
+    ]
+    .concat()
+}

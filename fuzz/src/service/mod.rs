@@ -1,0 +1,3 @@
+//! The place at which the gateway's files expect to stand.
+
+pub mod find;

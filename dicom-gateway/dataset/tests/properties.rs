@@ -285,3 +285,18 @@ fn fragments_and_offset_tables_are_found() {
     assert_eq!(info.basic_offset_table, [0, 10]);
     assert_eq!(info.fragments, [(36, 2), (46, 4)]);
 }
+
+/// What is told of an error does not depend on how the bytes were cut.
+#[test]
+fn bytes_behind_trailing_zeros_are_told_at_their_place() {
+    let mut bytes = b"\x08\0\x60\0CS\x02\0CT".to_vec();
+    bytes.extend([0; 40]);
+    bytes.extend([7, 7]);
+    let syntax = TransferSyntaxUid::explicit_le();
+    let whole = stream::parse(&bytes, &syntax, Limits::default()).expect_err("rubbish");
+    for step in [1, 3, 8, 16, 51] {
+        let pieces = in_chunks(&bytes, &syntax, &[step]).expect_err("rubbish");
+        assert_eq!(pieces, whole, "in pieces of {step}");
+    }
+    assert!(matches!(whole, DatasetError::UnexpectedTag { offset: 50, .. }), "{whole}");
+}

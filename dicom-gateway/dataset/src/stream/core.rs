@@ -178,8 +178,9 @@ impl Core {
                 State::Header => self.take_header(input)?,
                 State::Value { .. } => self.take_value(input)?,
                 State::Zeros => {
-                    if input.iter().any(|&b| b != 0) {
-                        return Err(self.unexpected(Tag(0, 0), self.position, "the end of the data set"));
+                    if let Some(zeros) = input.iter().position(|&b| b != 0) {
+                        let offset = self.position + zeros as u64;
+                        return Err(self.unexpected(Tag(0, 0), offset, "the end of the data set"));
                     }
                     self.position += input.len() as u64;
                     &[]

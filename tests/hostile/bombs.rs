@@ -42,6 +42,10 @@ fn deflated_by_c_store(target: &Target) {
     let (place, data_set) = (target.place(), bomb());
     let answer = target.store_in(DEFLATED_LE, &place, &data_set);
     assert!(matches!(answer, Answer::Status(_)), "{answer:?}");
+    // its 128 MiB are pixel data beyond what the image shows: no door may take them into memory
+    target.look_at(&place);
+    let bulk = format!("{}/bulkdata/7FE00010", super::target::instance_path(&place));
+    assert!(target.reader.get(&bulk).status < 500);
 }
 
 fn deflated_by_stow(target: &Target) {

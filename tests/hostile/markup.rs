@@ -99,10 +99,10 @@ fn paper(target: &Target) {
     context.study_uid = place.study;
     context.accession_number = String::new();
     let (file, _) = fixtures::ecg::twelve_lead(&context, fixtures::ecg::EcgRhythm::Sinus);
-    let contexts = [(file.sop_class_uid, EXPLICIT_LE)];
+    let contexts = [(file.sop_class_uid.as_str(), EXPLICIT_LE)];
     let mut association = Association::open(target.product.dicom, "HEXI_ECG", "GONGYING", &contexts).unwrap();
     let request = StoreRequest {
-        sop_class_uid: file.sop_class_uid,
+        sop_class_uid: &file.sop_class_uid,
         sop_instance_uid: &file.sop_instance_uid,
     };
     let data_set = file.bytes[file.data_set_offset..].to_vec();

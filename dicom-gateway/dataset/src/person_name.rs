@@ -55,7 +55,11 @@ impl PersonName {
 }
 
 fn trim_group(group: &str) -> String {
-    group.trim().trim_end_matches(['^', ' ']).to_owned()
+    // carets and blanks may take turns; a fourth group that is empty is none
+    group
+        .trim_start()
+        .trim_end_matches(|c: char| matches!(c, '^' | '=') || c.is_whitespace())
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -78,6 +82,8 @@ mod tests {
         check("Smith^Ann^^^", ["Smith^Ann", "", ""], "Smith Ann");
         check("=李^四=", ["", "李^四", ""], "李四");
         check("", ["", "", ""], "");
+        check("a ^\u{a0}^ = ^", ["a", "", ""], "a");
+        check("A=B=C==", ["A", "B", "C"], "B");
         assert_eq!(PersonName::parse("A^B=张^三").to_dicom(), "A^B=张^三");
         assert_eq!(PersonName::parse("A^B==").to_dicom(), "A^B");
     }

@@ -298,5 +298,8 @@ fn bytes_behind_trailing_zeros_are_told_at_their_place() {
         let pieces = in_chunks(&bytes, &syntax, &[step]).expect_err("rubbish");
         assert_eq!(pieces, whole, "in pieces of {step}");
     }
-    assert!(matches!(whole, DatasetError::UnexpectedTag { offset: 50, .. }), "{whole}");
+    assert!(
+        matches!(whole, DatasetError::UnexpectedTag { offset: 50, .. }),
+        "{whole}"
+    );
 }

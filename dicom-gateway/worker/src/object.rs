@@ -6,7 +6,9 @@ use archive::study::Instance;
 use dataset::uid::TransferSyntaxUid;
 use dataset::{Encoding, Limits, Parsed, PixelDataInfo, Tokenizer};
 use engine::codec::frame::FRAME_BYTES_MAX;
-use engine::codec::{Fragments, FrameBytes, FrameMap, StoredPixels, TransferSyntax, decode_reduced, deflated};
+use engine::codec::{
+    Fragments, FrameBytes, FrameMap, StoredPixels, TransferSyntax, decode_reduced, deflated,
+};
 use engine::error::ImagingError;
 use engine::pixel::ImageDescription;
 use std::borrow::Cow;
@@ -76,7 +78,11 @@ impl Source {
             .into());
         }
         let bytes = store.read_range(&self.key, self.meta_bytes, length)?;
-        Ok(dataset::stream::parse(&bytes, &self.uid()?, Limits::of_object(&self.uid()?))?)
+        Ok(dataset::stream::parse(
+            &bytes,
+            &self.uid()?,
+            Limits::of_object(&self.uid()?),
+        )?)
     }
 
     /// Parses what stands before the pixels; `info` from the index says where they begin.

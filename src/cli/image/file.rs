@@ -237,12 +237,7 @@ fn map(
             );
         }
         let length = info.length.context("the pixel data has no length")?;
-        return Ok(FrameMap::native(
-            frame,
-            syntax,
-            start + info.offset,
-            length,
-        )?);
+        return Ok(FrameMap::native(frame, syntax, start + info.offset, length)?);
     }
     if !syntax.is_encapsulated() {
         bail!(

@@ -21,6 +21,8 @@ use reading::access::{Action, guard};
 
 /// Largest value given in one answer; pixel data beyond is read frame by frame.
 const BULK_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// The same of a deflated object, of which a few kilobytes claim as much.
+const INFLATED_BULK_BYTES_MAX: u64 = 32 * 1024 * 1024;
 const OCTETS: &str = "application/octet-stream";
 const OFFERED: &str = "application/octet-stream, multipart/related; type=\"application/octet-stream\"";
 
@@ -57,9 +59,14 @@ pub(crate) async fn bulkdata(
         .run(move || {
             let store = app.archive().store();
             let parsed = layout::attributes(store, &held, Limits::default())?;
+            let most = if layout::is_deflated(&held)? {
+                INFLATED_BULK_BYTES_MAX
+            } else {
+                BULK_BYTES_MAX
+            };
             match layout::bulk(&parsed, &steps, tag).ok_or_else(Problem::not_found)? {
                 Bulk::Kept(bytes) => Ok(bytes),
-                Bulk::InDataSet(_, length) if length > BULK_BYTES_MAX => Err(too_large()),
+                Bulk::InDataSet(_, length) if length > most => Err(too_large()),
                 Bulk::InDataSet(offset, length) => layout::read_bulk(store, &held, offset, length),
             }
         })

@@ -112,6 +112,11 @@ pub(crate) fn attributes(store: &ObjectStore, held: &Held, limits: Limits) -> Re
     tokenizer.finish().map_err(|e| Problem::internal(&e))
 }
 
+/// Whether the whole data set is deflated.
+pub(crate) fn is_deflated(held: &Held) -> Result<bool, Problem> {
+    Ok(uid_of(held)?.kind() == Encoding::Deflated)
+}
+
 fn uid_of(held: &Held) -> Result<TransferSyntaxUid, Problem> {
     TransferSyntaxUid::parse(&held.transfer_syntax_uid).map_err(|e| Problem::internal(&e))
 }
@@ -123,12 +128,7 @@ pub(crate) fn limits(held: &Held) -> Result<Limits, Problem> {
 
 /// A piece of what a deflated object inflates to: what stands before it is passed over, so no more is held than is
 /// asked for, whatever the object inflates to.
-pub(crate) fn inflated(
-    store: &ObjectStore,
-    held: &Held,
-    offset: u64,
-    length: u64,
-) -> Result<Bytes, Problem> {
+pub(crate) fn inflated(store: &ObjectStore, held: &Held, offset: u64, length: u64) -> Result<Bytes, Problem> {
     let mut object = store.open_object(&held.object_key)?;
     object
         .seek(SeekFrom::Start(held.meta_bytes))
@@ -251,8 +251,13 @@ pub(crate) enum Bulk {
 }
 
 /// Reads a value at a place of the data set.
-pub(crate) fn read_bulk(store: &ObjectStore, held: &Held, offset: u64, length: u64) -> Result<Bytes, Problem> {
-    if uid_of(held)?.kind() == Encoding::Deflated {
+pub(crate) fn read_bulk(
+    store: &ObjectStore,
+    held: &Held,
+    offset: u64,
+    length: u64,
+) -> Result<Bytes, Problem> {
+    if is_deflated(held)? {
         return inflated(store, held, offset, length);
     }
     let place = held.meta_bytes.saturating_add(offset);

@@ -53,7 +53,7 @@ pub fn multipart(bytes: &[u8]) {
         let whole = read(boundary, body, usize::MAX);
         let pieces = read(boundary, body, usize::from(step));
         match (&whole, &pieces) {
-            // a limit may strike earlier or later by the cutting, but never says yes to one and no to the other
+            // which fault is met first may depend on the cutting, whether there is one does not
             (Err(_), Err(_)) => {}
             _ => assert_eq!(whole, pieces, "boundary {boundary:?}"),
         }

@@ -69,6 +69,14 @@ pub struct File {
 /// [`DatasetError::Incomplete`] when more bytes may help (at most [`META_BYTES_MAX`]);
 /// [`DatasetError::NotDicom`] when these bytes start no DICOM file.
 pub fn read_header(bytes: &[u8]) -> Result<Part10, DatasetError> {
+    // whether there is a preamble is not known before its end
+    if bytes.len() < PREAMBLE_BYTES + MAGIC.len() {
+        return Err(DatasetError::Incomplete { given: bytes.len() });
+    }
+    header_of(bytes)
+}
+
+fn header_of(bytes: &[u8]) -> Result<Part10, DatasetError> {
     let has_preamble = bytes.get(PREAMBLE_BYTES..PREAMBLE_BYTES + 4) == Some(MAGIC);
     let mut at = if has_preamble { PREAMBLE_BYTES + 4 } else { 0 };
     let mut warnings = Vec::new();
@@ -209,7 +217,7 @@ fn guess(bytes: &[u8]) -> Option<TransferSyntaxUid> {
 /// # Errors
 /// As [`read_header`] and [`Tokenizer`].
 pub fn read(bytes: &[u8], limits: Limits) -> Result<File, DatasetError> {
-    let header = read_header(bytes).map_err(whole)?;
+    let header = header_of(bytes).map_err(whole)?;
     let mut tokenizer = Tokenizer::new(&header.transfer_syntax, limits);
     tokenizer.feed(bytes.get(header.dataset_offset..).unwrap_or_default())?;
     let parsed = tokenizer.finish()?;
@@ -221,7 +229,7 @@ pub fn read(bytes: &[u8], limits: Limits) -> Result<File, DatasetError> {
 /// # Errors
 /// Only when not even the file meta information can be read.
 pub fn read_partial(bytes: &[u8], limits: Limits) -> Result<File, DatasetError> {
-    let header = read_header(bytes).map_err(whole)?;
+    let header = header_of(bytes).map_err(whole)?;
     let mut tokenizer = Tokenizer::new(&header.transfer_syntax, limits);
     let fed = tokenizer.feed(bytes.get(header.dataset_offset..).unwrap_or_default());
     let mut parsed = tokenizer.finish_partial();

@@ -303,3 +303,22 @@ fn bytes_behind_trailing_zeros_are_told_at_their_place() {
         "{whole}"
     );
 }
+
+/// Small pieces of an upload come in before the preamble has ended; they are no verdict.
+#[test]
+fn a_file_is_not_judged_before_its_preamble_has_ended() {
+    let mut bytes = vec![0; 128];
+    bytes.extend(b"DICM\x02\0\x10\0UI\x14\x001.2.840.10008.1.2.1\0\x08\0\x60\0CS\x02\0CT");
+    let whole = dataset::file::read_header(&bytes).expect("a sound file");
+    assert_eq!(whole.dataset_offset, 160);
+    for cut in 0..bytes.len() {
+        match dataset::file::read_header(&bytes[..cut]) {
+            Err(DatasetError::Incomplete { given }) => assert_eq!(given, cut),
+            Ok(early) => assert_eq!(early.dataset_offset, 160),
+            Err(other) => panic!("after {cut} bytes: {other}"),
+        }
+    }
+    // a bare data set may be shorter than a preamble
+    let bare = dataset::file::read(&bytes[160..], Limits::default()).expect("a bare data set");
+    assert!(!bare.header.has_preamble);
+}

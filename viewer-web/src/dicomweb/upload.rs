@@ -115,13 +115,13 @@ impl PartReader {
 
     fn preamble(&mut self) -> Result<bool, UploadError> {
         match find(&self.held, &self.delimiter) {
-            Some(at) => {
+            Some(at) if at <= PREAMBLE_BYTES_MAX => {
                 self.held.advance(at + self.delimiter.len());
                 self.stage = Stage::AfterBoundary;
                 Ok(true)
             }
-            None if self.held.len() > PREAMBLE_BYTES_MAX => Err(UploadError::NoFirstBoundary),
-            None => Ok(false),
+            None if self.held.len() < PREAMBLE_BYTES_MAX + self.delimiter.len() => Ok(false),
+            _ => Err(UploadError::NoFirstBoundary),
         }
     }
 
@@ -133,7 +133,7 @@ impl PartReader {
         // Transport padding: blanks may stand behind a boundary.
         let blanks = self.held.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
         match self.held.get(blanks..blanks + 2) {
-            Some(b"\r\n") => {
+            Some(b"\r\n") if blanks <= BOUNDARY_BYTES_MAX => {
                 // The CRLF stays: an empty header block is then `\r\n\r\n` like any other.
                 self.held.advance(blanks);
                 self.stage = Stage::Header;
@@ -154,7 +154,7 @@ impl PartReader {
                 self.stage = Stage::Content;
                 Ok(true)
             }
-            None if self.held.len() <= PART_HEADER_BYTES_MAX => Ok(false),
+            None if self.held.len() < PART_HEADER_BYTES_MAX + 4 => Ok(false),
             _ => Err(UploadError::PartHeader),
         }
     }
@@ -279,6 +279,24 @@ mod tests {
         check(b"--bnd\r\n", Err(UploadError::Cut));
         check(b"--bnd\r\nContent-Type: a/b\r\n\r\nabc", Err(UploadError::Cut));
         check(b"--bndx\r\n\r\nabc\r\n--bnd--", Err(UploadError::PartHeader));
+        // limits strike alike however the body is cut
+        let padded =
+            |blanks: usize| [b"--bnd", " ".repeat(blanks).as_bytes(), b"\r\n\r\nabc\r\n--bnd--"].concat();
+        check(&padded(BOUNDARY_BYTES_MAX), Ok(&[("", b"abc")]));
+        check(&padded(BOUNDARY_BYTES_MAX + 1), Err(UploadError::PartHeader));
+        let after = |bytes: usize| [vec![b'x'; bytes], b"\r\n--bnd--".to_vec()].concat();
+        check(&after(PREAMBLE_BYTES_MAX - 2), Ok(&[]));
+        check(&after(PREAMBLE_BYTES_MAX - 1), Err(UploadError::NoFirstBoundary));
+        let header = |bytes: usize| {
+            [
+                b"--bnd\r\nX:",
+                vec![b'h'; bytes - 4].as_slice(),
+                b"\r\n\r\n\r\n--bnd--",
+            ]
+            .concat()
+        };
+        check(&header(PART_HEADER_BYTES_MAX), Ok(&[("", b"")]));
+        check(&header(PART_HEADER_BYTES_MAX + 1), Err(UploadError::PartHeader));
         check(&b"--bnd\r\n".repeat(10_000), Err(UploadError::PartHeader));
         check(
             &[b"--bnd\r\n".to_vec(), vec![b'h'; 5000], b"\r\n\r\n".to_vec()].concat(),

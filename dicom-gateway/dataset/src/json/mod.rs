@@ -94,6 +94,17 @@ mod tests {
     }
 
     #[test]
+    fn names_of_carets_alone_are_empty() {
+        let mut set = DataSet::new();
+        set.put_text(tags::REFERRING_PHYSICIAN_NAME, Vr::PN, "^^^^");
+        let policy = BulkPolicy {
+            base_uri: String::new(),
+            inline_max_bytes: 0,
+        };
+        assert_eq!(to_json(&set, &policy), json!({"00080090": {"vr": "PN"}}));
+    }
+
+    #[test]
     fn json_is_read_back() {
         let policy = BulkPolicy {
             base_uri: "/bulk".into(),

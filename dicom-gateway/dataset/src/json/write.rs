@@ -78,7 +78,8 @@ fn write_element(
 }
 
 fn put_values(out: &mut Map<String, Json>, list: Vec<Json>) {
-    if !list.is_empty() {
+    // one empty value is none
+    if !matches!(list.as_slice(), [] | [Json::Null]) {
         out.insert("Value".into(), Json::Array(list));
     }
 }
@@ -144,6 +145,9 @@ fn person_name(text: &str) -> Json {
         if !group.is_empty() {
             map.insert(key.into(), Json::from(group));
         }
+    }
+    if map.is_empty() {
+        return Json::Null;
     }
     Json::Object(map)
 }

@@ -18,7 +18,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
-use dataset::{Limits, tags};
+use dataset::tags;
 use engine::ecg::error::EcgError;
 use engine::ecg::paper::{Layout, PaperOptions};
 use engine::ecg::{Record, filter, formats};

@@ -1,6 +1,6 @@
 //! One stored object as the engine sees it.
 
-use crate::error::{Result, WorkerError};
+use crate::error::Result;
 use archive::store::{ObjectKey, ObjectStore};
 use archive::study::Instance;
 use dataset::uid::TransferSyntaxUid;

@@ -54,13 +54,13 @@ const GROWTH_KIB_MAX: u64 = 50 << 10;
 const RUN_SECONDS_MAX: u64 = 240;
 
 /// One attack.
-pub struct Row {
+struct Row {
     name: String,
     attack: Box<dyn Fn(&Target)>,
 }
 
 impl Row {
-    pub fn new(name: impl Into<String>, attack: impl Fn(&Target) + 'static) -> Row {
+    fn new(name: impl Into<String>, attack: impl Fn(&Target) + 'static) -> Row {
         Row {
             name: name.into(),
             attack: Box::new(attack),

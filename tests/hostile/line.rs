@@ -86,7 +86,6 @@ pub fn store_command(class: &str, instance: &str) -> Vec<u8> {
 pub struct Line {
     stream: TcpStream,
     buffer: Vec<u8>,
-    accepted: Vec<u8>,
     pdu_bytes_max: usize,
 }
 
@@ -98,7 +97,6 @@ impl Line {
         Ok(Line {
             stream,
             buffer: Vec::new(),
-            accepted: Vec::new(),
             pdu_bytes_max: 16 << 10,
         })
     }
@@ -123,7 +121,6 @@ impl Line {
             let length = usize::from(u16::from_be_bytes([body[at + 2], body[at + 3]]));
             let value = &body[at + 4..at + 4 + length];
             match body[at] {
-                0x21 if value[2] == 0 => self.accepted.push(value[0]),
                 0x50 if value[0] == 0x51 => {
                     let told = u32::from_be_bytes([value[4], value[5], value[6], value[7]]) as usize;
                     self.pdu_bytes_max = if told == 0 {
@@ -136,11 +133,6 @@ impl Line {
             }
             at += 4 + length;
         }
-    }
-
-    /// Whether presentation context `id` was accepted.
-    pub fn has(&self, id: u8) -> bool {
-        self.accepted.contains(&id)
     }
 
     /// False when the peer does not take it any more.

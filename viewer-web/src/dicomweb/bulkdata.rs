@@ -13,7 +13,6 @@ use crate::session::Signed;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use bytes::Bytes;
 use dataset::Limits;
 use dataset::dictionary::tag_to_u32;
 use dataset::json::parse_bulk_path;

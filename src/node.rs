@@ -134,9 +134,7 @@ impl Node {
             metrics_token: http.metrics_token.clone(),
             ..viewer_web::Settings::default()
         };
-        let metrics = metrics_exporter_prometheus::PrometheusBuilder::new()
-            .install_recorder()
-            .context("metrics")?;
+        let metrics = crate::metrics::start(&mut running.tasks, &running.stop)?;
         let app = viewer_web::App::new(
             self.reading.clone(),
             settings,

@@ -3,6 +3,8 @@
 
 mod audit;
 mod community;
+mod import;
+mod retention;
 mod store;
 
 use crate::config::Config;
@@ -39,6 +41,15 @@ pub(crate) enum Admin {
     /// Copy index, objects and keys into a folder, consistently, while the node runs.
     #[command(after_help = "Example: gongying admin backup /backup/2026-11-21 --config node.toml")]
     Backup(store::Backup),
+    /// Take in a folder, a ZIP file or a medium with a DICOMDIR; a second run goes on where the first ended.
+    #[command(
+        after_help = "Example: gongying admin import /media/cdrom/DICOMDIR --institution HEXI --report result.csv --config node.toml"
+    )]
+    Import(import::Import),
+    /// Legal holds: what must stay, whatever its age.
+    #[command(subcommand)]
+    Hold(retention::Hold),
+    Purge(retention::Purge),
     /// Bring a backup back into an empty place.
     #[command(after_help = "Example: gongying admin restore /backup/2026-11-21 --config node.toml")]
     Restore(store::Restore),
@@ -94,10 +105,37 @@ impl Admin {
                 Admin::Verify(command) => command.run().await,
                 Admin::Reindex(command) => command.run().await,
                 Admin::Backup(command) => command.run().await,
+                Admin::Import(command) => command.run().await,
+                Admin::Hold(command) => command.run().await,
+                Admin::Purge(command) => command.run().await,
                 Admin::Restore(command) => command.run().await,
                 Admin::Key(command) => command.run(),
                 Admin::Rewrap(command) => command.run().await,
             }
         })
+    }
+}
+
+/// A field of a CSV file (RFC 4180): quoted when it must be.
+fn csv(text: &str) -> String {
+    if text.contains(['"', ',', '\r', '\n']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn fields_are_quoted_when_they_must_be() {
+        for (text, field) in [
+            ("a/b.dcm", "a/b.dcm"),
+            ("a,b", "\"a,b\""),
+            ("say \"x\"", "\"say \"\"x\"\"\""),
+            ("two\nlines", "\"two\nlines\""),
+        ] {
+            assert_eq!(super::csv(text), field);
+        }
     }
 }

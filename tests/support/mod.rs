@@ -10,6 +10,7 @@
 pub mod http;
 pub mod objects;
 pub mod peer;
+pub mod zip;
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;

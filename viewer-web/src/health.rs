@@ -6,14 +6,19 @@ use crate::problem::Problem;
 use crate::route::Route;
 use crate::session::cookie::bearer_token;
 use crate::shape;
+use archive::health::{PartHealth, PartState};
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 
-/// Time that index and storage get to answer.
+/// Time that all parts get to answer.
 const PROBE_S_MAX: u64 = 3;
+/// Age of the last look at the parts with which a question is answered.
+const LOOK_AGE_S_MAX: u64 = 2;
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -27,6 +32,16 @@ pub(crate) fn routes() -> Vec<Route> {
                 ("index", shape::text()),
                 ("storage", shape::text()),
                 ("alarms", shape::list(shape::text())),
+                (
+                    "parts",
+                    shape::list(shape::object([
+                        ("part", shape::text()),
+                        ("state", shape::text()),
+                        ("since", shape::text()),
+                        ("problem", shape::text().optional()),
+                        ("mend", shape::text().optional()),
+                    ])),
+                ),
             ])),
         Route::get(
             "/metrics",
@@ -39,42 +54,80 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 async fn alive() -> impl IntoResponse {
-    axum::Json(serde_json::json!({"status": "ok"}))
+    Json(json!({"status": "ok"}))
 }
 
-async fn ready(State(app): State<App>) -> Response {
-    let wait = Duration::from_secs(PROBE_S_MAX);
-    let listed = tokio::time::timeout(wait, app.archive().institutions().list()).await;
-    let index = matches!(listed, Ok(Ok(_)));
-    let archive = app.archive().clone();
-    let probe = tokio::task::spawn_blocking(move || archive.store().is_ready());
-    let storage = matches!(tokio::time::timeout(wait, probe).await, Ok(Ok(true)));
-    let alarms = tokio::time::timeout(wait, app.archive().alarms()).await;
+/// Ready while no part fails. What is wrong, since when and how to mend it stands in `parts`; words about the
+/// inside of the system only for those who may see `/metrics`.
+async fn ready(State(app): State<App>, client: ClientAddress, headers: HeaderMap) -> Response {
+    let looked = tokio::time::timeout(
+        Duration::from_secs(PROBE_S_MAX),
+        app.archive().health(Duration::from_secs(LOOK_AGE_S_MAX)),
+    );
+    let Ok(health) = looked.await else {
+        let part = json!({
+            "part": "index", "state": "failing", "problem": format!("no answer within {PROBE_S_MAX} s"),
+            "mend": "see that the database and the disks answer",
+        });
+        return answer(("failing", "failing"), json!([part]), Vec::new(), false);
+    };
+    let alarms = tokio::time::timeout(Duration::from_secs(PROBE_S_MAX), app.archive().alarms()).await;
     let alarms = alarms.ok().and_then(Result::ok).unwrap_or_default();
-    let word = |sound: bool| if sound { "ok" } else { "failing" };
-    let (status, text) = match index && storage {
+    let word = |name: &str| {
+        let part = health.parts.iter().find(|part| part.part == name);
+        match part.map(|part| part.state) {
+            Some(PartState::Failing) | None => "failing",
+            Some(PartState::Ok | PartState::Warning) => "ok",
+        }
+    };
+    let open = is_operator(&app, &client, &headers);
+    let parts: Vec<Value> = health.parts.iter().map(|part| shown(part, open)).collect();
+    let is_ready = health.state() != PartState::Failing;
+    answer((word("index"), word("storage")), json!(parts), alarms, is_ready)
+}
+
+fn answer((index, storage): (&str, &str), parts: Value, alarms: Vec<String>, is_ready: bool) -> Response {
+    let (status, word) = match is_ready {
         true => (StatusCode::OK, "ready"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
     };
-    (
-        status,
-        axum::Json(serde_json::json!({
-            "status": text,
-            "index": word(index),
-            "storage": word(storage),
-            "alarms": alarms,
-        })),
-    )
-        .into_response()
+    let body = json!({
+        "status": word,
+        "index": index,
+        "storage": storage,
+        "parts": parts,
+        "alarms": alarms,
+    });
+    (status, Json(body)).into_response()
+}
+
+/// A part; paths and messages of the database stay with the operators.
+fn shown(part: &PartHealth, open: bool) -> Value {
+    let mut shown = json!({
+        "part": part.part,
+        "state": part.state,
+        "since": part.since.to_iso8601(),
+    });
+    if open && let Some(problem) = &part.problem {
+        shown["problem"] = json!(problem);
+    }
+    if let Some(mend) = part.mend {
+        shown["mend"] = json!(mend);
+    }
+    shown
+}
+
+/// From this machine, or with the token of the metrics.
+fn is_operator(app: &App, client: &ClientAddress, headers: &HeaderMap) -> bool {
+    let token = app.settings().metrics_token.as_deref();
+    match (token, bearer_token(headers)) {
+        (Some(wanted), Some(given)) => same(wanted, given),
+        _ => client.is_local,
+    }
 }
 
 async fn metrics(State(app): State<App>, client: ClientAddress, headers: HeaderMap) -> Response {
-    let token = app.settings().metrics_token.as_deref();
-    let authorised = match (token, bearer_token(&headers)) {
-        (Some(wanted), Some(given)) => same(wanted, given),
-        _ => client.is_local,
-    };
-    if !authorised {
+    if !is_operator(&app, &client, &headers) {
         return Problem::not_signed_in().into_response();
     }
     match app.metrics_text() {

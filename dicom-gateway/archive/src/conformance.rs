@@ -16,6 +16,8 @@ const BOTH: &[Statements] = &[
     outbox::sql::ALL,
     crate::derived::sql::ALL,
     crate::derived_due::sql::ALL,
+    crate::health::sql::ALL,
+    crate::tally::sql::ALL,
     work::sql::ALL,
 ];
 const SQLITE: &[Statements] = &[crate::admin::sql_sqlite::ALL, work::claim_sqlite::ALL];
@@ -41,6 +43,7 @@ const MAY_SCAN: &[&str] = &[
     "portable::sql_postgres::COLUMNS",
     "upkeep::sql::LOCAL_BYTES",
     "upkeep::sql::COUNT_DAMAGED",
+    "health::sql::AUDIT_ROWS",
 ];
 
 fn all(own: &[Statements]) -> Vec<(&'static str, &'static str)> {
@@ -49,6 +52,8 @@ fn all(own: &[Statements]) -> Vec<(&'static str, &'static str)> {
         .chain(audit::STATEMENTS.0)
         .chain(work::STATEMENTS)
         .chain(crate::receive::STATEMENTS)
+        .chain(crate::import::STATEMENTS)
+        .chain(crate::retention::STATEMENTS)
         .chain(crate::study::STATEMENTS)
         .chain(crate::admin::STATEMENTS)
         .chain(crate::upkeep::STATEMENTS);
@@ -78,7 +83,7 @@ async fn conforms(archive: &Archive, own: &[Statements], dialect: Dialect) {
             "{name} reads a whole table: {sql}\n{plan}"
         );
     }
-    for (name, sql) in crate::study::explained() {
+    for (name, sql) in crate::study::explained().into_iter().chain(patient::explained()) {
         let plan = plan(archive, &sql, parameter_count(&sql))
             .await
             .unwrap_or_else(|e| panic!("{name}: {e}"));

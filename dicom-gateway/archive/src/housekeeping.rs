@@ -19,6 +19,8 @@ const PURGE_INTERVAL: Duration = Duration::from_secs(1800);
 const SCRUB_INTERVAL: Duration = Duration::from_secs(10);
 /// How often objects that are due move to the bucket.
 const TIER_INTERVAL: Duration = Duration::from_secs(30);
+/// Names that get new keys in one go after the rules for names changed.
+const NAMES_AT_ONCE: u32 = 200;
 /// How long done jobs and delivered letters are kept.
 const DONE_KEPT: Duration = Duration::from_secs(24 * 3600);
 
@@ -63,20 +65,34 @@ impl Archive {
             tick
         });
         let [mut settle, mut mark, mut purge] = ticks;
+        let mut names_done = false;
         loop {
             let (what, done) = tokio::select! {
                 () = &mut stop => break,
-                _ = settle.tick() => ("quiet studies", self.studies().settle_quiet(STUDY_QUIET).await.map(|_| ())),
-                _ = mark.tick() => ("anchors", self.write_marks().await),
+                _ = settle.tick() => ("quiet studies", self.settle(&mut names_done).await),
+                _ = mark.tick() => {
+                    self.look().await;
+                    ("anchors", self.write_marks().await.and(self.device_figures().await))
+                }
                 _ = purge.tick() => ("done jobs", self.purge_done().await),
             };
             if let Err(error) = done {
                 tracing::warn!(%error, what, "housekeeping failed and is tried again");
             }
         }
-        if let Err(error) = self.write_marks().await {
+        let ended = self.write_tallies().await.and(self.write_marks().await);
+        if let Err(error) = ended {
             tracing::warn!(%error, "anchors could not be written at the end");
         }
+    }
+
+    async fn settle(&self, names_done: &mut bool) -> Result<()> {
+        self.studies().settle_quiet(STUDY_QUIET).await?;
+        self.write_tallies().await?;
+        if !*names_done {
+            *names_done = self.patients().renew_keys(NAMES_AT_ONCE).await?;
+        }
+        Ok(())
     }
 
     pub(crate) async fn write_marks(&self) -> Result<()> {

@@ -14,8 +14,10 @@ mod derived_due;
 pub mod device;
 pub mod error;
 pub mod events;
+pub mod health;
 pub mod housekeeping;
 pub mod ids;
+pub mod import;
 pub mod institution;
 pub mod name;
 pub mod order;
@@ -23,8 +25,10 @@ pub mod outbox;
 pub mod patient;
 pub mod receive;
 pub mod recover;
+pub mod retention;
 pub mod store;
 pub mod study;
+pub mod tally;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod upkeep;
@@ -50,6 +54,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         step(3, "studies", include_str!("../migrations/0003_studies.sql")),
         step(4, "work", include_str!("../migrations/0004_work.sql")),
         step(8, "upkeep", include_str!("../migrations/0008_upkeep.sql")),
+        step(9, "records", include_str!("../migrations/0009_records.sql")),
     ],
 };
 
@@ -96,6 +101,8 @@ struct Shared {
     codes: Mutex<HashMap<InstitutionId, String>>,
     series_news: Mutex<HashMap<String, Instant>>,
     upkeep: upkeep::Upkeep,
+    tallies: tally::Tallies,
+    health: health::HealthMemory,
 }
 
 impl Archive {
@@ -170,6 +177,8 @@ impl Archive {
                 codes: Mutex::default(),
                 series_news: Mutex::default(),
                 upkeep: upkeep::Upkeep::default(),
+                tallies: tally::Tallies::default(),
+                health: health::HealthMemory::default(),
             }),
         };
         work::listen(&archive.work());
@@ -251,6 +260,14 @@ impl Archive {
 
     pub(crate) fn upkeep(&self) -> &upkeep::Upkeep {
         &self.shared.upkeep
+    }
+
+    pub(crate) fn tallies(&self) -> &tally::Tallies {
+        &self.shared.tallies
+    }
+
+    pub(crate) fn health_memory(&self) -> &health::HealthMemory {
+        &self.shared.health
     }
 
     pub(crate) fn placements(&self) -> &Arc<recover::Placements> {

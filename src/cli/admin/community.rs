@@ -272,6 +272,7 @@ impl Device {
             }
             Device::List { place } => {
                 let node = place.open().await?;
+                let activity = node.archive.device_activity().await?;
                 for device in node.archive.devices().list().await? {
                     let state = if device.revoked_at.is_some() {
                         "revoked"
@@ -281,8 +282,9 @@ impl Device {
                     let seen = device
                         .last_seen_at
                         .map_or_else(|| "never seen".to_string(), |at| format!("last seen {at}"));
+                    let did = activity.get(&device.id).map(did_line).unwrap_or_default();
                     output::line(&format!(
-                        "{:16} {state:9} {:20} {seen}  {}",
+                        "{:16} {state:9} {:20} {seen}  {}{did}",
                         device.ae_title,
                         device.from_addr.unwrap_or_default(),
                         device.name
@@ -304,6 +306,22 @@ impl Device {
             }
         }
     }
+}
+
+/// What a device did, for the end of its line.
+fn did_line(did: &archive::tally::DeviceActivity) -> String {
+    let mut text = format!(
+        "; {} objects ({:.1} MB) kept, {} there before",
+        did.stored,
+        did.stored_bytes as f64 / 1e6,
+        did.duplicate
+    );
+    for (what, by) in [("refused", &did.refused), ("rejected", &did.rejected)] {
+        for (reason, count) in by {
+            text.push_str(&format!(", {count} {what}: {}", reason.replace('_', " ")));
+        }
+    }
+    text
 }
 
 impl Token {

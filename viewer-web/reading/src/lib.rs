@@ -24,6 +24,7 @@ pub mod quality;
 pub mod recognition;
 pub mod renditions;
 pub mod report;
+pub mod retention;
 mod role;
 mod secret;
 mod service;

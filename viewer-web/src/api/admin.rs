@@ -232,7 +232,20 @@ async fn manages_devices(app: &App, actor: &Actor) -> Result<(), Problem> {
 
 async fn devices(State(app): State<App>, Signed(actor): Signed) -> Result<Json<Value>, Problem> {
     manages_devices(&app, &actor).await?;
-    let items = app.archive().devices().list().await?;
+    let mut activity = app.archive().device_activity().await?;
+    let items: Vec<Value> = app
+        .archive()
+        .devices()
+        .list()
+        .await?
+        .into_iter()
+        .map(|device| {
+            let did = activity.remove(&device.id).unwrap_or_default();
+            let mut shown = json!(device);
+            shown["activity"] = json!(did);
+            shown
+        })
+        .collect();
     Ok(Json(json!({"items": items, "next_cursor": null})))
 }
 

@@ -282,6 +282,7 @@ fn study_filter(query: &SearchQuery) -> StudyFilter {
         study_uid: matched(query, tags::STUDY_INSTANCE_UID),
         patient_id: matched(query, tags::PATIENT_ID),
         patient_name: matched(query, tags::PATIENT_NAME),
+        fuzzy_names: query.fuzzy,
         birth_date: matched(query, tags::PATIENT_BIRTH_DATE),
         sex: matched(query, tags::PATIENT_SEX),
         accession_number: matched(query, tags::ACCESSION_NUMBER),

@@ -25,6 +25,8 @@ pub(crate) struct SearchQuery {
     pub(crate) limit: u32,
     /// Answers to leave out.
     pub(crate) offset: u32,
+    /// Names match by their beginning, parts, pinyin and first letters.
+    pub(crate) fuzzy: bool,
 }
 
 /// `includefield`.
@@ -60,6 +62,7 @@ impl SearchQuery {
             include: Include::Tags(BTreeSet::new()),
             limit: LIMIT_DEFAULT,
             offset: 0,
+            fuzzy: false,
         };
         for (name, value) in pairs {
             // Zero bytes are padding inside DICOM; from an address they would make a key that asks for everything.
@@ -73,7 +76,7 @@ impl SearchQuery {
                 "limit" => query.limit = number("limit", value, LIMIT_MAX)?,
                 "offset" => query.offset = number("offset", value, OFFSET_MAX)?,
                 "includefield" => query.include_fields(value),
-                "fuzzymatching" => {}
+                "fuzzymatching" => query.fuzzy = value.eq_ignore_ascii_case("true"),
                 _ => {
                     if let Some(tag) = parse_tag(name).filter(|_| !value.is_empty()) {
                         query.matches.push((tag, pattern(tag, value)));

@@ -79,6 +79,10 @@ pub(crate) async fn adopt(archive: &Archive, key: &ObjectKey) -> Result<Adoption
         }
         Err(error) => return Err(error),
     };
+    if crate::retention::is_purged(archive, key).await? {
+        // A removal was cut off between its rows and its files; the next purge removes the file.
+        return Ok(Adoption::Known);
+    }
     let (institution_id, institution_code) = owner(archive, key).await?;
     let device = params![content.source_ae.clone().unwrap_or_default(), institution_id];
     let device = archive.db().fetch_optional(sql::DEVICE, device).await?;

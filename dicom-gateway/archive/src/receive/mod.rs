@@ -164,6 +164,9 @@ pub struct Incoming {
     at_work: Option<JoinHandle<Box<DiskState>>>,
     gathered: Vec<Bytes>,
     gathered_bytes: usize,
+    /// Whose object, for the counts.
+    device_id: Option<DeviceId>,
+    source: Source,
 }
 
 impl Archive {
@@ -225,6 +228,7 @@ impl Archive {
         expected_study: Option<StudyInstanceUid>,
     ) -> Result<Incoming, StoreRefused> {
         let code = self.institution_code(sender.institution_id).await?;
+        let (device_id, source) = (sender.device_id, sender.source);
         let state = DiskState::new(
             self.store().clone(),
             sender,
@@ -239,6 +243,8 @@ impl Archive {
             at_work: None,
             gathered: Vec::new(),
             gathered_bytes: 0,
+            device_id,
+            source,
         })
     }
 }
@@ -256,6 +262,7 @@ impl Incoming {
         }
         let mut state = self.at_rest().await?;
         if let Some(refused) = state.refused() {
+            self.counted(&Err(refused.clone()));
             self.state = Some(state);
             self.gathered.clear();
             self.gathered_bytes = 0;
@@ -274,7 +281,18 @@ impl Incoming {
     ///
     /// # Errors
     /// Why it is refused, with its DIMSE status.
-    pub async fn finish(mut self) -> Result<Stored, StoreRefused> {
+    pub async fn finish(self) -> Result<Stored, StoreRefused> {
+        let (archive, device, source) = (self.archive.clone(), self.device_id, self.source);
+        let done = self.end().await;
+        archive.note_received(device, source.as_str(), &done);
+        done
+    }
+
+    fn counted(&self, done: &Result<Stored, StoreRefused>) {
+        self.archive.note_received(self.device_id, self.source.as_str(), done);
+    }
+
+    async fn end(mut self) -> Result<Stored, StoreRefused> {
         let mut state = self.at_rest().await?;
         let pieces = std::mem::take(&mut self.gathered);
         let in_flight = self.archive.in_flight();

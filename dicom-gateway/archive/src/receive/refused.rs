@@ -22,6 +22,21 @@ pub enum RefusedKind {
     Failed,
 }
 
+impl RefusedKind {
+    /// The word in counts and figures.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DuplicateOther => "duplicate_other",
+            Self::Mismatch => "mismatch",
+            Self::NotUnderstood => "not_understood",
+            Self::OtherStudy => "other_study",
+            Self::OutOfSpace => "out_of_space",
+            Self::StorageFailing => "storage_failing",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// An object that was not kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]

@@ -3,11 +3,14 @@
 
 use crate::db::Value;
 use crate::ids::InstitutionId;
-use crate::name::search_key;
+use crate::name::{TermKind, search_key};
+use crate::patient;
 use dataset::matching::{Match, Pattern};
 
 /// Values of one list that are looked at.
 const LIST_VALUES_MAX: usize = 500;
+/// Words of a name that is asked fuzzily.
+const FUZZY_WORDS_MAX: usize = 6;
 /// Greater than every character of a value: the end of a range of prefixes.
 const AFTER_ALL: char = '\u{10FFFF}';
 
@@ -57,6 +60,9 @@ pub struct StudyFilter {
     pub modality: Match,
     /// Person across institutions.
     pub person_id: Option<crate::PersonId>,
+    /// Names by their beginning, part, pinyin or first letters (PS3.4 C.2.2.2.1, fuzzy semantic
+    /// matching; PS3.18 8.3.4.2 `fuzzymatching`).
+    pub fuzzy_names: bool,
 }
 
 impl Default for StudyFilter {
@@ -77,6 +83,7 @@ impl Default for StudyFilter {
             referring_physician: any(),
             modality: any(),
             person_id: None,
+            fuzzy_names: false,
         }
     }
 }
@@ -154,6 +161,12 @@ impl Conditions {
     pub(super) fn mark(&mut self, value: impl Into<Value>) -> String {
         self.params.push(value.into());
         format!("${}", self.params.len())
+    }
+
+    /// The number of the next parameter.
+    fn number_of(&mut self, value: Value) -> usize {
+        self.params.push(value);
+        self.params.len()
     }
 
     pub(super) fn and(&mut self, text: String) {
@@ -261,20 +274,55 @@ impl Conditions {
         }
         let key = asked.clone().map(name_form);
         let joined = asked.clone().map(|text| name_form(text).replace(' ', ""));
+        // Another reading of the whole name is as good as the usual one.
+        let reading = TermKind::Reading.code();
         let columns = [
             ("name_key", &key),
             ("alphabetic_key", &key),
             ("pinyin_key", &joined),
         ];
-        let parts: Vec<String> = columns
+        let mut parts: Vec<String> = columns
             .iter()
             .filter_map(|(column, asked)| {
                 let text = self.one(&format!("pn.{column}"), asked)?;
                 Some(format!("SELECT pn.id FROM patient pn WHERE {text}"))
             })
             .collect();
+        if let Some(text) = self.one("pt.term", &joined) {
+            parts.push(format!(
+                "SELECT pt.patient_id FROM patient_term pt WHERE {text} AND pt.kind = {reading}"
+            ));
+        }
         if !parts.is_empty() {
             self.and(format!("p.id IN ({})", parts.join(" UNION ")));
+        }
+    }
+
+    /// A person's name as somebody remembers it: each word begins the name or a part of it, in
+    /// characters, letters, pinyin or first letters.
+    fn fuzzy_name(&mut self, asked: &Match) {
+        let text = match asked {
+            Match::Single(text) => text.clone(),
+            Match::Wildcard(pattern) => pattern.as_str().replace(['*', '?'], " "),
+            Match::Universal | Match::List(_) | Match::Range { .. } => return self.name(asked),
+        };
+        let key = search_key(&text);
+        // Characters and pinyin of one word each: joined as a whole, and word by word.
+        let words: Vec<&str> = key.split(' ').filter(|w| !w.is_empty()).take(FUZZY_WORDS_MAX).collect();
+        let whole = patient::names_found(&text, &mut |value| self.number_of(value));
+        let mut each = Vec::new();
+        if words.len() > 1 {
+            for word in words {
+                let ids = patient::names_found(word, &mut |value| self.number_of(value));
+                each.extend(ids.map(|ids| format!("p.id IN ({ids})")));
+            }
+        }
+        let mut parts: Vec<String> = whole.map(|ids| format!("p.id IN ({ids})")).into_iter().collect();
+        if !each.is_empty() {
+            parts.push(format!("({})", each.join(" AND ")));
+        }
+        if !parts.is_empty() {
+            self.and(format!("({})", parts.join(" OR ")));
         }
     }
 
@@ -321,7 +369,11 @@ impl Conditions {
     pub(super) fn patient(&mut self, asked: &StudyFilter) {
         self.text("p.identifier", &asked.patient_id);
         self.text("p.issuer", &asked.issuer);
-        self.name(&asked.patient_name);
+        if asked.fuzzy_names {
+            self.fuzzy_name(&asked.patient_name);
+        } else {
+            self.name(&asked.patient_name);
+        }
         self.text("p.birth_date", &asked.birth_date);
         self.text("p.sex", &asked.sex);
         if let Some(person) = asked.person_id {

@@ -224,6 +224,10 @@ pub(crate) fn explained() -> Vec<(&'static str, String)> {
         asked
     };
     let by_name = study(|f| f.patient_name = Match::parse(Vr::PN, "WANG*"));
+    let by_fuzzy_name = study(|f| {
+        f.patient_name = Match::parse(Vr::PN, "wang ming");
+        f.fuzzy_names = true;
+    });
     let by_uid = study(|f| f.study_uid = Match::parse(Vr::UI, "1.2.3"));
     let by_id = study(|f| f.patient_id = Match::parse(Vr::LO, "P1"));
     let by_accession = study(|f| f.accession_number = Match::parse(Vr::SH, "GY1"));
@@ -243,6 +247,10 @@ pub(crate) fn explained() -> Vec<(&'static str, String)> {
     };
     vec![
         ("study by name", study_query(&by_name, &Scope::All, 10, 0).0),
+        (
+            "study by fuzzy name",
+            study_query(&by_fuzzy_name, &Scope::All, 10, 0).0,
+        ),
         ("study by uid", study_query(&by_uid, &mine, 10, 0).0),
         ("study by patient id", study_query(&by_id, &mine, 10, 0).0),
         (

@@ -106,6 +106,29 @@ async fn keys_match(at: &Sites) {
     }
 }
 
+async fn names_are_found_as_people_remember_them(at: &Sites) {
+    for (text, expect) in [
+        ("xiaoming", "1.1"),
+        ("ming xiao", ""),
+        ("xiaoming wang", "1.1"),
+        ("小明", "1.1"),
+        ("wxm", "1.1"),
+        ("wangxm", "1.1"),
+        ("wáng fāng", "1.2"),
+        ("w*", "1.1 1.2"),
+        ("ls", "1.3"),
+        ("ann smith", "1.4"),
+        ("P001", ""),
+    ] {
+        let asked = StudyFilter {
+            patient_name: Match::parse(Vr::PN, text),
+            fuzzy_names: true,
+            ..StudyFilter::default()
+        };
+        assert_eq!(found(&at.archive, &asked, &Scope::All).await, expect, "{text}");
+    }
+}
+
 async fn levels_below_hold_their_parents(at: &Sites) {
     let studies = at.archive.studies();
     let asked = SeriesFilter {
@@ -360,6 +383,7 @@ async fn derived_results_are_replaced_by_newer_ones(at: &Sites) {
 
 async fn all(archive: Archive) {
     let at = filled(archive).await;
+    names_are_found_as_people_remember_them(&at).await;
     keys_match(&at).await;
     levels_below_hold_their_parents(&at).await;
     instances_page_and_patients_stay_apart(&at).await;

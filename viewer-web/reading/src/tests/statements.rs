@@ -21,6 +21,7 @@ fn all() -> Vec<(&'static str, &'static str)> {
         crate::report::store_sql::ALL,
         crate::report::versions_sql::ALL,
         crate::report::view_sql::ALL,
+        crate::retention::sql::ALL,
         crate::service::sql::ALL,
         crate::share::sql::ALL,
         crate::statistics::sql::ALL,

@@ -209,14 +209,12 @@ impl Where {
                 "longer than 64 characters",
             ));
         }
-        let key = archive::name::search_key(q);
-        let escaped = key.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        let name = self.add(format!("%{escaped}%"));
-        let pinyin = self.add(format!("{}%", escaped.replace(' ', "")));
+        // Names in any reading or part, and the beginning of numbers: ranges of indices all of them.
+        let patients = archive::patient::ids_found(q, &mut |value| self.add(value));
         let exact = self.add(q);
+        let by_name = patients.map_or_else(String::new, |ids| format!("s.patient_id IN ({ids}) OR "));
         self.and(&format!(
-            "(p.name_key LIKE ${name} ESCAPE '\\' OR p.pinyin_key LIKE ${pinyin} ESCAPE '\\' OR p.pinyin_initials LIKE ${pinyin} ESCAPE '\\' \
-             OR p.identifier = ${exact} OR s.accession_number = ${exact} OR i.study_uid = ${exact})"
+            "({by_name}s.accession_number = ${exact} OR i.study_uid = ${exact})"
         ));
         Ok(())
     }

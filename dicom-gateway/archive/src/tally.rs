@@ -216,7 +216,6 @@ impl Archive {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::device::NewDevice;
     use crate::receive::{Sender, Source};
     use crate::testing::{ObjectSpec, hospital, temporary};

@@ -250,7 +250,8 @@ impl Purge {
         let mut table = self.csv.as_ref().map(Table::create).transpose()?;
         let mut named = 0;
         let mut written = Ok(());
-        let planned = node.archive.retention().plan(rules, today(), |plan| {
+        let retention = node.archive.retention();
+        let planned = retention.plan(rules, today(), |plan| {
             if let Some(table) = &mut table {
                 table.write(&plan);
             }

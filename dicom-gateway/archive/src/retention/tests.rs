@@ -52,7 +52,8 @@ impl World {
     /// Verdict of each study, by its UID.
     async fn verdicts(&self, rules: &Rules) -> BTreeMap<String, String> {
         let mut found = BTreeMap::new();
-        let plan = self.archive.retention().plan(rules, today(), |plan| {
+        let retention = self.archive.retention();
+        let plan = retention.plan(rules, today(), |plan| {
             let word = match &plan.verdict {
                 Verdict::Ended => "ended",
                 Verdict::Kept => "kept",

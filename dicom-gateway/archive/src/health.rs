@@ -74,7 +74,11 @@ pub struct Health {
 impl Health {
     /// The worst state of all.
     pub fn state(&self) -> PartState {
-        self.parts.iter().map(|part| part.state).max().unwrap_or(PartState::Ok)
+        self.parts
+            .iter()
+            .map(|part| part.state)
+            .max()
+            .unwrap_or(PartState::Ok)
     }
 }
 
@@ -116,7 +120,10 @@ fn bad(part: &'static str, state: PartState, problem: String, mend: &'static str
 fn space(folder: &Path) -> Option<(u64, u64)> {
     let stat = rustix::fs::statvfs(folder).ok()?;
     let unit = stat.f_frsize;
-    Some((stat.f_bavail.saturating_mul(unit), stat.f_blocks.saturating_mul(unit)))
+    Some((
+        stat.f_bavail.saturating_mul(unit),
+        stat.f_blocks.saturating_mul(unit),
+    ))
 }
 
 #[cfg(not(unix))]
@@ -127,7 +134,12 @@ fn space(_: &Path) -> Option<(u64, u64)> {
 impl Archive {
     /// The last look at all parts; looks now when it is older than `age_max`.
     pub async fn health(&self, age_max: Duration) -> Health {
-        let last = self.health_memory().last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let last = self
+            .health_memory()
+            .last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         match last {
             Some(health) if UnixMicros::now().since(health.looked_at) <= age_max => health,
             _ => self.look().await,
@@ -143,7 +155,11 @@ impl Archive {
             Err(error) => tracing::debug!(%error, "figures of the index are not to be had"),
         }
         let now = UnixMicros::now();
-        let mut since = self.health_memory().since.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut since = self
+            .health_memory()
+            .since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let parts = findings.into_iter().map(|finding| {
             let known = since.entry(finding.part).or_insert((finding.state, now));
             if known.0 != finding.state {
@@ -167,7 +183,11 @@ impl Archive {
             parts: parts.collect(),
         };
         drop(since);
-        let mut last = self.health_memory().last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self
+            .health_memory()
+            .last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *last = Some(health.clone());
         health
     }
@@ -177,9 +197,9 @@ impl Archive {
         let begun = Instant::now();
         let value = UnixMicros::now().0.to_string();
         let written = value.clone();
-        let write = self.db().write(move |tx| {
-            Box::pin(async move { tx.execute(sql::WRITE, params![PROBE, written]).await })
-        });
+        let write = self
+            .db()
+            .write(move |tx| Box::pin(async move { tx.execute(sql::WRITE, params![PROBE, written]).await }));
         let done = write.await;
         let write_time = begun.elapsed();
         let begun = Instant::now();
@@ -188,7 +208,8 @@ impl Archive {
         metrics::histogram!("gongying_index_write_seconds").record(write_time.as_secs_f64());
         metrics::histogram!("gongying_index_read_seconds").record(read_time.as_secs_f64());
         if let Some(error) = done.err().or_else(|| read.err()) {
-            let mend = "see that the database runs and its disk has room; objects are refused until it answers";
+            let mend =
+                "see that the database runs and its disk has room; objects are refused until it answers";
             return bad("index", PartState::Failing, error.to_string(), mend);
         }
         let slow = write_time.max(read_time);
@@ -202,7 +223,11 @@ impl Archive {
 
     async fn look_at_storage(&self) -> Finding {
         let archive = self.clone();
-        let probe = tokio::task::spawn_blocking(move || archive.store().begin().map(drop)).await;
+        let probe = tokio::task::spawn_blocking(move || {
+            archive.store().begin().map(drop)?;
+            archive.store().prove()
+        });
+        let probe = probe.await;
         match probe {
             Ok(Ok(())) => ok("storage"),
             Ok(Err(error)) => bad(
@@ -250,16 +275,32 @@ impl Archive {
         metrics::gauge!("gongying_jobs_waiting").set(state.waiting as f64);
         metrics::gauge!("gongying_jobs_running").set(state.running as f64);
         metrics::gauge!("gongying_jobs_dead").set(state.dead as f64);
-        let age = state.oldest_due.map_or(Duration::ZERO, |at| UnixMicros::now().since(at));
+        let age = state
+            .oldest_due
+            .map_or(Duration::ZERO, |at| UnixMicros::now().since(at));
         metrics::gauge!("gongying_jobs_oldest_due_seconds").set(age.as_secs_f64());
-        let rows = self.db().fetch_one(sql::AUDIT_ROWS, Vec::new()).await?.int("rows")?;
+        let rows = self
+            .db()
+            .fetch_one(sql::AUDIT_ROWS, Vec::new())
+            .await?
+            .int("rows")?;
         metrics::gauge!("gongying_audit_rows").set(rows as f64);
         let jobs = if age > JOB_DUE_MAX {
             let problem = format!("the oldest job waits for {} min", age.as_secs() / 60);
-            bad("jobs", PartState::Warning, problem, "start a node with the role worker, or give it more slots")
+            bad(
+                "jobs",
+                PartState::Warning,
+                problem,
+                "start a node with the role worker, or give it more slots",
+            )
         } else if state.dead > 0 {
             let problem = format!("{} jobs stopped for good", state.dead);
-            bad("jobs", PartState::Warning, problem, "see the log of the worker for their reason")
+            bad(
+                "jobs",
+                PartState::Warning,
+                problem,
+                "see the log of the worker for their reason",
+            )
         } else {
             ok("jobs")
         };
@@ -286,9 +327,12 @@ impl Archive {
             let ae = device.ae_title;
             if let Some(seen) = device.last_seen_at {
                 let seconds = seen.0 as f64 / 1e6;
-                metrics::gauge!("gongying_device_last_seen_timestamp_seconds", "ae" => ae.clone()).set(seconds);
+                metrics::gauge!("gongying_device_last_seen_timestamp_seconds", "ae" => ae.clone())
+                    .set(seconds);
             }
-            let Some(did) = activity.get(&device.id) else { continue };
+            let Some(did) = activity.get(&device.id) else {
+                continue;
+            };
             metrics::counter!("gongying_device_objects_total", "ae" => ae.clone()).absolute(did.stored);
             metrics::counter!("gongying_device_bytes_total", "ae" => ae.clone()).absolute(did.stored_bytes);
             metrics::counter!("gongying_device_refused_total", "ae" => ae).absolute(did.refused_total());
@@ -311,7 +355,11 @@ mod tests {
         assert_eq!(names, ["index", "storage", "disk", "jobs", "purge"]);
         let state = |health: &Health, name: &str| {
             let part = health.parts.iter().find(|part| part.part == name).unwrap();
-            (part.state, part.since, part.problem.is_some() == part.mend.is_some())
+            (
+                part.state,
+                part.since,
+                part.problem.is_some() == part.mend.is_some(),
+            )
         };
         assert_eq!(state(&health, "index").0, PartState::Ok);
         let mut job = NewJob::new("thumbnail", "1.2");
@@ -319,14 +367,25 @@ mod tests {
         archive.work().enqueue_now(job).await.unwrap();
         let late = archive.look().await;
         assert_eq!(state(&late, "jobs").0, PartState::Warning);
-        assert_eq!(state(&late, "index").1, state(&health, "index").1, "in this state since the first look");
+        assert_eq!(
+            state(&late, "index").1,
+            state(&health, "index").1,
+            "in this state since the first look"
+        );
         assert!(late.parts.iter().all(|part| state(&late, part.part).2));
         let again = archive.look().await;
         assert_eq!(state(&again, "jobs").1, state(&late, "jobs").1);
         // Without its spool folder the storage takes nothing in.
         std::fs::remove_dir_all(archive.config().objects.join(".spool")).unwrap();
         let broken = archive.look().await;
-        assert_eq!((broken.state(), state(&broken, "storage").0), (PartState::Failing, PartState::Failing));
-        assert_eq!(archive.health(Duration::from_secs(60)).await, broken, "asked between two looks: the last one");
+        assert_eq!(
+            (broken.state(), state(&broken, "storage").0),
+            (PartState::Failing, PartState::Failing)
+        );
+        assert_eq!(
+            archive.health(Duration::from_secs(60)).await,
+            broken,
+            "asked between two looks: the last one"
+        );
     }
 }

@@ -26,7 +26,9 @@ pub const TERMS_MAX: usize = 24;
 static SIMPLIFIED: LazyLock<HashMap<char, char>> = LazyLock::new(|| {
     let all: Vec<char> = tables::SIMPLIFIED.chars().collect();
     let pairs = all.chunks_exact(2);
-    pairs.filter_map(|pair| Some((*pair.first()?, *pair.get(1)?))).collect()
+    pairs
+        .filter_map(|pair| Some((*pair.first()?, *pair.get(1)?)))
+        .collect()
 });
 static SURNAMES: LazyLock<HashMap<&str, &[&str]>> =
     LazyLock::new(|| tables::SURNAMES.iter().copied().collect());
@@ -107,7 +109,10 @@ impl NameParts {
             .find(|text| !text.trim().is_empty());
         let written = written.map_or("", String::as_str);
         let readings = readings(written);
-        let first: Vec<&str> = readings.iter().filter_map(|r| r.first().map(String::as_str)).collect();
+        let first: Vec<&str> = readings
+            .iter()
+            .filter_map(|r| r.first().map(String::as_str))
+            .collect();
         let mut keys = NameKeys {
             display: display(written),
             name_key: search_key(written),
@@ -130,7 +135,10 @@ impl NameKeys {
             wanted.push((TermKind::Reading, other.concat()));
             wanted.push((TermKind::Part, initials(&other)));
         }
-        let first: Vec<&str> = readings.iter().filter_map(|r| r.first().map(String::as_str)).collect();
+        let first: Vec<&str> = readings
+            .iter()
+            .filter_map(|r| r.first().map(String::as_str))
+            .collect();
         if let [surname, given @ ..] = first.as_slice()
             && !given.is_empty()
         {
@@ -140,11 +148,20 @@ impl NameKeys {
         if self.name_key.chars().any(is_han) {
             let starts = self.name_key.char_indices().map(|(at, _)| at).skip(1);
             let endings = starts.filter_map(|at| self.name_key.get(at..));
-            wanted.extend(endings.take(ENDINGS_MAX).map(|end| (TermKind::Part, end.to_owned())));
+            wanted.extend(
+                endings
+                    .take(ENDINGS_MAX)
+                    .map(|end| (TermKind::Part, end.to_owned())),
+            );
         }
         let words = self.alphabetic_key.split(' ').skip(1).take(ENDINGS_MAX);
         wanted.extend(words.map(|word| (TermKind::Part, word.to_owned())));
-        let known = [&self.name_key, &self.alphabetic_key, &self.pinyin_key, &self.initials];
+        let known = [
+            &self.name_key,
+            &self.alphabetic_key,
+            &self.pinyin_key,
+            &self.initials,
+        ];
         wanted.retain(|(_, text)| !text.is_empty() && !known.contains(&text));
         self.terms = wanted.into_iter().take(TERMS_MAX).collect();
     }
@@ -163,7 +180,9 @@ fn readings(written: &str) -> Vec<Vec<String>> {
     let single: String = simple.iter().take(1).collect();
     if let (Some(known), true) = (SURNAMES.get(pair.as_str()), simple.len() > 1) {
         for n in 0..2 {
-            let nth = known.iter().filter_map(|text| text.split(' ').nth(n).map(str::to_owned));
+            let nth = known
+                .iter()
+                .filter_map(|text| text.split(' ').nth(n).map(str::to_owned));
             all.push(distinct(nth.collect()));
         }
         rest = simple.get(2..).unwrap_or_default();
@@ -304,10 +323,11 @@ pub fn pinyin_key(text: &str) -> String {
         let before = at.checked_sub(1).and_then(|at| chars.get(at));
         let after = chars.get(at + 1);
         let digit = chars.get(at).is_some_and(|c| ('1'..='5').contains(c));
-        digit
-            && before.is_some_and(char::is_ascii_alphabetic)
-            && after.is_none_or(|c| !c.is_ascii_digit())
+        digit && before.is_some_and(char::is_ascii_alphabetic) && after.is_none_or(|c| !c.is_ascii_digit())
     };
-    let kept = chars.iter().enumerate().filter(|(at, c)| **c != ' ' && !tone(*at));
+    let kept = chars
+        .iter()
+        .enumerate()
+        .filter(|(at, c)| **c != ' ' && !tone(*at));
     kept.map(|(_, c)| *c).collect()
 }

@@ -384,13 +384,20 @@ impl Patients {
     pub(crate) async fn renew_keys(&self, rows: u32) -> Result<bool> {
         // `version` when all is done, `version:id` while it is going on.
         let state = self.db.fetch_optional(sql::KEYS_STATE, Vec::new()).await?;
-        let state = state.map(|row| row.text("value")).transpose()?.unwrap_or_default();
+        let state = state
+            .map(|row| row.text("value"))
+            .transpose()?
+            .unwrap_or_default();
         let done = NAME_KEYS_VERSION.to_string();
         if state == done {
             return Ok(true);
         }
         let (version, after) = state.split_once(':').unwrap_or(("", "0"));
-        let after: i64 = if version == done { after.parse().unwrap_or(0) } else { 0 };
+        let after: i64 = if version == done {
+            after.parse().unwrap_or(0)
+        } else {
+            0
+        };
         let page = self.db.fetch_all(sql::NAMES, params![after, rows]).await?;
         let mut names = Vec::with_capacity(page.len());
         for row in &page {

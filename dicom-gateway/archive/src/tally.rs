@@ -149,7 +149,11 @@ impl Archive {
         };
         match done {
             Ok(stored) => {
-                let outcome = if stored.outcome == Outcome::New { STORED } else { DUPLICATE };
+                let outcome = if stored.outcome == Outcome::New {
+                    STORED
+                } else {
+                    DUPLICATE
+                };
                 metrics::counter!("gongying_received_objects_total", "source" => source, "outcome" => outcome)
                     .increment(1);
                 metrics::counter!("gongying_received_bytes_total", "source" => source).increment(size);
@@ -171,7 +175,11 @@ impl Archive {
     /// What the index says; the counts stay for the next try.
     pub(crate) async fn write_tallies(&self) -> Result<()> {
         let counts: Vec<_> = {
-            let mut waiting = self.tallies().waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut waiting = self
+                .tallies()
+                .waiting
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             waiting.drain().collect()
         };
         if counts.is_empty() {
@@ -249,8 +257,16 @@ mod tests {
         archive.write_tallies().await.unwrap();
         put(ObjectSpec::new("1.1", 1, 3)).await.unwrap();
         archive.write_tallies().await.unwrap();
-        let activity = archive.device_activity().await.unwrap().remove(&device.id).unwrap();
-        assert_eq!((activity.stored, activity.duplicate, activity.refused_total()), (3, 1, 1));
+        let activity = archive
+            .device_activity()
+            .await
+            .unwrap()
+            .remove(&device.id)
+            .unwrap();
+        assert_eq!(
+            (activity.stored, activity.duplicate, activity.refused_total()),
+            (3, 1, 1)
+        );
         assert_eq!(activity.stored_bytes, first.size_bytes * 3);
         assert_eq!(activity.refused["duplicate_other"], 1);
         assert_eq!(activity.rejected["wrong_address"], 1);

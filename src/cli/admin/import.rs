@@ -128,7 +128,8 @@ async fn institution(node: &Node, code: Option<&str>) -> Result<InstitutionId> {
     let institutions = node.archive.institutions();
     if let Some(code) = code {
         let found = institutions.by_code(code).await;
-        let found = found.with_context(|| format!("institution {code}: see gongying admin institution list"))?;
+        let found =
+            found.with_context(|| format!("institution {code}: see gongying admin institution list"))?;
         return Ok(found.id);
     }
     let all = institutions.list().await?;
@@ -137,7 +138,10 @@ async fn institution(node: &Node, code: Option<&str>) -> Result<InstitutionId> {
         [] => bail!("there is no institution yet; create one with gongying admin institution create"),
         many => {
             let codes: Vec<&str> = many.iter().map(|i| i.code.as_str()).collect();
-            bail!("whose studies are these? Say --institution with one of: {}", codes.join(", "))
+            bail!(
+                "whose studies are these? Say --institution with one of: {}",
+                codes.join(", ")
+            )
         }
     }
 }

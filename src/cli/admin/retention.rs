@@ -139,7 +139,10 @@ impl Hold {
                     None => {
                         let target = target.wanted(&node).await?;
                         let holds = retention.holds().await?.into_iter();
-                        holds.filter(|hold| hold.target == target).map(|hold| hold.id).collect()
+                        holds
+                            .filter(|hold| hold.target == target)
+                            .map(|hold| hold.id)
+                            .collect()
                     }
                 };
                 if ids.is_empty() {
@@ -162,7 +165,9 @@ impl Hold {
                     } else {
                         node.archive.retention().holds().await?
                     };
-                    page.iter().filter(|h| shown(h)).try_for_each(|h| output::line(&hold_line(h)))?;
+                    page.iter()
+                        .filter(|h| shown(h))
+                        .try_for_each(|h| output::line(&hold_line(h)))?;
                     match page.last() {
                         Some(last) if all => after = last.id,
                         _ => return Ok(()),
@@ -235,7 +240,11 @@ impl Purge {
             None => Rules::default(),
         };
         if self.print_rules {
-            let text = if self.rules.is_some() { rules.text() } else { DEFAULT_RULES };
+            let text = if self.rules.is_some() {
+                rules.text()
+            } else {
+                DEFAULT_RULES
+            };
             return output::write(None, text.as_bytes());
         }
         let node = self.place.open().await?;
@@ -269,13 +278,21 @@ impl Purge {
             return output::json(None, &summary);
         }
         if named > NAMED_MAX {
-            output::line(&format!("... and {} persons more; --csv FILE has them all", named - NAMED_MAX))?;
+            output::line(&format!(
+                "... and {} persons more; --csv FILE has them all",
+                named - NAMED_MAX
+            ))?;
         }
-        summary_lines(&summary).iter().try_for_each(|line| output::line(line))
+        summary_lines(&summary)
+            .iter()
+            .try_for_each(|line| output::line(line))
     }
 
     async fn execute(&self, node: &Node, rules: Rules) -> Result<()> {
-        let (by, approved_by) = (self.by.clone().unwrap_or_default(), self.approved_by.clone().unwrap_or_default());
+        let (by, approved_by) = (
+            self.by.clone().unwrap_or_default(),
+            self.approved_by.clone().unwrap_or_default(),
+        );
         for user in [&by, &approved_by] {
             let account = node.reading.account(user).await?;
             let account = account.with_context(|| format!("{user}: there is no such account"))?;
@@ -284,19 +301,7 @@ impl Purge {
             }
         }
         let retention = node.archive.retention();
-        let folder = match &self.certificate {
-            Some(folder) => folder.clone(),
-            None => node.archive.config().data_dir.join("purges"),
-        };
-        // What an interrupted run left is ended and certified before anything new begins.
-        let resumed = retention.resume().await?;
-        if resumed > 0 {
-            output::note(&format!("{resumed} files of an interrupted run were removed first"));
-        }
-        for run in retention.open_runs().await? {
-            let files = retention.certify(run, &folder).await?;
-            output::note(&format!("certificate of the earlier purge {run}: {}", files.json.display()));
-        }
+        let folder = self.finish_earlier(node).await?;
         let order = PurgeOrder {
             rules,
             decided_by: by,
@@ -340,6 +345,31 @@ impl Purge {
             report.spared,
             files.json.display()
         ))
+    }
+}
+
+impl Purge {
+    /// Ends and certifies what an interrupted run left, before anything new begins; gives the folder of certificates.
+    async fn finish_earlier(&self, node: &Node) -> Result<PathBuf> {
+        let retention = node.archive.retention();
+        let folder = match &self.certificate {
+            Some(folder) => folder.clone(),
+            None => node.archive.config().data_dir.join("purges"),
+        };
+        let resumed = retention.resume().await?;
+        if resumed > 0 {
+            output::note(&format!(
+                "{resumed} files of an interrupted run were removed first"
+            ));
+        }
+        for run in retention.open_runs().await? {
+            let files = retention.certify(run, &folder).await?;
+            output::note(&format!(
+                "certificate of the earlier purge {run}: {}",
+                files.json.display()
+            ));
+        }
+        Ok(folder)
     }
 }
 
@@ -414,7 +444,10 @@ impl Table {
         let (last, until) = (plan.last_visit, plan.kept_until);
         if plan.studies.is_empty() {
             let goes = plan.verdict == Verdict::Ended;
-            self.row(&format!("{person},,,,{class},{last},{until},{goes},{},{law}\r\n", super::csv(&reason)));
+            self.row(&format!(
+                "{person},,,,{class},{last},{until},{goes},{},{law}\r\n",
+                super::csv(&reason)
+            ));
         }
         for study in &plan.studies {
             let goes = plan.verdict == Verdict::Ended && study.held_by.is_none();

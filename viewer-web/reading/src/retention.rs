@@ -22,7 +22,14 @@ archive::statements! {
 /// Removes them in the archive's own transaction; see [`archive::retention::ExtraRows`].
 pub fn forget_study<'a>(tx: &'a mut Tx, study_uid: &'a str) -> BoxFuture<'a, archive::Result<()>> {
     Box::pin(async move {
-        for text in [sql::VIEWS, sql::LINKS, sql::CLAIM, sql::DRAFT, sql::ITEM, sql::CONSULTATIONS] {
+        for text in [
+            sql::VIEWS,
+            sql::LINKS,
+            sql::CLAIM,
+            sql::DRAFT,
+            sql::ITEM,
+            sql::CONSULTATIONS,
+        ] {
             tx.execute(text, params![study_uid]).await?;
         }
         Ok(())

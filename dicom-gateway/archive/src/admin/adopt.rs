@@ -52,12 +52,12 @@ pub(crate) async fn adopt(archive: &Archive, key: &ObjectKey) -> Result<Adoption
     let (store, name) = (archive.store().clone(), key.clone());
     let uid = tokio::task::spawn_blocking(move || uid_of(&store, &name)).await;
     if let Some(uid) = uid.map_err(|_| ArchiveError::Closed)?
-        && archive
-            .db()
-            .fetch_optional(sql::KEY_OF, params![uid])
-            .await?
-            .is_some()
+        && let Some(row) = archive.db().fetch_optional(sql::KEY_OF, params![uid]).await?
     {
+        let named = ObjectKey::parse(&row.text("object_key")?)?;
+        if named != *key {
+            forget_second(archive, key, named).await?;
+        }
         return Ok(Adoption::Known);
     }
     let (store, name) = (archive.store().clone(), key.clone());
@@ -115,6 +115,23 @@ pub(crate) async fn adopt(archive: &Archive, key: &ObjectKey) -> Result<Adoption
         Ok(Indexed::DuplicateEqual { .. }) | Err(IndexStop::Conflict) => Ok(Adoption::Known),
         Err(IndexStop::Failed(error)) => Err(error),
     }
+}
+
+/// A file beside the one that the index names: left when a process died between both. It goes when
+/// it has the same digest and the named one is sound; else it may be what is left of an object.
+async fn forget_second(archive: &Archive, key: &ObjectKey, named: ObjectKey) -> Result<()> {
+    if key.digest().is_none() || key.digest() != named.digest() {
+        return Ok(());
+    }
+    let (store, key) = (archive.store().clone(), key.clone());
+    let forget = move || match read_file(&store, &named) {
+        Ok(_) => store.remove(&key),
+        Err(ArchiveError::NotFound(_) | ArchiveError::Corrupt(_)) => Ok(()),
+        Err(error) => Err(error),
+    };
+    tokio::task::spawn_blocking(forget)
+        .await
+        .map_err(|_| ArchiveError::Closed)?
 }
 
 /// The institution that the file's name tells; made anew when the index lost it.

@@ -60,11 +60,15 @@ pub(super) fn kind_of(source: &Path) -> Result<SourceKind> {
         return Ok(SourceKind::Folder);
     }
     let mut start = [0; 4];
-    let count = File::open(source).and_then(|mut file| file.read(&mut start)).map_err(fail)?;
+    let count = File::open(source)
+        .and_then(|mut file| file.read(&mut start))
+        .map_err(fail)?;
     if count == 4 && (start == *b"PK\x03\x04" || start == *b"PK\x05\x06") {
         return Ok(SourceKind::Zip);
     }
-    let name = source.file_name().map(|n| n.to_string_lossy().to_ascii_uppercase());
+    let name = source
+        .file_name()
+        .map(|n| n.to_string_lossy().to_ascii_uppercase());
     let name = name.unwrap_or_default();
     if name.starts_with("DICOMDIR") {
         return Ok(SourceKind::Directory);
@@ -131,12 +135,20 @@ fn folder(root: &Path, send: Ends<'_>) -> Result<Vec<String>> {
         inner.sort();
         let mut folders = Vec::new();
         for path in inner {
-            let Ok(meta) = path.symlink_metadata() else { continue };
-            let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
+            let Ok(meta) = path.symlink_metadata() else {
+                continue;
+            };
+            let name = path
+                .strip_prefix(root)
+                .unwrap_or(&path)
+                .to_string_lossy()
+                .into_owned();
             if meta.is_dir() && depth < FOLDERS_DEPTH_MAX {
                 folders.push((path, depth + 1));
             } else if meta.is_dir() {
-                remarks.push(format!("{name}: deeper than {FOLDERS_DEPTH_MAX} folders, left out"));
+                remarks.push(format!(
+                    "{name}: deeper than {FOLDERS_DEPTH_MAX} folders, left out"
+                ));
             } else if meta.is_file() {
                 let candidate = file(&path, name.clone()).unwrap_or_else(|error| Candidate {
                     name,
@@ -194,7 +206,10 @@ fn directory(path: &Path, send: Ends<'_>) -> Result<Vec<String>> {
     }
     let mut bytes = Vec::new();
     let file_of = File::open(path).map_err(fail)?;
-    file_of.take(DIRECTORY_BYTES_MAX).read_to_end(&mut bytes).map_err(fail)?;
+    file_of
+        .take(DIRECTORY_BYTES_MAX)
+        .read_to_end(&mut bytes)
+        .map_err(fail)?;
     let listed = dicomdir::read(&bytes)
         .map_err(|fault| ArchiveError::invalid("DICOMDIR", format!("{}: {fault}", path.display())))?;
     drop(bytes);

@@ -134,7 +134,10 @@ impl Cursor<'_> {
 /// When it is none, or its sequence of records is damaged.
 pub(crate) fn read(bytes: &[u8]) -> Result<Directory, DirectoryFault> {
     let header = dataset::file::read_header(bytes)?;
-    let class = header.meta.text(tags::MEDIA_STORAGE_SOP_CLASS_UID).unwrap_or_default();
+    let class = header
+        .meta
+        .text(tags::MEDIA_STORAGE_SOP_CLASS_UID)
+        .unwrap_or_default();
     if class != dataset::uids::MEDIA_STORAGE_DIRECTORY_STORAGE {
         return Err(DirectoryFault::NotOne("its SOP class is another one"));
     }
@@ -155,7 +158,9 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Directory, DirectoryFault> {
         if head.tag == tags::DIRECTORY_RECORD_SEQUENCE {
             break records(&mut cursor, head.length)?;
         }
-        let length = head.length.ok_or(DirectoryFault::Damaged("an element has no length"))?;
+        let length = head
+            .length
+            .ok_or(DirectoryFault::Damaged("an element has no length"))?;
         if head.tag == tags::OFFSET_OF_THE_FIRST_DIRECTORY_RECORD_OF_THE_ROOT_DIRECTORY_ENTITY {
             let at = cursor.at;
             root = cursor.u32().map_or(0, u64::from);
@@ -297,7 +302,9 @@ fn alike(folder: &Path, part: &str) -> Option<PathBuf> {
     };
     let wanted = plain(part);
     let list = std::fs::read_dir(folder).ok()?;
-    let found = list.flatten().find(|entry| plain(&entry.file_name().to_string_lossy()) == wanted)?;
+    let found = list
+        .flatten()
+        .find(|entry| plain(&entry.file_name().to_string_lossy()) == wanted)?;
     Some(found.path())
 }
 

@@ -51,7 +51,11 @@ impl Note {
             Some((uid, digest)) => (uid.as_str(), digest.to_hex()),
             None => ("-", "-".to_owned()),
         };
-        format!("{} {} {uid} {digest}\n", hex::encode(self.key), self.status.as_str())
+        format!(
+            "{} {} {uid} {digest}\n",
+            hex::encode(self.key),
+            self.status.as_str()
+        )
     }
 
     fn read(line: &str) -> Option<Self> {
@@ -66,7 +70,9 @@ impl Note {
             _ => return None,
         };
         let (uid, digest) = (words.next()?, words.next()?);
-        let digest = hex::decode(digest).ok().and_then(|d| Sha256Digest::from_slice(&d));
+        let digest = hex::decode(digest)
+            .ok()
+            .and_then(|d| Sha256Digest::from_slice(&d));
         let object = digest.map(|digest| (uid.to_owned(), digest));
         (object.is_some() || !status.is_kept()).then_some(Self { key, status, object })
     }
@@ -94,7 +100,9 @@ impl Journal {
         let folder = archive.config().data_dir.join(FOLDER);
         std::fs::create_dir_all(&folder).map_err(|e| ArchiveError::io("create folder", &folder, e))?;
         let source = &options.source;
-        let real = source.canonicalize().map_err(|e| ArchiveError::io("read", source, e))?;
+        let real = source
+            .canonicalize()
+            .map_err(|e| ArchiveError::io("read", source, e))?;
         let name = format!("{} {}", options.institution_id, real.display());
         let digest = Sha256Digest::of(name.as_bytes()).to_hex();
         let path = folder.join(format!("{}.journal", digest.get(..32).unwrap_or(&digest)));
@@ -114,7 +122,11 @@ impl Journal {
         let mut out = BufWriter::new(file);
         if !whole {
             // Ends a cut-off line, or begins the file.
-            let start = if known.is_empty() { format!("{HEADER}\n") } else { "\n".to_owned() };
+            let start = if known.is_empty() {
+                format!("{HEADER}\n")
+            } else {
+                "\n".to_owned()
+            };
             out.write_all(start.as_bytes()).map_err(fail)?;
         }
         Ok(Self {
@@ -140,7 +152,8 @@ impl Journal {
 
     pub(super) fn close(&self) -> Result<()> {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        out.flush().map_err(|error| ArchiveError::io("write", &self.path, error))
+        out.flush()
+            .map_err(|error| ArchiveError::io("write", &self.path, error))
     }
 }
 
@@ -174,7 +187,11 @@ mod tests {
     fn lines_come_back_and_others_are_left_out() {
         let digest = Sha256Digest::of(b"x");
         for (status, object, back) in [
-            (ImportStatus::Stored, Some(("1.2.3".to_owned(), digest)), Some(ImportStatus::Duplicate)),
+            (
+                ImportStatus::Stored,
+                Some(("1.2.3".to_owned(), digest)),
+                Some(ImportStatus::Duplicate),
+            ),
             (ImportStatus::NotDicom, None, Some(ImportStatus::NotDicom)),
             (ImportStatus::OtherEcg, None, Some(ImportStatus::OtherEcg)),
             (ImportStatus::Failed, None, None),

@@ -229,7 +229,11 @@ impl Archive {
             }
         }
         // Workers are gone; a walker that still waits for them is let go.
-        shared.queue.lock().unwrap_or_else(PoisonError::into_inner).close();
+        shared
+            .queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .close();
         let looked = looking.await.map_err(|_| ArchiveError::Closed)?;
         shared.journal.close()?;
         if let Some(reason) = fatal {

@@ -54,17 +54,30 @@ mod tests {
 
     #[test]
     fn ecgs_of_other_formats_are_told_from_the_rest() {
-        let check = |name: &str, start: &[u8], expect: Other| assert_eq!(describe(name, start), expect, "{name}");
+        let check =
+            |name: &str, start: &[u8], expect: Other| assert_eq!(describe(name, start), expect, "{name}");
         let mut scp = vec![0; 64];
         scp[16..22].copy_from_slice(b"SCPECG");
         check("x", &scp, Other::Ecg("SCP-ECG"));
         check("100.HEA", b"100 2 360", Other::Ecg("WFDB"));
-        check("a.xml", b"<?xml version=\"1.0\"?><AnnotatedECG xmlns=", Other::Ecg("HL7 aECG"));
-        check("b.xml", b"<!DOCTYPE RestingECG><RestingECG>", Other::Ecg("GE MUSE XML"));
+        check(
+            "a.xml",
+            b"<?xml version=\"1.0\"?><AnnotatedECG xmlns=",
+            Other::Ecg("HL7 aECG"),
+        );
+        check(
+            "b.xml",
+            b"<!DOCTYPE RestingECG><RestingECG>",
+            Other::Ecg("GE MUSE XML"),
+        );
         check("h", b"ISHNE1.0xxxx", Other::Ecg("ISHNE"));
         check("n.edf", b"0", Other::Ecg("EDF"));
         check("readme.txt", b"hello", Other::Unknown("no DICOM object"));
-        check("inner.zip", b"PK\x03\x04...", Other::Unknown("a ZIP file inside the source; import it by itself"));
+        check(
+            "inner.zip",
+            b"PK\x03\x04...",
+            Other::Unknown("a ZIP file inside the source; import it by itself"),
+        );
         check("empty", b"", Other::Unknown("the file is empty"));
     }
 }

@@ -95,7 +95,9 @@ pub(super) fn take(shared: &Shared, candidate: &Candidate, runtime: &Handle) -> 
                 Stop::Failed(reason) => (ImportStatus::Failed, Some(reason)),
                 Stop::Other(Other::Ecg(format)) => (
                     ImportStatus::OtherEcg,
-                    Some(format!("{format}; make a DICOM object of it with gongying ecg convert")),
+                    Some(format!(
+                        "{format}; make a DICOM object of it with gongying ecg convert"
+                    )),
                 ),
                 Stop::Other(Other::Unknown(hint)) => (ImportStatus::NotDicom, Some(hint.to_owned())),
                 Stop::Directory => (ImportStatus::Directory, None),
@@ -117,7 +119,9 @@ pub(super) fn take(shared: &Shared, candidate: &Candidate, runtime: &Handle) -> 
 
 /// What an earlier run did with this very file, when the index agrees.
 fn remembered(shared: &Shared, candidate: &Candidate, runtime: &Handle) -> Option<Done> {
-    let note = shared.journal.known(&candidate.name, candidate.size_bytes, candidate.stamp)?;
+    let note = shared
+        .journal
+        .known(&candidate.name, candidate.size_bytes, candidate.stamp)?;
     if note.status == ImportStatus::Refused && shared.options.retry_refused {
         return None;
     }
@@ -144,7 +148,11 @@ fn remembered(shared: &Shared, candidate: &Candidate, runtime: &Handle) -> Optio
 }
 
 async fn digest_of(shared: &Shared, uid: &str) -> crate::Result<Option<Sha256Digest>> {
-    let row = shared.archive.db().fetch_optional(sql::KNOWN, params![uid]).await?;
+    let row = shared
+        .archive
+        .db()
+        .fetch_optional(sql::KNOWN, params![uid])
+        .await?;
     let digest = row.map(|row| row.bytes("dataset_digest")).transpose()?;
     Ok(digest.and_then(|d| Sha256Digest::from_slice(&d)))
 }
@@ -161,11 +169,18 @@ fn import(
         return Err(Stop::Directory);
     }
     let bare = !opened.header.has_preamble || opened.header.guessed;
-    let announced = if bare { Some(announce(shared, &mut opened)?) } else { None };
+    let announced = if bare {
+        Some(announce(shared, &mut opened)?)
+    } else {
+        None
+    };
     let uid = match &announced {
         Some(context) => context.sop_instance_uid.as_str().to_owned(),
         None => {
-            let uid = opened.header.sop_instance().map_err(|e| Stop::Refused(e.to_string()))?;
+            let uid = opened
+                .header
+                .sop_instance()
+                .map_err(|e| Stop::Refused(e.to_string()))?;
             uid.as_str().to_owned()
         }
     };
@@ -225,10 +240,15 @@ fn open(candidate: &Candidate) -> Result<Opened, Stop> {
 /// A data set without preamble or meta information: what a sender would say of it.
 fn announce(shared: &Shared, opened: &mut Opened) -> Result<ReceiveContext, Stop> {
     let missing = BARE_HEAD_BYTES.saturating_sub(opened.start.len()) as u64;
-    (&mut opened.reader).take(missing).read_to_end(&mut opened.start)?;
+    (&mut opened.reader)
+        .take(missing)
+        .read_to_end(&mut opened.start)?;
     let syntax = opened.header.transfer_syntax.clone();
     let mut tokenizer = Tokenizer::new(&syntax, Limits::default());
-    let head = opened.start.get(opened.header.dataset_offset..).unwrap_or_default();
+    let head = opened
+        .start
+        .get(opened.header.dataset_offset..)
+        .unwrap_or_default();
     // As far as it goes: whether the whole is sound is seen when it is received.
     let _ = tokenizer.feed(head.get(..BARE_HEAD_BYTES.min(head.len())).unwrap_or_default());
     let set = tokenizer.finish_partial().data_set;
@@ -249,7 +269,12 @@ fn sender(shared: &Shared) -> Sender {
 /// SHA-256 of the data set, read to its end.
 fn hash(opened: &mut Opened) -> Result<Sha256Digest, Stop> {
     let mut hasher = Sha256::new();
-    hasher.update(opened.start.get(opened.header.dataset_offset..).unwrap_or_default());
+    hasher.update(
+        opened
+            .start
+            .get(opened.header.dataset_offset..)
+            .unwrap_or_default(),
+    );
     let mut buffer = vec![0; READ_BYTES];
     loop {
         match opened.reader.read(&mut buffer)? {
@@ -260,11 +285,7 @@ fn hash(opened: &mut Opened) -> Result<Sha256Digest, Stop> {
 }
 
 /// The way of all objects.
-async fn receive(
-    shared: &Shared,
-    announced: Option<ReceiveContext>,
-    opened: Opened,
-) -> Result<Stored, Stop> {
+async fn receive(shared: &Shared, announced: Option<ReceiveContext>, opened: Opened) -> Result<Stored, Stop> {
     let Opened {
         mut reader,
         start,

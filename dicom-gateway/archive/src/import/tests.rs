@@ -36,7 +36,10 @@ async fn run(archive: &Archive, options: ImportOptions) -> (ImportSummary, BTree
 }
 
 fn words(files: &BTreeMap<String, ImportedFile>) -> String {
-    let all: Vec<String> = files.iter().map(|(name, f)| format!("{name}={}", f.status.as_str())).collect();
+    let all: Vec<String> = files
+        .iter()
+        .map(|(name, f)| format!("{name}={}", f.status.as_str()))
+        .collect();
     all.join(" ")
 }
 
@@ -70,7 +73,10 @@ async fn a_folder_is_imported_and_the_second_run_is_short() {
         "a.dcm=stored cut.dcm=refused ecg.hea=ecg_other_format empty=not_dicom readme.txt=not_dicom \
          same.dcm=duplicate sub/b=stored sub/bare=stored zz.dcm=refused"
     );
-    assert_eq!((summary.stored, summary.duplicate, summary.refused, summary.known), (3, 1, 2, 0));
+    assert_eq!(
+        (summary.stored, summary.duplicate, summary.refused, summary.known),
+        (3, 1, 2, 0)
+    );
     assert!(files["zz.dcm"].reason.as_ref().unwrap().contains("quarantine"));
     let study = archive.studies().by_uid("1.1").await.unwrap().unwrap();
     assert_eq!((study.instance_count, study.institution_id), (3, institution));
@@ -79,7 +85,10 @@ async fn a_folder_is_imported_and_the_second_run_is_short() {
     let (summary, files) = run(&archive, options(&source, institution)).await;
     assert_eq!((summary.stored, summary.duplicate, summary.known), (0, 4, 9));
     assert_eq!(files["zz.dcm"].status, ImportStatus::Refused);
-    assert_eq!(files["a.dcm"].reason.as_deref(), Some("known from an earlier run"));
+    assert_eq!(
+        files["a.dcm"].reason.as_deref(),
+        Some("known from an earlier run")
+    );
     let mut again = options(&source, institution);
     again.retry_refused = true;
     assert_eq!(run(&archive, again).await.0.known, 7);
@@ -113,7 +122,10 @@ async fn two_runs_of_one_source_do_not_meet() {
     let source = folder.path().join("source");
     mixture(&source);
     let held = Journal::open(&archive, &options(&source, institution)).unwrap();
-    let error = archive.import(options(&source, institution), |_| {}).await.unwrap_err();
+    let error = archive
+        .import(options(&source, institution), |_| {})
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("being imported already"), "{error}");
     drop(held);
     assert_eq!(run(&archive, options(&source, institution)).await.0.stored, 3);
@@ -131,7 +143,9 @@ async fn links_are_not_followed_and_a_missing_source_is_an_error() {
         assert!(files.is_empty());
         assert_eq!(summary.remarks, ["out: a link or a device, left out"]);
     }
-    let missing = archive.import(options(&folder.path().join("none"), institution), |_| {}).await;
+    let missing = archive
+        .import(options(&folder.path().join("none"), institution), |_| {})
+        .await;
     assert!(missing.is_err());
 }
 

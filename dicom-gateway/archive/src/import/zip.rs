@@ -106,9 +106,7 @@ impl Zip {
         let end = end_record(&tail).ok_or(ZipFault::NotZip("the record at its end is missing"))?;
         let record = tail.get(end..).unwrap_or_default();
         if u16_at(record, 4) != 0 || u16_at(record, 6) != 0 {
-            return Err(ZipFault::NotZip(
-                "it is one of several parts; join them first",
-            ));
+            return Err(ZipFault::NotZip("it is one of several parts; join them first"));
         }
         let mut entries = u64::from(u16_at(record, 10));
         let mut directory_bytes = u64::from(u32_at(record, 12));

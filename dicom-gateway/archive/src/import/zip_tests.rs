@@ -91,7 +91,10 @@ fn archive(before: &[u8], entries: &[Made]) -> Vec<u8> {
     out
 }
 
-fn contents(path: &Path) -> Result<Vec<(String, Result<Vec<u8>, String>)>, String> {
+/// Name and content of each entry, or why it is not read.
+type Contents = Vec<(String, Result<Vec<u8>, String>)>;
+
+fn contents(path: &Path) -> Result<Contents, String> {
     let zip = Zip::open(path).map_err(|e| e.to_string())?;
     let mut entries = zip.entries(path).map_err(|e| e.to_string())?;
     let mut out = Vec::new();
@@ -110,7 +113,7 @@ fn contents(path: &Path) -> Result<Vec<(String, Result<Vec<u8>, String>)>, Strin
     Ok(out)
 }
 
-fn read(bytes: &[u8]) -> Result<Vec<(String, Result<Vec<u8>, String>)>, String> {
+fn read(bytes: &[u8]) -> Result<Contents, String> {
     let folder = TemporaryFolder::new().unwrap();
     let path = folder.path().join("a.zip");
     std::fs::write(&path, bytes).unwrap();
@@ -155,7 +158,10 @@ fn tricks_are_refused_by_name_and_the_rest_is_read() {
         ..made("link", b"/etc/passwd")
     };
     assert!(trick(link).contains("link"));
-    let encrypted = Made { flags: 1, ..made("e", b"x") };
+    let encrypted = Made {
+        flags: 1,
+        ..made("e", b"x")
+    };
     assert!(trick(encrypted).contains("encrypted"));
     let method = Made {
         method: Some(14),
@@ -177,7 +183,10 @@ fn tricks_are_refused_by_name_and_the_rest_is_read() {
         ..made("crc", b"x")
     };
     assert!(trick(crc).contains("checksum"));
-    let overlap = Made { at: Some(0), ..made("good", b"x") };
+    let overlap = Made {
+        at: Some(0),
+        ..made("good", b"x")
+    };
     assert!(trick(overlap).contains("overlaps"));
     let ratio = Made {
         lie_size: Some(0xF000_0000),

@@ -112,10 +112,15 @@ impl List {
     fn file(&mut self, study_uid: &str, row: &Row) -> Result<std::io::Result<()>> {
         let digest = hex::encode(row.bytes("digest")?);
         let (kind, subject, size) = (row.text("kind")?, row.text("subject")?, row.int("size_bytes")?);
-        let removed = row.opt_micros("removed_at")?.map(UnixMicros::to_iso8601).unwrap_or_default();
+        let removed = row
+            .opt_micros("removed_at")?
+            .map(UnixMicros::to_iso8601)
+            .unwrap_or_default();
         self.files += 1;
         self.bytes += u64::try_from(size).unwrap_or(0);
-        Ok(self.write(&format!("{study_uid},{kind},{subject},{digest},{size},{removed}\r\n")))
+        Ok(self.write(&format!(
+            "{study_uid},{kind},{subject},{digest},{size},{removed}\r\n"
+        )))
     }
 }
 
@@ -143,22 +148,31 @@ impl Retention {
             studies,
             files: list.files,
             bytes: list.bytes,
-            list: csv.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
+            list: csv
+                .file_name()
+                .map(|n| n.to_string_lossy().into_owned())
+                .unwrap_or_default(),
             list_sha256: hex::encode(list.hasher.finalize()),
         };
-        let text = serde_json::to_vec_pretty(&certificate).map_err(|e| ArchiveError::Corrupt(e.to_string()))?;
+        let text =
+            serde_json::to_vec_pretty(&certificate).map_err(|e| ArchiveError::Corrupt(e.to_string()))?;
         write_through(&json, &text)?;
         let digest = Sha256Digest::of(&text);
         let (by, files) = (certificate.decided_by.clone(), certificate.files);
         let ended = db.write(move |tx| {
             Box::pin(async move {
-                let done = tx.execute(sql::FINISH, params![run_id, digest, UnixMicros::now()]).await?;
+                let done = tx
+                    .execute(sql::FINISH, params![run_id, digest, UnixMicros::now()])
+                    .await?;
                 // Written again after it was lost: the trail has its first digest already.
                 if done == 1 {
                     tx.audit(
                         AuditEntry::new(event::EXPORT, AuditAction::Create, &by)
                             .role("operator")
-                            .detail(format!("certificate of purge {run_id}: {files} files, sha256 {}", digest.to_hex())),
+                            .detail(format!(
+                                "certificate of purge {run_id}: {files} files, sha256 {}",
+                                digest.to_hex()
+                            )),
                     );
                 }
                 Ok::<_, ArchiveError>(())
@@ -180,7 +194,9 @@ impl Retention {
         list.write(CSV_HEAD).map_err(fail)?;
         let (mut studies, mut after) = (Vec::new(), 0);
         loop {
-            let page = db.fetch_all(sql::STUDIES, params![run_id, after, PAGE_ROWS]).await?;
+            let page = db
+                .fetch_all(sql::STUDIES, params![run_id, after, PAGE_ROWS])
+                .await?;
             let Some(last) = page.last() else { break };
             after = last.int("id")?;
             for row in &page {
@@ -191,7 +207,8 @@ impl Retention {
                         line.study_uid
                     )));
                 }
-                self.write_files(&mut list, &line.study_uid, row.int("id")?, csv).await?;
+                self.write_files(&mut list, &line.study_uid, row.int("id")?, csv)
+                    .await?;
                 studies.push(line);
             }
         }
@@ -208,7 +225,8 @@ impl Retention {
             let Some(last) = page.last() else { return Ok(()) };
             after = last.text("object_key")?;
             for row in &page {
-                list.file(study_uid, row)?.map_err(|error| ArchiveError::io("write", csv, error))?;
+                list.file(study_uid, row)?
+                    .map_err(|error| ArchiveError::io("write", csv, error))?;
             }
         }
     }

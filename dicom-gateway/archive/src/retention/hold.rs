@@ -158,7 +158,11 @@ impl Retention {
     /// # Errors
     /// What the index says.
     pub async fn holds(&self) -> Result<Vec<Hold>> {
-        let rows = self.archive.db().fetch_all(sql::IN_FORCE, params![HOLDS_MAX]).await?;
+        let rows = self
+            .archive
+            .db()
+            .fetch_all(sql::IN_FORCE, params![HOLDS_MAX])
+            .await?;
         rows.iter().map(read).collect()
     }
 
@@ -175,7 +179,11 @@ impl Retention {
 
 /// Whether a person, or this study, is held at this moment.
 pub(super) async fn is_held(tx: &mut Tx, person_id: i64, study_uid: Option<&str>) -> Result<bool> {
-    if tx.fetch_optional(sql::OF_PERSON, params![person_id]).await?.is_some() {
+    if tx
+        .fetch_optional(sql::OF_PERSON, params![person_id])
+        .await?
+        .is_some()
+    {
         return Ok(true);
     }
     match study_uid {

@@ -17,8 +17,8 @@ mod tests;
 pub use certificate::{Certificate, CertificateFiles};
 pub use hold::{Hold, HoldTarget};
 pub use plan::{PersonPlan, PlanSummary, StudyPlan, Verdict};
-pub use purge::{ExtraRows, PurgeOrder, PurgeReport};
 pub(crate) use purge::is_purged;
+pub use purge::{ExtraRows, PurgeOrder, PurgeReport};
 pub use rules::{Class, DEFAULT_RULES, Rules, Traits};
 
 #[cfg(test)]

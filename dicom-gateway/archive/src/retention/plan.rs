@@ -121,10 +121,7 @@ pub struct PlanSummary {
     pub next_end: Option<Date>,
 }
 
-fn as_optional_text<S: serde::Serializer>(
-    day: &Option<Date>,
-    to: S,
-) -> std::result::Result<S::Ok, S::Error> {
+fn as_optional_text<S: serde::Serializer>(day: &Option<Date>, to: S) -> std::result::Result<S::Ok, S::Error> {
     match day {
         Some(day) => as_text(day, to),
         None => to.serialize_none(),
@@ -144,7 +141,9 @@ impl PlanSummary {
             }
             Verdict::Kept => {
                 self.kept += 1;
-                let next = self.next_end.map_or(plan.kept_until, |day| day.min(plan.kept_until));
+                let next = self
+                    .next_end
+                    .map_or(plan.kept_until, |day| day.min(plan.kept_until));
                 self.next_end = Some(next);
             }
             Verdict::Held { .. } => self.held += 1,
@@ -177,6 +176,17 @@ impl PersonRows {
         let studies = tx.fetch_all(sql::STUDIES, range()).await?;
         let orders = tx.fetch_all(sql::ORDERS, range()).await?;
         Self::gather(&patients, &studies, &orders)
+    }
+
+    /// Rows of a person's patients.
+    pub(super) fn patients_of(&self, person_id: i64) -> Vec<i64> {
+        self.patients.get(&person_id).cloned().unwrap_or_default()
+    }
+
+    /// No study is left, and no order is younger than `last_visit`.
+    pub(super) fn is_past(&self, person_id: i64, last_visit: Date) -> bool {
+        let newest = self.orders.get(&person_id);
+        self.studies.get(&person_id).is_none_or(Vec::is_empty) && newest.is_none_or(|day| *day <= last_visit)
     }
 
     fn gather(patients: &[Row], studies: &[Row], orders: &[Row]) -> Result<Self> {
@@ -299,7 +309,9 @@ fn study(row: &Row) -> Result<StudyPlan> {
         institution_kind: row.text("kind")?,
         modalities: modalities.split('\\').map(str::to_owned).collect(),
         // An exam is never after its arrival, and never before there were such devices.
-        day: told.filter(|day| (FIRST_DAY..=received).contains(day)).unwrap_or(received),
+        day: told
+            .filter(|day| (FIRST_DAY..=received).contains(day))
+            .unwrap_or(received),
         class: String::new(),
         held_by: None,
         arriving: row.text("state")? == "receiving",
@@ -319,16 +331,25 @@ fn dicom_day(text: &str) -> Option<Date> {
 
 fn carries_admission(packed: &[u8]) -> Result<bool> {
     let json: serde_json::Value = unpack(packed)?;
-    let value = json.get(ADMISSION_ID).and_then(|element| element.get("Value")).and_then(|v| v.get(0));
-    Ok(value.and_then(serde_json::Value::as_str).is_some_and(|id| !id.trim().is_empty()))
+    let value = json
+        .get(ADMISSION_ID)
+        .and_then(|element| element.get("Value"))
+        .and_then(|v| v.get(0));
+    Ok(value
+        .and_then(serde_json::Value::as_str)
+        .is_some_and(|id| !id.trim().is_empty()))
 }
 
 /// Studies of a person that carry an Admission ID.
 pub(super) async fn admitted(db: &Db, plan: &PersonPlan) -> Result<BTreeSet<i64>> {
     let mut found = BTreeSet::new();
     for study in &plan.studies {
-        let row = db.fetch_optional(sql::ATTRIBUTES, params![study.study_id]).await?;
-        let carries = row.map(|row| carries_admission(&row.bytes("attributes")?)).transpose()?;
+        let row = db
+            .fetch_optional(sql::ATTRIBUTES, params![study.study_id])
+            .await?;
+        let carries = row
+            .map(|row| carries_admission(&row.bytes("attributes")?))
+            .transpose()?;
         if carries == Some(true) {
             found.insert(study.study_id);
         }

@@ -157,7 +157,8 @@ impl Rules {
     /// The class of a study: the first rule that fits, else the default.
     pub fn class_of(&self, study: &Traits<'_>) -> &Class {
         let named = |list: &Option<Vec<String>>, value: &str| {
-            list.as_ref().is_none_or(|list| list.iter().any(|v| v.eq_ignore_ascii_case(value)))
+            list.as_ref()
+                .is_none_or(|list| list.iter().any(|v| v.eq_ignore_ascii_case(value)))
         };
         let fits = |rule: &Rule| {
             let modality = |list: &Vec<String>| study.modalities.iter().any(|m| list.contains(m));
@@ -194,7 +195,9 @@ impl Default for Rules {
 
 /// Last day on which records are kept: the same day of a later year; 29 February becomes 1 March.
 pub(super) fn kept_until(last_visit: Date, years: u32) -> Date {
-    let year = last_visit.year().saturating_add(i32::try_from(years).unwrap_or(i32::MAX));
+    let year = last_visit
+        .year()
+        .saturating_add(i32::try_from(years).unwrap_or(i32::MAX));
     last_visit
         .replace_year(year)
         .or_else(|_| Date::from_calendar_date(year, Month::March, 1))
@@ -220,7 +223,10 @@ mod tests {
     fn the_rules_of_the_law_are_read() {
         let rules = Rules::default();
         assert_eq!(rules.text(), DEFAULT_RULES);
-        assert_eq!(class(&rules, "HEXI", "township_hospital", "CT", false), "inpatient");
+        assert_eq!(
+            class(&rules, "HEXI", "township_hospital", "CT", false),
+            "inpatient"
+        );
         assert_eq!(class(&rules, "V1", "village_clinic", "ECG", false), "outpatient");
         assert_eq!(class(&rules, "V1", "village_clinic", "ECG", true), "inpatient");
     }
@@ -247,9 +253,15 @@ mod tests {
             format!("default_class = \"a\"\n[[class]]\nname = \"a\"\nyears = {years}\nlaw = \"x\"\n{rest}")
         };
         check(&one(14, ""), "at least 15");
-        check(&one(15, "[[rule]]\nclass = \"a\"\nadmitted = true\n"), "at least 30");
+        check(
+            &one(15, "[[rule]]\nclass = \"a\"\nadmitted = true\n"),
+            "at least 30",
+        );
         check(&one(15, "[[rule]]\nclass = \"b\"\n"), "no class");
-        check(&one(15, "[[rule]]\nclass = \"a\"\nmodality = \"CT\"\n"), "unknown field");
+        check(
+            &one(15, "[[rule]]\nclass = \"a\"\nmodality = \"CT\"\n"),
+            "unknown field",
+        );
         check(&one(5000, ""), "at most 1000");
         check("default_class = 3", "retention rules");
         check(&one(15, "").replace("\"x\"", "\" \""), "text of law");

@@ -61,7 +61,11 @@ impl World {
                 Verdict::Arriving => "arriving",
             };
             for study in &plan.studies {
-                let word = if study.held_by.is_some() { "study held" } else { word };
+                let word = if study.held_by.is_some() {
+                    "study held"
+                } else {
+                    word
+                };
                 found.insert(study.study_uid.clone(), word.to_owned());
             }
         });
@@ -76,7 +80,10 @@ impl World {
     fn files(&self) -> usize {
         let store = self.archive.store();
         let buckets = store.buckets().unwrap();
-        buckets.iter().map(|bucket| store.keys_of(bucket).unwrap().len()).sum()
+        buckets
+            .iter()
+            .map(|bucket| store.keys_of(bucket).unwrap().len())
+            .sum()
     }
 }
 
@@ -105,7 +112,12 @@ async fn the_clock_runs_from_the_last_visit(world: &World) {
     world.put(world.hexi, "3.1", "LINK1", "19800110").await;
     world.put(world.dongshan, "3.2", "LINK2", "20240110").await;
     let (one, two) = (world.patient("LINK1").await, world.patient("LINK2").await);
-    world.archive.patients().link(one, two, "同一人", "admin").await.unwrap();
+    world
+        .archive
+        .patients()
+        .link(one, two, "同一人", "admin")
+        .await
+        .unwrap();
     // A date that no device can mean counts as the day of arrival.
     world.put(world.hexi, "4.1", "CLOCK", "19000101").await;
     world.put(world.hexi, "4.2", "FUTURE", "20990101").await;
@@ -121,14 +133,27 @@ async fn the_clock_runs_from_the_last_visit(world: &World) {
 async fn holds_keep(world: &World) {
     let retention = world.archive.retention();
     let held = HoldTarget::Patient(world.patient("HELD").await);
-    let id = retention.hold(held.clone(), "纠纷", "security.county").await.unwrap();
+    let id = retention
+        .hold(held.clone(), "纠纷", "security.county")
+        .await
+        .unwrap();
     let study = HoldTarget::Study("6.1".to_owned());
     retention.hold(study, "纠纷", "security.county").await.unwrap();
-    assert!(retention.hold(held.clone(), "  ", "x").await.is_err(), "a reason is needed");
+    assert!(
+        retention.hold(held.clone(), "  ", "x").await.is_err(),
+        "a reason is needed"
+    );
     let nobody = HoldTarget::Study("9.9".to_owned());
     assert!(retention.hold(nobody, "x", "x").await.is_err());
     let found = world.verdicts(&Rules::default()).await;
-    assert_eq!((found["5.1"].as_str(), found["6.1"].as_str(), found["6.2"].as_str()), ("held", "study held", "ended"));
+    assert_eq!(
+        (
+            found["5.1"].as_str(),
+            found["6.1"].as_str(),
+            found["6.2"].as_str()
+        ),
+        ("held", "study held", "ended")
+    );
     retention.release(id, "结案", "security.county").await.unwrap();
     assert!(retention.release(id, "again", "x").await.is_err());
     assert_eq!(world.verdicts(&Rules::default()).await["5.1"], "ended");
@@ -141,14 +166,29 @@ async fn holds_keep(world: &World) {
 async fn what_ended_goes_and_the_rest_stays(world: &World) {
     let retention = world.archive.retention();
     let derived = world.archive.derived();
-    derived.put("1.1", "quality", 1, "application/json", vec![b'x'; 100]).await.unwrap();
-    derived.put("1.1.1", "series_metadata", 1, "application/json", vec![b'x'; 100_000]).await.unwrap();
+    derived
+        .put("1.1", "quality", 1, "application/json", vec![b'x'; 100])
+        .await
+        .unwrap();
+    derived
+        .put(
+            "1.1.1",
+            "series_metadata",
+            1,
+            "application/json",
+            vec![b'x'; 100_000],
+        )
+        .await
+        .unwrap();
     let before = world.files();
     let alone = PurgeOrder {
         approved_by: "admin.county".to_owned(),
         ..order()
     };
-    assert!(retention.purge(alone, |_, _| {}).await.is_err(), "one person is not two");
+    assert!(
+        retention.purge(alone, |_, _| {}).await.is_err(),
+        "one person is not two"
+    );
     let report = world.purge().await.unwrap();
     // 1.1, 1.2 and 6.2; of the first person nothing is left, of PART the held study stays.
     assert_eq!((report.studies, report.persons, report.spared), (3, 1, 0));
@@ -157,7 +197,15 @@ async fn what_ended_goes_and_the_rest_stays(world: &World) {
         words(&world.verdicts(&Rules::default()).await),
         "2.1=kept 2.2=kept 3.1=kept 3.2=kept 4.1=kept 4.2=kept 5.1=held 6.1=study held"
     );
-    assert!(world.archive.patients().by_identifier("OLD").await.unwrap().is_empty());
+    assert!(
+        world
+            .archive
+            .patients()
+            .by_identifier("OLD")
+            .await
+            .unwrap()
+            .is_empty()
+    );
     assert!(derived.list("1.1").await.unwrap().is_empty());
     assert!(world.archive.verify_store().await.unwrap().is_intact());
     assert!(world.archive.verify_audit().await.unwrap().is_intact());
@@ -176,7 +224,10 @@ async fn what_ended_goes_and_the_rest_stays(world: &World) {
     assert_eq!(list.lines().count(), 1 + 7);
     let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&files.json).unwrap()).unwrap();
     assert_eq!(json["files"], 7);
-    assert_eq!(json["list_sha256"], crate::Sha256Digest::of(list.as_bytes()).to_hex());
+    assert_eq!(
+        json["list_sha256"],
+        crate::Sha256Digest::of(list.as_bytes()).to_hex()
+    );
     assert_eq!(json["studies"][0]["class"], "inpatient");
 }
 
@@ -212,8 +263,15 @@ async fn a_removal_that_was_cut_off_is_ended_and_nothing_comes_back() {
     // Cut off just before the files: their rows are there, the files too.
     let kept: Vec<(std::path::PathBuf, Vec<u8>)> = {
         let store = world.archive.store();
-        let keys = store.buckets().unwrap().iter().flat_map(|b| store.keys_of(b).unwrap()).collect::<Vec<_>>();
-        keys.iter().map(|key| (store.root().join(key.as_str()), store.read_all(key).unwrap())).collect()
+        let keys = store
+            .buckets()
+            .unwrap()
+            .iter()
+            .flat_map(|b| store.keys_of(b).unwrap())
+            .collect::<Vec<_>>();
+        keys.iter()
+            .map(|key| (store.root().join(key.as_str()), store.read_all(key).unwrap()))
+            .collect()
     };
     assert_eq!(kept.len(), 2);
     world.purge().await.unwrap();
@@ -223,14 +281,19 @@ async fn a_removal_that_was_cut_off_is_ended_and_nothing_comes_back() {
     }
     let undone = world.archive.db().write(|tx| {
         Box::pin(async move {
-            tx.execute("UPDATE purge_file SET removed_at = NULL", params![]).await?;
-            tx.execute("UPDATE purge_study SET files_gone_at = NULL", params![]).await
+            tx.execute("UPDATE purge_file SET removed_at = NULL", params![])
+                .await?;
+            tx.execute("UPDATE purge_study SET files_gone_at = NULL", params![])
+                .await
         })
     });
     undone.await.unwrap();
     let run = world.archive.retention().open_runs().await.unwrap()[0];
     let into = config.data_dir.join("purges");
-    assert!(world.archive.retention().certify(run, &into).await.is_err(), "files are still there");
+    assert!(
+        world.archive.retention().certify(run, &into).await.is_err(),
+        "files are still there"
+    );
     world.archive.close().await.unwrap();
     // A node that starts now takes files without rows into the index, but not these.
     let again = Archive::open(config, &[]).await.unwrap();
@@ -260,8 +323,17 @@ async fn admission_keeps_longer_than_a_village_clinic_would() {
     };
     let file = with_admission(&spec.file_bytes());
     let sender = Sender::account("tech", "technician", world.hexi, None, Source::Stow);
-    world.archive.receive_part10(sender, None, file.into()).await.unwrap();
-    world.archive.studies().settle_quiet(Duration::ZERO).await.unwrap();
+    world
+        .archive
+        .receive_part10(sender, None, file.into())
+        .await
+        .unwrap();
+    world
+        .archive
+        .studies()
+        .settle_quiet(Duration::ZERO)
+        .await
+        .unwrap();
     assert_eq!(words(&world.verdicts(&rules).await), "1.1=ended 2.1=kept");
 }
 
@@ -288,7 +360,11 @@ async fn names_kept_under_old_rules_get_new_keys() {
                 };
                 upsert_in(tx, institution, facts, FactSource::Order).await?;
             }
-            tx.execute("UPDATE patient SET pinyin_key = 'DANGUOQIANG', name_key = 'x'", params![]).await?;
+            tx.execute(
+                "UPDATE patient SET pinyin_key = 'DANGUOQIANG', name_key = 'x'",
+                params![],
+            )
+            .await?;
             tx.execute("DELETE FROM patient_term", params![]).await
         })
     });
@@ -302,8 +378,46 @@ async fn names_kept_under_old_rules_get_new_keys() {
     assert!(!patients.renew_keys(2).await.unwrap());
     assert!(patients.renew_keys(2).await.unwrap());
     assert!(patients.renew_keys(2).await.unwrap(), "nothing is left to do");
-    for text in ["shan", "單", "dgq", "zengyue", "小明", "xiaoming", "wang xiao", "P1", "曾"] {
+    for text in [
+        "shan",
+        "單",
+        "dgq",
+        "zengyue",
+        "小明",
+        "xiaoming",
+        "wang xiao",
+        "P1",
+        "曾",
+    ] {
         assert_eq!(found(text).await, 1, "{text}");
     }
     assert_eq!(found("chan").await, 0);
+}
+
+/// A new table that refers to a study must be cleared by a purge, or no study with such a row could
+/// ever go.
+#[test]
+fn every_table_that_refers_to_records_is_cleared() {
+    let removed = ["person", "patient", "exam_order", "study", "series", "instance"];
+    let mut referring = std::collections::BTreeSet::new();
+    for step in crate::MIGRATIONS.steps {
+        let mut table = "";
+        for line in step.sql.lines() {
+            if let Some(rest) = line
+                .strip_prefix("CREATE TABLE ")
+                .or(line.strip_prefix("ALTER TABLE "))
+            {
+                table = rest.split([' ', '(']).next().unwrap_or_default();
+            }
+            let refers = |name: &str| line.contains(&format!("REFERENCES {name} "));
+            if removed.iter().any(|name| refers(name)) {
+                referring.insert(table);
+            }
+        }
+    }
+    let known: std::collections::BTreeSet<&str> = purge::REFERRING.iter().copied().collect();
+    assert_eq!(
+        referring, known,
+        "clear the new table in purge.rs (remove_rows or erase_person) and name it in REFERRING"
+    );
 }

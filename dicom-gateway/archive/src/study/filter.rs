@@ -308,7 +308,11 @@ impl Conditions {
         };
         let key = search_key(&text);
         // Characters and pinyin of one word each: joined as a whole, and word by word.
-        let words: Vec<&str> = key.split(' ').filter(|w| !w.is_empty()).take(FUZZY_WORDS_MAX).collect();
+        let words: Vec<&str> = key
+            .split(' ')
+            .filter(|w| !w.is_empty())
+            .take(FUZZY_WORDS_MAX)
+            .collect();
         let whole = patient::names_found(&text, &mut |value| self.number_of(value));
         let mut each = Vec::new();
         if words.len() > 1 {

@@ -336,7 +336,7 @@ async fn patients_are_found_by_any_beginning(at: &Sites) {
         ("wangf", 1),
         ("WXM", 1),
         ("lisi", 1),
-        ("明", 0),
+        ("明", 1),
         ("", 0),
         ("%", 0),
     ] {

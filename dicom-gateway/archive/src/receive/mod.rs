@@ -289,7 +289,8 @@ impl Incoming {
     }
 
     fn counted(&self, done: &Result<Stored, StoreRefused>) {
-        self.archive.note_received(self.device_id, self.source.as_str(), done);
+        self.archive
+            .note_received(self.device_id, self.source.as_str(), done);
     }
 
     async fn end(mut self) -> Result<Stored, StoreRefused> {

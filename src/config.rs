@@ -1,7 +1,9 @@
 //! The configuration of a node: one TOML file, overridden by `GONGYING_*` environment variables
 //! (`GONGYING_ARCHIVE__INDEX=...` sets `[archive] index`). `config.example.toml` documents every key.
 
+use crate::forwarding::{DestinationConfig, Forward, RoutesFile};
 use anyhow::{Context, Result, bail};
+use dicom_gateway::forward::Route;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
@@ -34,6 +36,9 @@ pub(crate) struct Config {
     pub(crate) tier: storage::Tier,
     pub(crate) encryption: storage::Encryption,
     pub(crate) worker: WorkerConfig,
+    pub(crate) forward: Forward,
+    pub(crate) destination: Vec<DestinationConfig>,
+    pub(crate) route: Vec<Route>,
     pub(crate) log: Log,
 }
 
@@ -97,6 +102,9 @@ impl Default for Config {
             tier: storage::Tier::default(),
             encryption: storage::Encryption::default(),
             worker: WorkerConfig::default(),
+            forward: Forward::default(),
+            destination: Vec::new(),
+            route: Vec::new(),
             log: Log::default(),
         }
     }
@@ -160,8 +168,25 @@ impl Config {
             Env::prefixed("GONGYING_")
                 .split("__")
                 .ignore(&["demo_password", "gpu", "test_data"]);
-        let config: Config = figment.merge(environment).extract().context("configuration")?;
+        let mut config: Config = figment.merge(environment).extract().context("configuration")?;
+        config.load_routes()?;
         config.check()
+    }
+
+    /// Adds the destinations and rules of the file that `[forward] routes` names.
+    fn load_routes(&mut self) -> Result<()> {
+        let Some(path) = &self.forward.routes else {
+            return Ok(());
+        };
+        if !path.is_file() {
+            bail!("[forward] routes = {}: no such file", path.display());
+        }
+        let file: RoutesFile = Figment::from(Toml::file_exact(path))
+            .extract()
+            .with_context(|| format!("[forward] routes {}", path.display()))?;
+        self.destination.extend(file.destination);
+        self.route.extend(file.route);
+        Ok(())
     }
 
     /// The configuration of the demonstration: everything under one folder.

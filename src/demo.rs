@@ -168,12 +168,12 @@ async fn send(study: &DemoStudy, port: u16, called: &str, data: &Path) -> Result
     let (made, from) = (study.clone(), folder.clone());
     let files = tokio::task::spawn_blocking(move || write_files(&made, &from)).await??;
     let options = SendOptions {
-        to: Destination {
-            host: "127.0.0.1".into(),
+        to: Destination::new(
+            "127.0.0.1",
             port,
-            called: dataset::AeTitle::parse(called)?,
-            calling: dataset::AeTitle::parse(study.device.ae_title)?,
-        },
+            dataset::AeTitle::parse(called)?,
+            dataset::AeTitle::parse(study.device.ae_title)?,
+        ),
         associations: ASSOCIATIONS,
         timeout: Duration::from_secs(WAIT_SECONDS_MAX),
     };

@@ -4,10 +4,12 @@
 mod cli;
 mod config;
 mod demo;
+mod forwarding;
 mod metrics;
 mod node;
 mod output;
 mod tls;
+mod tls_client;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -1,6 +1,7 @@
 //! Wires the roles of a node together: opens the archive once, starts what the configuration names, ends it in order.
 
 use crate::config::{Config, Role};
+use crate::forwarding::Rules;
 use anyhow::{Context, Result};
 use archive::Archive;
 use dataset::AeTitle;
@@ -19,6 +20,7 @@ pub(crate) struct Node {
     pub(crate) config: Config,
     pub(crate) archive: Archive,
     pub(crate) reading: Reading,
+    pub(crate) rules: Rules,
 }
 
 /// A node whose ports are open and whose roles run.
@@ -61,6 +63,7 @@ impl Node {
 
     async fn open_as(config: Config, alone: bool) -> Result<Node> {
         let place = config.place()?;
+        let rules = Rules::new(&config)?;
         if let archive::db::IndexUrl::Sqlite(path) = &place.index
             && let Some(folder) = path.parent()
         {
@@ -69,7 +72,7 @@ impl Node {
         }
         let migrations = [&reading::MIGRATIONS];
         let archive = if alone {
-            Archive::open(place, &migrations).await?
+            Archive::open_routed(place, &migrations, rules.router()).await?
         } else {
             Archive::open_beside(place, &migrations).await?
         };
@@ -79,6 +82,7 @@ impl Node {
             config,
             archive,
             reading,
+            rules,
         })
     }
 
@@ -93,7 +97,9 @@ impl Node {
             archive: self.archive.clone(),
         };
         if self.config.has(Role::Gateway) {
+            self.rules.check(&self.archive).await?;
             running.dicom = Some(self.start_gateway(&mut running).await?);
+            self.start_forwarding(&mut running);
         }
         if self.config.has(Role::Viewer) {
             running.http = Some(self.start_viewer(&mut running).await?);
@@ -119,6 +125,15 @@ impl Node {
                 .context("DICOM service")
         });
         Ok(address)
+    }
+
+    /// Letters of the outbox go out.
+    fn start_forwarding(&self, running: &mut Running) {
+        let (forwarding, stop) = (self.rules.forwarding(self.archive.clone()), running.stop.clone());
+        running.tasks.spawn(async move {
+            dicom_gateway::forward::run(forwarding, stop).await;
+            Ok(())
+        });
     }
 
     async fn start_viewer(&self, running: &mut Running) -> Result<SocketAddr> {

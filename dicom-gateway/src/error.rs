@@ -25,6 +25,32 @@ pub enum GatewayError {
         /// The words of the standard.
         reason: String,
     },
+    /// No TLS with the other side.
+    #[error("no TLS with {address}: {reason}; check its port, its certificate and the trusted authority")]
+    Tls {
+        /// As given.
+        address: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The other side accepted the association, but not the service.
+    #[error("{address} does not offer {service} to this node; check its settings for our AE title")]
+    NotOffered {
+        /// As given.
+        address: String,
+        /// SOP class.
+        service: String,
+    },
+    /// The other side did not do what was asked.
+    #[error("{address} answered with status 0x{status:04X}{}", comment.as_deref().map(|c| format!(": {c}")).unwrap_or_default())]
+    Failed {
+        /// As given.
+        address: String,
+        /// As received.
+        status: u16,
+        /// Error Comment (0000,0902).
+        comment: Option<String>,
+    },
     /// The association broke.
     #[error("the association with {address} ended: {reason}")]
     Broken {

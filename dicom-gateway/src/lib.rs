@@ -10,6 +10,7 @@ mod association;
 mod config;
 mod dimse;
 mod error;
+pub mod forward;
 mod limits;
 mod pdu;
 pub mod scu;

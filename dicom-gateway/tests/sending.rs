@@ -15,14 +15,8 @@ use dicom_gateway::scu::{Destination, Outcome, SendOptions, send};
 use support::*;
 
 fn options(port: u16, associations: usize) -> SendOptions {
-    let to = Destination {
-        host: "127.0.0.1".into(),
-        port,
-        called: title("STORESCP"),
-        calling: title("GONGYING"),
-    };
     SendOptions {
-        to,
+        to: Destination::new("127.0.0.1", port, title("STORESCP"), title("GONGYING")),
         associations,
         timeout: Duration::from_secs(10),
     }

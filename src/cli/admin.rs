@@ -5,6 +5,8 @@ mod audit;
 mod community;
 mod import;
 mod retention;
+mod outbox;
+mod peers;
 mod store;
 
 use crate::config::Config;
@@ -14,7 +16,7 @@ use clap::{Args, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Institutions, users, devices, tokens; verify, reindex, back up, audit.
+/// Institutions, users, devices, tokens; other nodes, the outbox; verify, reindex, back up, audit.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Admin {
     /// Institutions of the community.
@@ -32,6 +34,25 @@ pub(crate) enum Admin {
     /// The audit trail.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// What is to be sent on to other nodes.
+    #[command(subcommand)]
+    Outbox(outbox::Outbox),
+    /// Rules for sending on.
+    #[command(subcommand)]
+    Route(outbox::RouteCommand),
+    /// Ask whether another DICOM node answers (C-ECHO).
+    #[command(after_help = "Example: gongying admin echo OLD_PACS --config node.toml")]
+    Echo(peers::Echo),
+    /// List studies that another DICOM node holds (C-FIND), such as earlier exams in an old archive.
+    #[command(
+        after_help = "Example: gongying admin query OLD_PACS --patient P0042 --date 20200101-20261231 --config node.toml"
+    )]
+    Query(peers::Query),
+    /// Fetch a study from another DICOM node into this archive (C-GET, or C-MOVE).
+    #[command(
+        after_help = "Example: gongying admin retrieve OLD_PACS --study 1.2.840.113619.2.55.3 --config node.toml\n\nWhat is fetched is not sent on by [[route]] rules, except with --move, where the running node receives it."
+    )]
+    Retrieve(peers::Retrieve),
     /// Hash every object again and compare index and store.
     #[command(after_help = "Example: gongying admin verify --data ./data")]
     Verify(store::Verify),
@@ -102,6 +123,11 @@ impl Admin {
                 Admin::Device(command) => command.run().await,
                 Admin::Token(command) => command.run().await,
                 Admin::Audit(command) => command.run().await,
+                Admin::Outbox(command) => command.run().await,
+                Admin::Route(command) => command.run().await,
+                Admin::Echo(command) => command.run().await,
+                Admin::Query(command) => command.run().await,
+                Admin::Retrieve(command) => command.run().await,
                 Admin::Verify(command) => command.run().await,
                 Admin::Reindex(command) => command.run().await,
                 Admin::Backup(command) => command.run().await,

@@ -108,12 +108,8 @@ pub(super) fn destination(to: &str, calling: &str, called: &str) -> Result<Desti
         bail!("--to {to}: {port:?} is not a port")
     };
     let ae = |text: &str| AeTitle::parse(text).map_err(|e| anyhow::anyhow!("AE title {text:?}: {e}"));
-    Ok(Destination {
-        host: host.trim_matches(['[', ']']).to_string(),
-        port,
-        called: ae(called)?,
-        calling: ae(calling)?,
-    })
+    let host = host.trim_matches(['[', ']']);
+    Ok(Destination::new(host, port, ae(called)?, ae(calling)?))
 }
 
 /// The files themselves and everything below folders, in the order of names.

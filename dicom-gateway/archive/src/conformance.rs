@@ -13,7 +13,7 @@ const BOTH: &[Statements] = &[
     device::sql::ALL,
     patient::sql::ALL,
     order::sql::ALL,
-    outbox::sql::ALL,
+    crate::route::sql::ALL,
     crate::derived::sql::ALL,
     crate::derived_due::sql::ALL,
     crate::health::sql::ALL,
@@ -51,6 +51,7 @@ fn all(own: &[Statements]) -> Vec<(&'static str, &'static str)> {
         .iter()
         .chain(audit::STATEMENTS.0)
         .chain(work::STATEMENTS)
+        .chain(outbox::STATEMENTS)
         .chain(crate::receive::STATEMENTS)
         .chain(crate::import::STATEMENTS)
         .chain(crate::retention::STATEMENTS)

@@ -26,6 +26,7 @@ pub mod patient;
 pub mod receive;
 pub mod recover;
 pub mod retention;
+pub mod route;
 pub mod store;
 pub mod study;
 pub mod tally;
@@ -41,7 +42,7 @@ use audit::{Audit, AuditSigner};
 use db::{Db, IndexUrl, Migration, Migrations};
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
@@ -53,6 +54,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         step(2, "people", include_str!("../migrations/0002_people.sql")),
         step(3, "studies", include_str!("../migrations/0003_studies.sql")),
         step(4, "work", include_str!("../migrations/0004_work.sql")),
+        step(6, "outbox", include_str!("../migrations/0006_outbox.sql")),
         step(8, "upkeep", include_str!("../migrations/0008_upkeep.sql")),
         step(9, "records", include_str!("../migrations/0009_records.sql")),
     ],
@@ -97,6 +99,7 @@ struct Shared {
     job_wake: Arc<Notify>,
     pace: Arc<work::Pace>,
     outbox_wake: Arc<Notify>,
+    router: OnceLock<Arc<dyn route::Router>>,
     placements: Arc<recover::Placements>,
     codes: Mutex<HashMap<InstitutionId, String>>,
     series_news: Mutex<HashMap<String, Instant>>,
@@ -111,7 +114,22 @@ impl Archive {
     /// # Errors
     /// When index, objects or data folder cannot be used.
     pub async fn open(config: Config, extra_migrations: &[&'static Migrations]) -> Result<Self> {
+        Self::open_routed(config, extra_migrations, None).await
+    }
+
+    /// Like [`Archive::open`], with a router that decides what of the objects to come is sent on.
+    ///
+    /// # Errors
+    /// As [`Archive::open`].
+    pub async fn open_routed(
+        config: Config,
+        extra_migrations: &[&'static Migrations],
+        router: Option<Arc<dyn route::Router>>,
+    ) -> Result<Self> {
         let archive = Self::open_beside(config, extra_migrations).await?;
+        if let Some(router) = router {
+            archive.route_by(router);
+        }
         archive.recover().await?;
         Ok(archive)
     }
@@ -173,6 +191,7 @@ impl Archive {
                 job_wake: Arc::default(),
                 pace: Arc::default(),
                 outbox_wake: Arc::default(),
+                router: OnceLock::new(),
                 placements: Arc::default(),
                 codes: Mutex::default(),
                 series_news: Mutex::default(),
@@ -268,6 +287,19 @@ impl Archive {
 
     pub(crate) fn health_memory(&self) -> &health::HealthMemory {
         &self.shared.health
+    }
+
+    /// What decides on sending on, when this process has it.
+    pub(crate) fn router(&self) -> Option<&Arc<dyn route::Router>> {
+        self.shared.router.get()
+    }
+
+    /// From now on this router decides what is sent on; to be said before [`Archive::recover`], so
+    /// that what a crash left is routed too. Said twice, the first one stays.
+    pub fn route_by(&self, router: Arc<dyn route::Router>) {
+        if self.shared.router.set(router).is_err() {
+            tracing::warn!("the archive has a router already");
+        }
     }
 
     pub(crate) fn placements(&self) -> &Arc<recover::Placements> {

@@ -19,7 +19,7 @@ pub(crate) mod field {
 }
 
 /// Command Data Set Type: no data set follows.
-const NO_DATA_SET: u16 = 0x0101;
+pub(crate) const NO_DATA_SET: u16 = 0x0101;
 /// Longest Error Comment (VR LO).
 const ERROR_COMMENT_CHARS_MAX: usize = 64;
 /// Command sets are a few hundred bytes; a longer one is an attack.

@@ -2,6 +2,8 @@
 
 /// Done.
 pub(crate) const SUCCESS: u16 = 0x0000;
+/// Something unexpected went wrong.
+pub(crate) const PROCESSING_FAILURE: u16 = 0x0110;
 /// C-FIND: an answer follows, all keys supported.
 pub(crate) const PENDING: u16 = 0xff00;
 /// C-FIND: an answer follows, some optional keys were not supported.
@@ -28,3 +30,13 @@ pub(crate) const UNABLE_TO_PERFORM_SUBOPERATIONS: u16 = 0xa702;
 pub(crate) const SOME_SUBOPERATIONS_FAILED: u16 = 0xb000;
 /// C-MOVE: nobody known by that AE title.
 pub(crate) const MOVE_DESTINATION_UNKNOWN: u16 = 0xa801;
+
+/// Success, or a warning: the other side did what was asked.
+pub(crate) fn is_done(status: u16) -> bool {
+    status == SUCCESS || is_warning(status)
+}
+
+/// Done, with a remark (PS3.7 C.1 and C.3, PS3.4 B.2.3).
+pub(crate) fn is_warning(status: u16) -> bool {
+    matches!(status, 0x0001 | 0x0107 | 0x0116 | 0xb000..=0xbfff)
+}

@@ -90,6 +90,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
+    /// The connection itself.
+    pub(crate) fn stream(&self) -> &S {
+        &self.stream
+    }
+
     /// Something has been read that no event has told yet.
     pub(crate) fn has_buffered(&self) -> bool {
         !self.buffer.is_empty()

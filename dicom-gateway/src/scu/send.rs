@@ -5,19 +5,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dataset::uids;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Destination;
-use super::client::{Client, Pair};
+use super::client::{CONTEXTS_MAX, Client, Pair};
 use super::files::{Item, Job, Piece, Queue, inspect, read_ahead};
 use crate::GatewayError;
-use crate::dimse::{self, field};
+use crate::dimse::{self, field, status as codes};
 use crate::pdu::push_p_data;
 
-/// Presentation contexts of one association.
-const CONTEXTS_MAX: usize = 128;
 /// A file is begun at most this often.
 const ATTEMPTS_MAX: u32 = 3;
 /// Pause before a broken association is opened again.
@@ -79,8 +76,8 @@ impl Outcome {
 
     fn from_status(status: u16, comment: Option<String>) -> Self {
         match status {
-            0 => Self::Stored,
-            0x0001 | 0x0107 | 0x0116 | 0xb000..=0xbfff => Self::StoredWithWarning(status),
+            codes::SUCCESS => Self::Stored,
+            warned if codes::is_warning(warned) => Self::StoredWithWarning(warned),
             _ => Self::Refused { status, comment },
         }
     }
@@ -95,35 +92,6 @@ pub struct SendSummary {
     pub failed: usize,
     /// Data set bytes of the stored files.
     pub bytes: u64,
-}
-
-/// Asks whether the other side answers (C-ECHO); the time from the request to the answer.
-///
-/// # Errors
-/// When it cannot be reached, refuses, or breaks off.
-pub async fn echo(to: &Destination, timeout: Duration) -> Result<Duration, GatewayError> {
-    let pair = Pair {
-        sop_class: uids::VERIFICATION.into(),
-        transfer_syntax: uids::IMPLICIT_VR_LITTLE_ENDIAN.into(),
-    };
-    let mut client = Client::open(to, std::slice::from_ref(&pair), timeout).await?;
-    let Some(context) = client.context(&pair) else {
-        return Err(client.broken("the other side offers no C-ECHO"));
-    };
-    let message_id = client.next_message_id();
-    let request = dimse::request(field::C_ECHO_RQ, message_id, uids::VERIFICATION, None, false);
-    let mut bytes = Vec::new();
-    dimse::push_message(&mut bytes, context, &request, None, client.peer_pdu_bytes_max)
-        .map_err(|error| client.broken(error))?;
-    let start = Instant::now();
-    client.write(&bytes).await?;
-    let answer = client.answer(message_id).await?;
-    let elapsed = start.elapsed();
-    if answer.status != 0 {
-        return Err(client.broken(format!("status 0x{:04X}", answer.status)));
-    }
-    client.release().await;
-    Ok(elapsed)
 }
 
 /// Sends files. Each gets a result as soon as it is known; files are sent as they are, in their

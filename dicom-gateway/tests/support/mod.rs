@@ -8,6 +8,8 @@
     reason = "test support"
 )]
 
+pub mod scp;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -120,12 +122,8 @@ impl Gateway {
     }
 
     pub fn destination(&self) -> Destination {
-        Destination {
-            host: self.address.ip().to_string(),
-            port: self.address.port(),
-            called: title("GONGYING"),
-            calling: title("JUDGE"),
-        }
+        let host = self.address.ip().to_string();
+        Destination::new(host, self.address.port(), title("GONGYING"), title("JUDGE"))
     }
 
     pub fn path(&self) -> &std::path::Path {
@@ -199,7 +197,7 @@ pub fn data() -> Option<PathBuf> {
     found
 }
 
-fn item(kind: u8, body: &[u8]) -> Vec<u8> {
+pub fn item(kind: u8, body: &[u8]) -> Vec<u8> {
     let length = u16::try_from(body.len()).expect("short item");
     [&[kind, 0][..], &length.to_be_bytes(), body].concat()
 }

@@ -11,6 +11,7 @@ use crate::ids::{InstitutionId, OrderId, PatientId, Sha256Digest, UnixMicros};
 use crate::order::{OrderState, Priority, set_state_in};
 use crate::params;
 use crate::patient::{FactSource, upsert_in};
+use crate::route::{RouteFacts, route_object};
 use crate::work::NewJob;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,6 +74,7 @@ struct Located {
     modalities: String,
     has_waveform: bool,
     priority: i64,
+    order_priority: Option<Priority>,
     is_new: bool,
 }
 
@@ -113,6 +115,7 @@ pub(crate) async fn index_object(
     ];
     tx.execute(sql::STUDY_COUNT, counts).await?;
     enqueue_jobs(archive, tx, from, at.priority).await?;
+    route(archive, tx, from, &at).await?;
     tx.audit(audit_row(from));
     if at.is_new {
         let news = Event::new(
@@ -140,6 +143,7 @@ async fn locate(tx: &mut Tx, from: &Indexing) -> Result<Option<Located>> {
             modalities: row.text("modalities")?,
             has_waveform: row.bool("has_waveform")?,
             priority: priority.map_or(0, Priority::job_priority),
+            order_priority: priority,
             is_new: false,
         })
     };
@@ -300,6 +304,26 @@ async fn enqueue_jobs(archive: &Archive, tx: &mut Tx, from: &Indexing, priority:
     let (archive, series) = (archive.clone(), facts.series_uid.clone());
     tx.on_commit(move || archive.note_series_news(series));
     Ok(())
+}
+
+/// Letters about the object, in the same transaction.
+async fn route(archive: &Archive, tx: &mut Tx, from: &Indexing, at: &Located) -> Result<()> {
+    let Some(router) = archive.router() else {
+        return Ok(());
+    };
+    let facts = &from.object.facts;
+    let known = RouteFacts {
+        study_uid: facts.study_uid.clone(),
+        institution: crate::route::code_of(tx, at.institution_id).await?,
+        modalities: vec![facts.modality.clone()],
+        body_part: facts.body_part.clone(),
+        priority: at.order_priority.unwrap_or(Priority::Routine),
+        calling: from.object.sender.name.clone(),
+        sop_classes: vec![facts.sop_class_uid.clone()],
+        has_waveform: facts.kind == Some(SeriesKind::Waveform),
+        at: from.received_at,
+    };
+    route_object(archive, tx, router.as_ref(), &known, &facts.sop_instance_uid).await
 }
 
 fn audit_row(from: &Indexing) -> AuditEntry {

@@ -65,6 +65,7 @@ impl Studies {
                     let job = NewJob::new("quality", &study_uid);
                     let job = job.priority(priority.map_or(0, Priority::job_priority));
                     archive.work().enqueue(tx, job).await?;
+                    crate::route::route_study(&archive, tx, &study_uid).await?;
                     let events = archive.events().clone();
                     let news = Event::new(EventKind::StudyReady, study_uid, vec![owner]);
                     let news = news.data(serde_json::json!({ "instances": count }));

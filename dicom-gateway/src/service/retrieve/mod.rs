@@ -1,7 +1,7 @@
 //! C-GET and C-MOVE (PS3.4 C.4.2, C.4.3): stored objects sent as C-STORE sub-operations, in the
 //! transfer syntax in which they are stored.
 
-mod source;
+pub(crate) mod source;
 
 use std::collections::BTreeSet;
 
@@ -176,12 +176,8 @@ async fn destination<S>(peer: &Peer<S>, command: &Command) -> Result<Destination
         return Err(unknown("the listener of the device is not HOST:PORT"));
     };
     let host = host.trim_matches(['[', ']']).to_owned();
-    Ok(Destination {
-        host,
-        port,
-        called,
-        calling: peer.gateway.config.ae_title.clone(),
-    })
+    let calling = peer.gateway.config.ae_title.clone();
+    Ok(Destination::new(host, port, called, calling))
 }
 
 async fn open<S>(peer: &Peer<S>, to: &Destination, instances: &[Instance]) -> Result<Client, Refused> {

@@ -18,7 +18,7 @@ const PIECES_AHEAD: usize = 3;
 
 /// Why an object did not go out.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SourceError {
+pub(crate) enum SourceError {
     /// Nothing was sent; the association can go on.
     #[error("the stored object cannot be read: {0}")]
     Unreadable(String),
@@ -31,7 +31,7 @@ pub(super) enum SourceError {
 }
 
 /// Sends `request` and the object's data set, exactly as stored.
-pub(super) async fn send<W>(
+pub(crate) async fn send<W>(
     wire: &mut Wire<W>,
     context: u8,
     request: &DataSet,

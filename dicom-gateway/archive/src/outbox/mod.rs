@@ -1,4 +1,16 @@
-//! What is to be sent elsewhere, kept until it is delivered.
+//! What is to be sent elsewhere, kept until it is delivered, given up or dropped by an operator.
+//!
+//! **Invariants:** a letter put in inside a transaction exists exactly when the transaction does.
+//! It leaves the waiting ones only as delivered (someone said so), as given up (visible to the
+//! operator, who can try again) or as dropped (by the operator). Two processes do not deliver the
+//! same letter at the same time: a claim is a lease, and a failure is noted only by the claim that
+//! is still the newest. A success is always noted. So delivery is at least once.
+
+mod deliver;
+mod manage;
+
+pub use deliver::{Claimed, End, Settled};
+pub use manage::{DestinationState, LetterInfo, LetterState};
 
 use crate::db::{Db, Row, Tx};
 use crate::error::{ArchiveError, Result};
@@ -8,18 +20,32 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
+#[cfg(test)]
+pub(crate) const STATEMENTS: &[crate::conformance::Statements] =
+    &[sql::ALL, deliver::sql::ALL, manage::sql::ALL];
+
 /// Largest payload; larger things are objects, and the payload names them.
 const PAYLOAD_BYTES_MAX: usize = 1 << 20;
 /// Letters of one answer at most.
 const LETTERS_MAX: u32 = 1000;
+/// Longest error text that is kept.
+const ERROR_CHARACTERS_MAX: usize = 1000;
+
+/// `outbox.state`.
+pub(crate) mod state {
+    pub(crate) const WAITING: i64 = 0;
+    pub(crate) const DELIVERED: i64 = 1;
+    pub(crate) const GIVEN_UP: i64 = 2;
+    pub(crate) const DROPPED: i64 = 3;
+}
 
 crate::statements! {
     mod sql {
-        PUT = "INSERT INTO outbox (destination, kind, subject, payload, priority, next_at, attempts, created_at) VALUES ($1, $2, $3, $4, $5, $6, 0, $6) RETURNING id";
-        DUE = "SELECT id, destination, kind, subject, payload, priority, attempts, created_at FROM outbox WHERE destination = $1 AND delivered_at IS NULL AND next_at <= $2 ORDER BY priority DESC, next_at, id LIMIT $3";
-        DELIVERED = "UPDATE outbox SET delivered_at = $2, error = NULL WHERE id = $1 AND delivered_at IS NULL";
-        POSTPONE = "UPDATE outbox SET attempts = attempts + 1, next_at = $2, error = $3 WHERE id = $1 AND delivered_at IS NULL";
-        WAITING = "SELECT COUNT(*) AS n FROM outbox WHERE destination = $1 AND delivered_at IS NULL";
+        PUT = "INSERT INTO outbox (destination, kind, subject, payload, priority, next_at, attempts, created_at, tried_since) VALUES ($1, $2, $3, $4, $5, $7, 0, $6, $7) RETURNING id";
+        DUE = "SELECT id, destination, kind, subject, payload, priority, attempts, created_at FROM outbox WHERE destination = $1 AND state = 0 AND next_at <= $2 ORDER BY priority DESC, next_at, id LIMIT $3";
+        DELIVERED = "UPDATE outbox SET state = 1, delivered_at = $2, error = NULL WHERE id = $1 AND state = 0";
+        POSTPONE = "UPDATE outbox SET attempts = attempts + 1, next_at = $2, error = $3, lease_until = 0 WHERE id = $1 AND state = 0";
+        WAITING = "SELECT COUNT(*) AS n FROM outbox WHERE destination = $1 AND state = 0";
         PURGE = "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE delivered_at IS NOT NULL AND delivered_at < $1 LIMIT 5000)";
     }
 }
@@ -67,6 +93,10 @@ fn read(row: &Row) -> Result<Letter> {
     })
 }
 
+fn shortened(error: &str) -> String {
+    error.chars().take(ERROR_CHARACTERS_MAX).collect()
+}
+
 /// The outbox of an archive.
 #[derive(Clone)]
 pub struct Outbox {
@@ -80,21 +110,35 @@ impl Outbox {
     /// # Errors
     /// [`ArchiveError::Invalid`] for a payload above 1 MiB.
     pub async fn put(&self, tx: &mut Tx, letter: NewLetter) -> Result<OutboxId> {
+        self.put_later(tx, letter, Duration::ZERO).await
+    }
+
+    /// Like [`Outbox::put`], to be delivered not before `wait` is over.
+    ///
+    /// # Errors
+    /// As [`Outbox::put`].
+    pub async fn put_later(&self, tx: &mut Tx, letter: NewLetter, wait: Duration) -> Result<OutboxId> {
         if letter.payload.len() > PAYLOAD_BYTES_MAX {
             return Err(ArchiveError::invalid("outbox payload", "use at most 1 MiB"));
         }
+        let now = UnixMicros::now();
         let values = params![
             letter.destination,
             letter.kind,
             letter.subject,
             letter.payload,
             letter.priority,
-            UnixMicros::now()
+            now,
+            now.plus(wait)
         ];
         let id = tx.fetch_one(sql::PUT, values).await?.int("id")?;
+        self.wake_on_commit(tx);
+        Ok(OutboxId(id))
+    }
+
+    pub(crate) fn wake_on_commit(&self, tx: &mut Tx) {
         let wake = self.wake.clone();
         tx.on_commit(move || wake.notify_waiters());
-        Ok(OutboxId(id))
     }
 
     /// Letters to a destination that are due, most urgent first.
@@ -125,8 +169,7 @@ impl Outbox {
     /// # Errors
     /// What the index says.
     pub async fn postpone(&self, id: OutboxId, wait: Duration, error: &str) -> Result<()> {
-        let error: String = error.chars().take(1000).collect();
-        let values = params![id, UnixMicros::now().plus(wait), error];
+        let values = params![id, UnixMicros::now().plus(wait), shortened(error)];
         self.db
             .write(move |tx| Box::pin(async move { tx.execute(sql::POSTPONE, values).await }))
             .await?;
@@ -147,7 +190,7 @@ impl Outbox {
         self.wake.notified().await;
     }
 
-    /// Removes letters delivered longer ago than this.
+    /// Removes letters delivered or dropped longer ago than this.
     ///
     /// # Errors
     /// What the index says.

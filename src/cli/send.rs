@@ -1,5 +1,7 @@
 //! `gongying send`: a fast C-STORE sender with a progress bar and a result for each file.
 
+mod journal;
+
 use crate::output;
 use anyhow::{Result, bail};
 use clap::Args;
@@ -16,7 +18,9 @@ const FILES_MAX: usize = 2_000_000;
 
 /// Send DICOM files to a node by C-STORE, as they are.
 #[derive(Args, Debug)]
-#[command(after_help = "Example: gongying send --to 127.0.0.1:11112 --aet JUDGE folder/ image.dcm")]
+#[command(
+    after_help = "Example: gongying send --to 127.0.0.1:11112 --aet JUDGE folder/ image.dcm\n\nGoing on after an interruption, under TLS:\n  gongying send --to pacs.example:2762 --aet HEXI --tls county-ca.pem --journal sent.jsonl folder/"
+)]
 pub(crate) struct Send {
     /// Address and DICOM port of the node.
     #[arg(long, value_name = "HOST:PORT")]
@@ -33,6 +37,21 @@ pub(crate) struct Send {
     /// Seconds that any single wait may take.
     #[arg(long, default_value_t = 60)]
     timeout: u64,
+    /// DICOM over TLS; trusts the certificates in this PEM file.
+    #[arg(long, value_name = "CA_FILE")]
+    tls: Option<PathBuf>,
+    /// Our certificate chain (PEM), for nodes that want one.
+    #[arg(long, value_name = "FILE", requires = "tls", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Private key of our certificate (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Name that the node's certificate carries, when it is not the host.
+    #[arg(long, value_name = "NAME", requires = "tls")]
+    tls_name: Option<String>,
+    /// Notes each acknowledged file here, and passes over those that are noted already.
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
     /// One JSON object for each file instead of text.
     #[arg(long)]
     json: bool,
@@ -54,9 +73,19 @@ struct Line<'a> {
 
 impl Send {
     pub(super) fn run(self) -> Result<()> {
-        let files = expand(&self.files)?;
+        let mut files = expand(&self.files)?;
+        let to = self.destination()?;
+        let mut journal = self.journal(&to)?;
+        if let Some(journal) = &journal {
+            let before = files.len();
+            files.retain(|file| !journal.has(file));
+            output::note(&format!(
+                "{} of {before} files were acknowledged before",
+                before - files.len()
+            ));
+        }
         let options = SendOptions {
-            to: destination(&self.to, &self.aet, &self.aec)?,
+            to,
             associations: self.associations.clamp(1, 64),
             timeout: Duration::from_secs(self.timeout.max(1)),
         };
@@ -65,6 +94,12 @@ impl Send {
         let mut printed = Ok(());
         let sent = runtime.block_on(scu::send(files, &options, |result| {
             bar.inc(1);
+            if let (Some(journal), true) = (&mut journal, result.outcome.is_stored()) {
+                let noted = journal.note(&result.path);
+                if printed.is_ok() {
+                    printed = noted;
+                }
+            }
             if self.json || !result.outcome.is_stored() {
                 let line = if self.json {
                     json_line(&result)
@@ -99,17 +134,32 @@ impl Send {
     }
 }
 
+impl Send {
+    fn destination(&self) -> Result<Destination> {
+        let mut to = destination(&self.to, &self.aet, &self.aec)?;
+        if let Some(authority) = &self.tls {
+            let own = self.tls_cert.as_deref().zip(self.tls_key.as_deref());
+            to.tls = Some(crate::tls_client::client(authority, own, self.tls_name.clone())?);
+        }
+        Ok(to)
+    }
+
+    fn journal(&self, to: &Destination) -> Result<Option<journal::Journal>> {
+        let Some(path) = &self.journal else {
+            return Ok(None);
+        };
+        let to = format!("{}/{}", to.address(), to.called.as_str());
+        journal::Journal::open(path, to).map(Some)
+    }
+}
+
 /// Reads `HOST:PORT` and both AE titles.
 pub(super) fn destination(to: &str, calling: &str, called: &str) -> Result<Destination> {
-    let Some((host, port)) = to.rsplit_once(':') else {
-        bail!("--to {to}: write HOST:PORT, for example 127.0.0.1:11112")
-    };
-    let Ok(port) = port.parse() else {
-        bail!("--to {to}: {port:?} is not a port")
-    };
     let ae = |text: &str| AeTitle::parse(text).map_err(|e| anyhow::anyhow!("AE title {text:?}: {e}"));
-    let host = host.trim_matches(['[', ']']);
-    Ok(Destination::new(host, port, ae(called)?, ae(calling)?))
+    match Destination::parse(to, ae(called)?, ae(calling)?) {
+        Some(to) => Ok(to),
+        None => bail!("--to {to}: write HOST:PORT, for example 127.0.0.1:11112"),
+    }
 }
 
 /// The files themselves and everything below folders, in the order of names.

@@ -17,7 +17,7 @@ crate::statements! {
     mod sql {
         CLAIM = "UPDATE outbox SET lease_until = $3, claims = claims + 1 WHERE state = 0 AND lease_until <= $2 AND id IN (SELECT id FROM outbox WHERE destination = $1 AND state = 0 AND next_at <= $2 AND lease_until <= $2 ORDER BY priority DESC, next_at, id LIMIT $4) RETURNING id, destination, kind, subject, payload, priority, attempts, created_at, claims, tried_since, next_at";
         NEXT_DESTINATION = "SELECT MIN(destination) AS destination FROM outbox WHERE state = 0 AND destination > $1 AND destination < $2";
-        COUNT_DUE = "SELECT COUNT(*) AS n FROM (SELECT id FROM outbox WHERE destination = $1 AND state = 0 AND next_at <= $2 AND lease_until <= $2 LIMIT $3) AS due";
+        CLAIMABLE = "SELECT id FROM outbox WHERE destination = $1 AND state = 0 AND next_at <= $2 AND lease_until <= $2 LIMIT $3";
         RENEW = "UPDATE outbox SET lease_until = $3 WHERE id = $1 AND claims = $2 AND state = 0";
         RELEASE = "UPDATE outbox SET lease_until = 0, next_at = $3, error = COALESCE($4, error) WHERE id = $1 AND claims = $2 AND state = 0";
         FAILED = "UPDATE outbox SET lease_until = 0, next_at = $3, error = $4, attempts = attempts + 1 WHERE id = $1 AND claims = $2 AND state = 0";
@@ -144,8 +144,7 @@ impl Outbox {
     /// What the index says.
     pub async fn claimable(&self, destination: &str) -> Result<usize> {
         let values = params![destination, UnixMicros::now(), COUNTED_MAX];
-        let count = self.db.fetch_one(sql::COUNT_DUE, values).await?.int("n")?;
-        Ok(usize::try_from(count).unwrap_or(0))
+        Ok(self.db.fetch_all(sql::CLAIMABLE, values).await?.len())
     }
 
     /// Lengthens the lease of claimed letters.

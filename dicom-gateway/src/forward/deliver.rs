@@ -83,29 +83,11 @@ impl Courier<'_> {
     /// Delivers a batch in its order; every letter of it is in the report.
     pub(super) async fn deliver(&self, open: &mut Option<Open>, batch: Vec<Claimed>) -> Report {
         let mut report = Report::default();
-        let mut work = Vec::new();
-        let mut proposals: Vec<Proposal> = Vec::new();
-        for claimed in batch {
-            match self.prepare(&claimed).await {
-                Ok(task) => {
-                    let proposal = task.proposal();
-                    let is_new = !proposals.contains(&proposal);
-                    if is_new && proposals.len() >= CONTEXTS_MAX {
-                        report.settled.push(claimed.ended(untried_now()));
-                        continue;
-                    }
-                    if is_new {
-                        proposals.push(proposal);
-                    }
-                    work.push((claimed, task));
-                }
-                Err(end) => report.settled.push(claimed.ended(end)),
-            }
-        }
+        let (work, proposals) = self.gather(batch, &mut report).await;
         if work.is_empty() {
             return report;
         }
-        if let Err(error) = self.open(open, proposals).await {
+        if let Err(error) = self.open(open, &proposals).await {
             report.broken = Some(error.to_string());
         } else if let Err(error) = self.audit(&work).await {
             // what leaves stands in the audit trail before it does, or stays
@@ -121,19 +103,28 @@ impl Courier<'_> {
                 report.settled.push(claimed.ended(untried_now()));
                 continue;
             }
+            if report.broken.is_none()
+                && let Err(error) = self.open(open, &proposals).await
+            {
+                report.broken = Some(error.to_string());
+            }
             let end = match (&report.broken, open.as_mut()) {
                 (None, Some(open)) => self.one(&mut open.client, &claimed, &task).await,
                 (reason, _) => {
                     let reason = reason.clone().unwrap_or_default();
-                    report.settled.push(claimed.ended(unreachable(
-                        &claimed,
-                        &reason,
-                        self.forwarding.limits,
-                    )));
+                    let end = unreachable(&claimed, &reason, self.forwarding.limits);
+                    report.settled.push(claimed.ended(end));
                     continue;
                 }
             };
             self.note(&mut report, &mut commit, claimed, &task, end);
+            // a result may still come on an association that was asked: nothing else goes over it
+            if matches!(task, Task::Commitment(_))
+                && report.broken.is_none()
+                && let Some(asked) = open.take()
+            {
+                asked.client.release().await;
+            }
         }
         if report.broken.is_some()
             && let Some(open) = open.take()
@@ -142,6 +133,34 @@ impl Courier<'_> {
         }
         report.follow.extend(commitment::letters(commit));
         report
+    }
+
+    /// Letters with what they need, and the contexts for it; the others are in the report.
+    async fn gather(
+        &self,
+        batch: Vec<Claimed>,
+        report: &mut Report,
+    ) -> (Vec<(Claimed, Task)>, Vec<Proposal>) {
+        let (mut work, mut proposals) = (Vec::new(), Vec::new());
+        for claimed in batch {
+            let task = match self.prepare(&claimed).await {
+                Ok(task) => task,
+                Err(end) => {
+                    report.settled.push(claimed.ended(end));
+                    continue;
+                }
+            };
+            let proposal = task.proposal();
+            if !proposals.contains(&proposal) {
+                if proposals.len() >= CONTEXTS_MAX {
+                    report.settled.push(claimed.ended(untried_now()));
+                    continue;
+                }
+                proposals.push(proposal);
+            }
+            work.push((claimed, task));
+        }
+        (work, proposals)
     }
 
     /// One row for each study of a batch.
@@ -170,7 +189,7 @@ impl Courier<'_> {
     }
 
     /// An association on which everything can go that is wanted.
-    async fn open(&self, open: &mut Option<Open>, wanted: Vec<Proposal>) -> Result<(), GatewayError> {
+    async fn open(&self, open: &mut Option<Open>, wanted: &[Proposal]) -> Result<(), GatewayError> {
         if let Some(open) = open
             && wanted.iter().all(|proposal| open.proposed.contains(proposal))
         {
@@ -179,10 +198,10 @@ impl Courier<'_> {
         if let Some(old) = open.take() {
             old.client.release().await;
         }
-        let client = Client::propose(&self.endpoint.to, &wanted, self.endpoint.timeout).await?;
+        let client = Client::propose(&self.endpoint.to, wanted, self.endpoint.timeout).await?;
         *open = Some(Open {
             client,
-            proposed: wanted,
+            proposed: wanted.to_vec(),
         });
         Ok(())
     }

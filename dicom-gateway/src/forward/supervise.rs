@@ -1,6 +1,6 @@
 //! Starts lanes where letters are due, and ends them in order.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,13 +38,13 @@ pub async fn run(forwarding: Forwarding, shutdown: CancellationToken) {
     }
     let (tasks, killed) = (TaskTracker::new(), CancellationToken::new());
     let mut lanes: HashMap<String, Arc<Lanes>> = HashMap::new();
-    let mut gauges_at = Instant::now();
+    let (mut gauges_at, mut shown) = (Instant::now(), BTreeSet::new());
     loop {
         if let Err(error) = look(&forwarding, &mut lanes, &tasks, &shutdown, &killed).await {
             warn!("the outbox cannot be read: {error}");
         }
         if Instant::now() >= gauges_at {
-            gauges(&forwarding).await;
+            gauges(&forwarding, &mut shown).await;
             gauges_at = Instant::now() + GAUGE_INTERVAL;
         }
         tokio::select! {
@@ -111,17 +111,26 @@ async fn look(
     Ok(())
 }
 
-async fn gauges(forwarding: &Forwarding) {
+/// What waits and what was given up, for each destination; `shown` are those that had a value before.
+async fn gauges(forwarding: &Forwarding, shown: &mut BTreeSet<String>) {
     let overview = match forwarding.archive.outbox().overview().await {
         Ok(overview) => overview,
         Err(error) => return warn!("the outbox cannot be counted: {error}"),
     };
+    let mut empty = std::mem::take(shown);
     for state in overview {
         let Some(name) = state.destination.strip_prefix(OUTBOX_PREFIX) else {
             continue;
         };
-        let labels = [("destination", name.to_owned())];
-        metrics::gauge!("gongying_outbox_waiting", &labels).set(state.waiting as f64);
-        metrics::gauge!("gongying_outbox_given_up", &labels).set(state.given_up as f64);
+        empty.remove(name);
+        shown.insert(name.to_owned());
+        set_gauges(name, state.waiting, state.given_up);
     }
+    empty.iter().for_each(|name| set_gauges(name, 0, 0));
+}
+
+fn set_gauges(name: &str, waiting: i64, given_up: i64) {
+    let labels = [("destination", name.to_owned())];
+    metrics::gauge!("gongying_outbox_waiting", &labels).set(waiting as f64);
+    metrics::gauge!("gongying_outbox_given_up", &labels).set(given_up as f64);
 }

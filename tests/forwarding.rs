@@ -237,55 +237,60 @@ fn admin(config: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     (code, String::from_utf8(out).unwrap(), err)
 }
 
-#[test]
-fn killed_while_sending_on_nothing_is_lost() {
-    let folder = tempfile::tempdir().unwrap();
-    let slow = Slow::start(Duration::from_millis(25));
-    let config = configured(folder.path(), slow.address);
-    let made = admin(
-        &config,
-        &[
-            "institution",
-            "create",
-            "--code",
-            "HEXI",
-            "--name",
-            "河西镇卫生院",
-            "--kind",
-            "township_hospital",
-        ],
-    );
-    assert_eq!(made.0, Some(0), "{}", made.2);
-    let made = admin(
-        &config,
-        &[
-            "device",
-            "create",
-            "--name",
-            "CT",
-            "--aet",
-            "HEXI_CT",
-            "--institution",
-            "HEXI",
-        ],
-    );
-    assert_eq!(made.0, Some(0), "{}", made.2);
+/// An institution and its CT.
+fn enrol(config: &Path) {
+    let institution = [
+        "institution",
+        "create",
+        "--code",
+        "HEXI",
+        "--name",
+        "河西镇卫生院",
+        "--kind",
+        "township_hospital",
+    ];
+    let device = [
+        "device",
+        "create",
+        "--name",
+        "CT",
+        "--aet",
+        "HEXI_CT",
+        "--institution",
+        "HEXI",
+    ];
+    for arguments in [&institution[..], &device[..]] {
+        let (code, _, err) = admin(config, arguments);
+        assert_eq!(code, Some(0), "{err}");
+    }
+}
 
-    let node = Node::start(&config);
+/// Sends slices as the CT; all of them are acknowledged.
+fn send(to: SocketAddr) -> Vec<Place> {
     let base = fresh_run();
-    let mut association =
-        Association::open(node.dicom, "HEXI_CT", "GONGYING", &[(CT_IMAGE, EXPLICIT_LE)]).unwrap();
+    let contexts = [(CT_IMAGE, EXPLICIT_LE)];
+    let mut association = Association::open(to, "HEXI_CT", "GONGYING", &contexts).unwrap();
     let places: Vec<Place> = (1..=OBJECTS).map(|n| Place::new(base, 1, n)).collect();
     for place in &places {
         let request = StoreRequest {
             sop_class_uid: CT_IMAGE,
             sop_instance_uid: &place.instance,
         };
-        assert_eq!(
-            association.store(&request, [ct_slice(place, SIDE, 1)]).unwrap(),
-            0
-        );
+        let status = association.store(&request, [ct_slice(place, SIDE, 1)]);
+        assert_eq!(status.unwrap(), 0);
     }
+    places
+}
+
+#[test]
+fn killed_while_sending_on_nothing_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let slow = Slow::start(Duration::from_millis(25));
+    let config = configured(folder.path(), slow.address);
+    enrol(&config);
+
+    let node = Node::start(&config);
+    let places = send(node.dicom);
     eventually(30, || (slow.count() >= 5).then_some(())).expect("sending on has begun");
     node.kill();
     let before = slow.count();

@@ -17,11 +17,11 @@ use archive::Archive;
 use archive::outbox::LetterInfo;
 use archive::receive::{Sender, Source};
 use archive::testing::{ObjectSpec, TemporaryFolder, hospital};
-use dataset::tags;
+use dataset::{DataSet, tags};
 use dicom_gateway::forward::{Conditions, Endpoint, Forwarding, Limits, Route, RouteTable, What, When, Zone};
 use dicom_gateway::scu::Destination;
 use dicom_gateway::scu::commitment::{Reference, Report};
-use support::scp::Scp;
+use support::scp::{Scp, Seen};
 use support::*;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -320,34 +320,32 @@ async fn a_refused_object_is_tried_again_and_then_shown() {
     node.stop().await;
 }
 
+/// Answers for all objects that are asked about, but the last one of the first request.
+fn all_but_one_at_first() -> impl Fn(&Seen) -> Option<Report> + Send + Sync {
+    let is_first = std::sync::atomic::AtomicBool::new(true);
+    let reference = |item: &DataSet| Reference {
+        sop_class: item.text(tags::REFERENCED_SOP_CLASS_UID).expect("class"),
+        sop_instance: item.text(tags::REFERENCED_SOP_INSTANCE_UID).expect("instance"),
+    };
+    move |seen| {
+        let asked = seen.data_set();
+        let objects = asked.sequence(tags::REFERENCED_SOP_SEQUENCE).iter();
+        let mut committed: Vec<Reference> = objects.map(reference).collect();
+        let mut failed = Vec::new();
+        if is_first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+            failed.push((committed.pop().expect("an object"), 0x0112));
+        }
+        Some(Report {
+            transaction_uid: asked.text(tags::TRANSACTION_UID).expect("transaction"),
+            committed,
+            failed,
+        })
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_complete_study_is_sent_then_told_then_answered_for() {
-    let refuse_once = Arc::new(std::sync::Mutex::new(true));
-    let scp = Scp::start(
-        Arc::new(|_| 0),
-        Arc::new(move |seen| {
-            let asked = seen.data_set();
-            let reference = |item: &dataset::DataSet| Reference {
-                sop_class: item.text(tags::REFERENCED_SOP_CLASS_UID).expect("class"),
-                sop_instance: item.text(tags::REFERENCED_SOP_INSTANCE_UID).expect("instance"),
-            };
-            let mut committed: Vec<Reference> = asked
-                .sequence(tags::REFERENCED_SOP_SEQUENCE)
-                .iter()
-                .map(reference)
-                .collect();
-            let mut failed = Vec::new();
-            if std::mem::take(&mut *refuse_once.lock().expect("lock")) {
-                failed.push((committed.pop().expect("an object"), 0x0112));
-            }
-            Some(Report {
-                transaction_uid: asked.text(tags::TRANSACTION_UID).expect("transaction"),
-                committed,
-                failed,
-            })
-        }),
-    )
-    .await;
+    let scp = Scp::start(Arc::new(|_| 0), Arc::new(all_but_one_at_first())).await;
     let mut objects = route("objects", "old");
     objects.when = When::StudyComplete;
     objects.commit = true;

@@ -97,21 +97,37 @@ fn wide_keys() -> DataSet {
 
 /// Finds, fetches and lets send what another archive holds.
 async fn query_and_retrieve(there: Destination, receiver: &Gateway) {
-    let found = scu::find(&there, QueryModel::StudyRoot, &wide_keys(), 100, WAIT)
+    let model = QueryModel::StudyRoot;
+    let found = scu::find(&there, model, &wide_keys(), 100, WAIT)
         .await
         .expect("answers");
-    let mut studies: Vec<String> = found
+    let named = found
         .answers
         .iter()
-        .filter_map(|a| a.text(tags::STUDY_INSTANCE_UID))
-        .collect();
+        .filter_map(|a| a.text(tags::STUDY_INSTANCE_UID));
+    let mut studies: Vec<String> = named.collect();
     studies.sort();
     assert_eq!(studies, ["1.2.81", "1.2.82"]);
-    let cut = scu::find(&there, QueryModel::StudyRoot, &wide_keys(), 1, WAIT)
+    let cut = scu::find(&there, model, &wide_keys(), 1, WAIT)
         .await
         .expect("answers");
     assert_eq!((cut.answers.len(), cut.cut_off), (1, true));
+    let classes = found.answers.first().map(classes_in).unwrap_or_default();
+    fetch(&there, classes).await;
 
+    let wanted = keys("STUDY", "1.2.82");
+    let moved = scu::retrieve_to(&there, model, &wanted, &title("GONGYING"), WAITS, |_| {});
+    let counts = moved.await.expect("moved").counts;
+    assert_eq!((counts.completed, counts.failed), (2, 0));
+    let came = receiver.archive.studies().instances_of_study("1.2.82").await;
+    assert_eq!(came.expect("instances").len(), 2);
+    let unknown = scu::retrieve_to(&there, model, &wanted, &title("NOBODY"), WAITS, |_| {}).await;
+    let is_unknown = matches!(unknown, Err(GatewayError::Failed { status: 0xa801, .. }));
+    assert!(is_unknown, "{unknown:?}");
+}
+
+/// C-GET into a fresh archive; what came is what was sent.
+async fn fetch(there: &Destination, sop_classes: Vec<String>) {
     let (archive, _folder) = temporary(&[]).await.expect("archive");
     let owner = archive
         .institutions()
@@ -122,21 +138,15 @@ async fn query_and_retrieve(there: Destination, receiver: &Gateway) {
     let to_us = Receiver {
         archive: &archive,
         sender: Sender::account("OLD", "device", owner, None, Source::CStore),
-        sop_classes: found.answers.first().map(classes_in).unwrap_or_default(),
+        sop_classes,
     };
+    let (model, wanted) = (QueryModel::StudyRoot, keys("STUDY", "1.2.81"));
     let mut reports = 0;
-    let summary = scu::get(
-        &there,
-        QueryModel::StudyRoot,
-        &keys("STUDY", "1.2.81"),
-        &to_us,
-        WAITS,
-        |_| reports += 1,
-    )
-    .await
-    .expect("fetched");
+    let fetched = scu::get(there, model, &wanted, &to_us, WAITS, |_| reports += 1).await;
+    let summary = fetched.expect("fetched");
+    let counts = summary.counts;
     assert_eq!(
-        (summary.stored, summary.counts.completed, summary.counts.failed),
+        (summary.stored, counts.completed, counts.failed),
         (3, 3, 0),
         "{summary:?}"
     );
@@ -151,38 +161,6 @@ async fn query_and_retrieve(there: Destination, receiver: &Gateway) {
         let sent = archive::Sha256Digest::of(&ObjectSpec::new("1.2.81", 1, n).dataset_bytes());
         assert_eq!(instance.digests.dataset, sent, "kept as it was sent");
     }
-
-    let summary = scu::retrieve_to(
-        &there,
-        QueryModel::StudyRoot,
-        &keys("STUDY", "1.2.82"),
-        &title("GONGYING"),
-        WAITS,
-        |_| {},
-    )
-    .await
-    .expect("moved");
-    assert_eq!((summary.counts.completed, summary.counts.failed), (2, 0));
-    let came = receiver
-        .archive
-        .studies()
-        .instances_of_study("1.2.82")
-        .await
-        .expect("instances");
-    assert_eq!(came.len(), 2);
-    let unknown = scu::retrieve_to(
-        &there,
-        QueryModel::StudyRoot,
-        &keys("STUDY", "1.2.82"),
-        &title("NOBODY"),
-        WAITS,
-        |_| {},
-    )
-    .await;
-    assert!(
-        matches!(unknown, Err(GatewayError::Failed { status: 0xa801, .. })),
-        "{unknown:?}"
-    );
 }
 
 /// A gateway that knows these callers.

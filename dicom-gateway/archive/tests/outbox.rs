@@ -8,7 +8,7 @@
     reason = "tests"
 )]
 
-use archive::outbox::{Claimed, End, NewLetter};
+use archive::outbox::{Claimed, End, NewLetter, Outbox};
 use archive::receive::{Sender, Source};
 use archive::route::{RouteFacts, RoutedLetter, Router};
 use archive::testing::{ObjectSpec, Postgres, config, hospital, temporary};
@@ -87,8 +87,11 @@ async fn urgent_first_and_never_twice(archive: &Archive) {
     let again = outbox.claim("dicom:a", 10, LEASE).await.unwrap();
     assert_eq!(subjects(&again), ["routine"]);
     assert_eq!(again[0].letter.attempts, 0, "what was not tried does not count");
+    the_operator_tries_again_or_drops(archive).await;
+}
 
-    // the operator sees what was given up, and lets it begin again or drops it
+async fn the_operator_tries_again_or_drops(archive: &Archive) {
+    let outbox = archive.outbox();
     let given_up = outbox.list(Some("dicom:a"), true, 10).await.unwrap();
     assert_eq!(given_up.len(), 1);
     assert_eq!(given_up[0].error.as_deref(), Some("refused"));
@@ -306,6 +309,63 @@ impl Model {
     }
 }
 
+impl Model {
+    async fn claim(&mut self, outbox: &Outbox, destination: &str, limit: u32) {
+        let claimed = outbox.claim(destination, limit, LEASE).await.unwrap();
+        let is_free = |id: &OutboxId| !self.leased.contains_key(id);
+        let free: Vec<OutboxId> = self.waiting.iter().copied().filter(is_free).collect();
+        assert_eq!(claimed.len(), free.len().min(limit as usize));
+        let lowest = claimed.iter().map(|c| c.letter.letter.priority).min();
+        for c in &claimed {
+            assert!(free.contains(&c.letter.id), "claimed what was not free");
+            self.leased.insert(c.letter.id, c.claim);
+        }
+        let taken: BTreeSet<OutboxId> = claimed.iter().map(|c| c.letter.id).collect();
+        for left in free.iter().filter(|id| !taken.contains(id)) {
+            let is_fair = lowest.is_some_and(|lowest| self.priority[left] <= lowest);
+            assert!(is_fair, "a more urgent one was left");
+        }
+        self.hands.extend(claimed);
+    }
+
+    async fn settle_one(&mut self, outbox: &Outbox, which: usize, how: u8) {
+        if self.hands.is_empty() {
+            return;
+        }
+        let claimed = self.hands[which % self.hands.len()].clone();
+        let (wait, error) = (Duration::ZERO, "e".to_owned());
+        let end = match how {
+            0 => End::Delivered,
+            1 => End::Retry { wait, error },
+            2 => End::Untried { wait, error: None },
+            _ => End::GivenUp { error },
+        };
+        let ended = vec![claimed.ended(end.clone())];
+        outbox.settle(ended, Vec::new()).await.unwrap();
+        self.settle(&claimed, &end);
+    }
+
+    async fn drop_one(&mut self, outbox: &Outbox, which: usize) {
+        let Some(&id) = self.priority.keys().nth(which) else {
+            return;
+        };
+        let may = self.waiting.remove(&id) | self.given_up.remove(&id);
+        assert_eq!(outbox.discard(vec![id], "operator").await.is_ok(), may);
+        if may {
+            self.dropped.insert(id);
+            self.leased.remove(&id);
+        }
+    }
+
+    async fn compare(&self, outbox: &Outbox, destination: &str) {
+        for (given_up, expect) in [(false, &self.waiting), (true, &self.given_up)] {
+            let shown = outbox.list(Some(destination), given_up, 1000).await.unwrap();
+            let shown: BTreeSet<OutboxId> = shown.into_iter().map(|l| l.letter.id).collect();
+            assert_eq!(&shown, expect);
+        }
+    }
+}
+
 async fn play(archive: &Archive, destination: &str, history: Vec<Step>) {
     let outbox = archive.outbox();
     let mut model = Model::default();
@@ -316,82 +376,20 @@ async fn play(archive: &Archive, destination: &str, history: Vec<Step>) {
                 model.priority.insert(id, priority);
                 model.waiting.insert(id);
             }
-            Step::Claim { limit } => {
-                let claimed = outbox.claim(destination, limit, LEASE).await.unwrap();
-                let free: Vec<OutboxId> = model
-                    .waiting
-                    .iter()
-                    .copied()
-                    .filter(|id| !model.leased.contains_key(id))
-                    .collect();
-                assert_eq!(claimed.len(), free.len().min(limit as usize));
-                let lowest = claimed.iter().map(|c| c.letter.letter.priority).min();
-                for c in &claimed {
-                    assert!(free.contains(&c.letter.id), "claimed what was not free");
-                    model.leased.insert(c.letter.id, c.claim);
-                }
-                let taken: BTreeSet<OutboxId> = claimed.iter().map(|c| c.letter.id).collect();
-                for left in free.iter().filter(|id| !taken.contains(id)) {
-                    assert!(
-                        lowest.is_some_and(|lowest| model.priority[left] <= lowest),
-                        "a more urgent one was left"
-                    );
-                }
-                model.hands.extend(claimed);
-            }
+            Step::Claim { limit } => model.claim(&outbox, destination, limit).await,
             Step::Crash => {
                 outbox.free_leases("dicom:").await.unwrap();
                 model.leased.clear();
             }
-            Step::Settle { which, how } => {
-                if model.hands.is_empty() {
-                    continue;
-                }
-                let claimed = model.hands[which % model.hands.len()].clone();
-                let wait = Duration::ZERO;
-                let end = match how {
-                    0 => End::Delivered,
-                    1 => End::Retry {
-                        wait,
-                        error: "e".into(),
-                    },
-                    2 => End::Untried { wait, error: None },
-                    _ => End::GivenUp { error: "e".into() },
-                };
-                outbox
-                    .settle(vec![claimed.ended(end.clone())], Vec::new())
-                    .await
-                    .unwrap();
-                model.settle(&claimed, &end);
-            }
+            Step::Settle { which, how } => model.settle_one(&outbox, which, how).await,
             Step::RetryGivenUp => {
                 let count = outbox.retry_all(destination).await.unwrap();
                 assert_eq!(count, model.given_up.len() as u64);
                 model.waiting.append(&mut model.given_up);
             }
-            Step::Drop { which } => {
-                let Some(&id) = model.priority.keys().nth(which) else {
-                    continue;
-                };
-                let may = model.waiting.remove(&id) | model.given_up.remove(&id);
-                assert_eq!(outbox.discard(vec![id], "operator").await.is_ok(), may);
-                if may {
-                    model.dropped.insert(id);
-                    model.leased.remove(&id);
-                }
-            }
+            Step::Drop { which } => model.drop_one(&outbox, which).await,
         }
-        let shown = |letters: Vec<archive::outbox::LetterInfo>| {
-            letters.into_iter().map(|l| l.letter.id).collect::<BTreeSet<_>>()
-        };
-        assert_eq!(
-            shown(outbox.list(Some(destination), false, 1000).await.unwrap()),
-            model.waiting
-        );
-        assert_eq!(
-            shown(outbox.list(Some(destination), true, 1000).await.unwrap()),
-            model.given_up
-        );
+        model.compare(&outbox, destination).await;
     }
     // nothing is lost: every letter is somewhere, and only in one place
     let all = model.waiting.len() + model.delivered.len() + model.given_up.len() + model.dropped.len();

@@ -119,6 +119,29 @@ fn accept(body: &[u8]) -> (Vec<u8>, Vec<(u8, String)>) {
     (pdu(2, &answer), contexts)
 }
 
+fn seen_of(set: &DataSet, field: u16, context: u8, contexts: &[(u8, String)], data: Vec<u8>) -> Seen {
+    let text = |a, b| set.text(a).or_else(|| set.text(b)).unwrap_or_default();
+    let agreed = contexts.iter().find(|(id, _)| *id == context).expect("context");
+    Seen {
+        field,
+        class: text(tags::AFFECTED_SOP_CLASS_UID, tags::REQUESTED_SOP_CLASS_UID),
+        instance: text(tags::AFFECTED_SOP_INSTANCE_UID, tags::REQUESTED_SOP_INSTANCE_UID),
+        syntax: agreed.1.clone(),
+        data,
+    }
+}
+
+fn reply_to(set: &DataSet, one: &Seen, status: u16) -> Vec<u8> {
+    let id = u16::try_from(set.i64(tags::MESSAGE_ID).expect("id")).expect("16 bits");
+    let mut reply = DataSet::new();
+    reply.put_uid(tags::AFFECTED_SOP_CLASS_UID, &one.class);
+    reply.put_u16(tags::COMMAND_FIELD, one.field | 0x8000);
+    reply.put_u16(tags::MESSAGE_ID_BEING_RESPONDED_TO, id);
+    reply.put_u16(tags::COMMAND_DATA_SET_TYPE, 0x0101);
+    reply.put_u16(tags::STATUS, status);
+    write::encode_command(&reply).expect("writable")
+}
+
 async fn serve(
     mut stream: TcpStream,
     seen: &Mutex<Vec<Seen>>,
@@ -160,36 +183,14 @@ async fn serve(
             if field & 0x8000 != 0 {
                 continue;
             }
-            let text = |a, b| set.text(a).or_else(|| set.text(b)).unwrap_or_default();
-            let syntax = contexts
-                .iter()
-                .find(|(id, _)| *id == context)
-                .expect("context")
-                .1
-                .clone();
-            let one = Seen {
-                field,
-                class: text(tags::AFFECTED_SOP_CLASS_UID, tags::REQUESTED_SOP_CLASS_UID),
-                instance: text(tags::AFFECTED_SOP_INSTANCE_UID, tags::REQUESTED_SOP_INSTANCE_UID),
-                syntax: syntax.clone(),
-                data: bytes,
-            };
+            let one = seen_of(&set, field, context, &contexts, bytes);
             let status = answer(&one);
             let event = (field == 0x0130).then(|| event(&one)).flatten();
             seen.lock().expect("lock").push(one.clone());
-            let mut reply = DataSet::new();
-            reply.put_uid(tags::AFFECTED_SOP_CLASS_UID, &one.class);
-            reply.put_u16(tags::COMMAND_FIELD, field | 0x8000);
-            reply.put_u16(
-                tags::MESSAGE_ID_BEING_RESPONDED_TO,
-                u16::try_from(set.i64(tags::MESSAGE_ID).expect("id")).expect("16 bits"),
-            );
-            reply.put_u16(tags::COMMAND_DATA_SET_TYPE, 0x0101);
-            reply.put_u16(tags::STATUS, status);
-            let reply = write::encode_command(&reply).expect("writable");
+            let reply = reply_to(&set, &one, status);
             stream.write_all(&p_data(&[pdv(context, 3, &reply)])).await?;
             if let Some(report) = event {
-                let message = event_report(&report, context, &syntax);
+                let message = event_report(&report, context, &one.syntax);
                 stream.write_all(&message).await?;
             }
         }

@@ -116,8 +116,9 @@ async fn query_and_retrieve(there: Destination, receiver: &Gateway) {
     fetch(&there, classes).await;
 
     let wanted = keys("STUDY", "1.2.82");
-    let moved = scu::retrieve_to(&there, model, &wanted, &title("GONGYING"), WAITS, |_| {});
-    let counts = moved.await.expect("moved").counts;
+    let us = title("GONGYING");
+    let moved = scu::retrieve_to(&there, model, &wanted, &us, WAITS, |_| {}).await;
+    let counts = moved.expect("moved").counts;
     assert_eq!((counts.completed, counts.failed), (2, 0));
     let came = receiver.archive.studies().instances_of_study("1.2.82").await;
     assert_eq!(came.expect("instances").len(), 2);

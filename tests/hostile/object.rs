@@ -64,11 +64,6 @@ impl Object {
         self
     }
 
-    pub fn without(mut self, group: u16, number: u16) -> Object {
-        self.elements.remove(&(group, number));
-        self
-    }
-
     /// The data set.
     pub fn bytes(&self) -> Vec<u8> {
         self.elements.values().flatten().copied().collect()

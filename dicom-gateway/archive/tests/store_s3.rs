@@ -33,14 +33,14 @@ fn encrypted(mut settings: Settings, keys: &Path) -> Settings {
 #[test]
 fn a_bucket_conforms() {
     let (server, folder) = (Server::start(), TemporaryFolder::new().unwrap());
-    suite::conforms(&ObjectStore::open(folder.path(), &server.settings()).unwrap());
+    suite::conforms(&ObjectStore::open(folder.path(), &server.settings()).unwrap()).unwrap();
 }
 
 #[test]
 fn an_encrypted_bucket_conforms() {
     let (server, folder) = (Server::start(), TemporaryFolder::new().unwrap());
     let settings = encrypted(server.settings(), folder.path());
-    suite::conforms(&ObjectStore::open(folder.path(), &settings).unwrap());
+    suite::conforms(&ObjectStore::open(folder.path(), &settings).unwrap()).unwrap();
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn what_goes_wrong_on_the_way_is_tried_again() {
         Fault::Slow(Duration::from_millis(300)),
     ] {
         server.fail("PUT", fault);
-        let key = suite::placed(&store, &[b"content"], known.whole());
+        let key = suite::placed(&store, &[b"content"], known.whole()).unwrap();
         server.fail("GET", fault);
         assert_eq!(store.read_all(&key).unwrap(), b"content", "{fault:?}");
         assert_eq!(store.verify(&key, &known).unwrap(), FileState::Sound);

@@ -1,11 +1,12 @@
 //! For tests: what every store must do, whatever medium it lies on and however it is encrypted.
 
-#![allow(clippy::unwrap_used, reason = "a test says what failed by failing")]
-
 use super::{FileDigests, FileState, ObjectKey, ObjectStore};
-use crate::error::ArchiveError;
+use crate::error::{ArchiveError, Result};
 use crate::ids::{Sha256Digest, UnixMicros};
 use std::io::{Read, Seek, SeekFrom};
+
+/// A check says what failed by failing; what cannot even be tried is an error.
+type Checked = std::result::Result<(), Box<dyn std::error::Error>>;
 
 /// Digests of an object of these two parts.
 pub fn digests(meta: &[u8], dataset: &[u8]) -> FileDigests {
@@ -17,12 +18,15 @@ pub fn digests(meta: &[u8], dataset: &[u8]) -> FileDigests {
 }
 
 /// Places an object that comes in pieces.
-pub fn placed(store: &ObjectStore, parts: &[&[u8]], digest: Sha256Digest) -> ObjectKey {
-    let mut spool = store.begin().unwrap();
+///
+/// # Errors
+/// As [`ObjectStore::place`].
+pub fn placed(store: &ObjectStore, parts: &[&[u8]], digest: Sha256Digest) -> Result<ObjectKey> {
+    let mut spool = store.begin()?;
     for part in parts {
-        spool.write(part).unwrap();
+        spool.write(part)?;
     }
-    store.place(spool, digest, "hexi.dcm").unwrap()
+    store.place(spool, digest, "hexi.dcm")
 }
 
 /// Bytes that do not repeat soon.
@@ -37,24 +41,27 @@ pub fn content(length: usize) -> Vec<u8> {
 }
 
 /// The whole suite.
-pub fn conforms(store: &ObjectStore) {
-    small_objects(store);
-    long_objects(store);
-    the_same_bytes_twice(store);
-    refused_and_derived(store);
-    many_at_once(store);
+///
+/// # Errors
+/// What a store says that should not.
+pub fn conforms(store: &ObjectStore) -> Checked {
+    small_objects(store)?;
+    long_objects(store)?;
+    the_same_bytes_twice(store)?;
+    refused_and_derived(store)?;
+    many_at_once(store)
 }
 
-fn small_objects(store: &ObjectStore) {
+fn small_objects(store: &ObjectStore) -> Checked {
     let known = digests(b"meta", b"data set");
-    let key = placed(store, &[b"meta", b"data ", b"set"], known.whole());
+    let key = placed(store, &[b"meta", b"data ", b"set"], known.whole())?;
     assert_eq!(
         (key.digest(), key.institution()),
         (Some(known.whole()), Some("hexi"))
     );
-    assert_eq!(ObjectKey::parse(key.as_str()).unwrap(), key);
-    assert_eq!(store.read_all(&key).unwrap(), b"metadata set");
-    assert_eq!(store.size(&key).unwrap(), 12);
+    assert_eq!(ObjectKey::parse(key.as_str())?, key);
+    assert_eq!(store.read_all(&key)?, b"metadata set");
+    assert_eq!(store.size(&key)?, 12);
     let ranges: [(u64, u64, &[u8]); 5] = [
         (4, 4, b"data"),
         (9, 99, b"set"),
@@ -64,42 +71,40 @@ fn small_objects(store: &ObjectStore) {
     ];
     for (offset, length, expect) in ranges {
         assert_eq!(
-            store.read_range(&key, offset, length).unwrap(),
+            store.read_range(&key, offset, length)?,
             expect,
             "{offset}+{length}"
         );
     }
-    assert_eq!(store.verify(&key, &known).unwrap(), FileState::Sound);
+    assert_eq!(store.verify(&key, &known)?, FileState::Sound);
     assert_eq!(
-        store.verify(&key, &digests(b"meta", b"data sat")).unwrap(),
+        store.verify(&key, &digests(b"meta", b"data sat"))?,
         FileState::Changed
     );
-    assert_eq!(store.digests(&key, 4).unwrap(), Some(known));
-    assert_eq!(store.digests(&key, 13).unwrap(), None);
-    store.remove(&key).unwrap();
-    store.remove(&key).unwrap();
-    assert_eq!(store.verify(&key, &known).unwrap(), FileState::Missing);
+    assert_eq!(store.digests(&key, 4)?, Some(known));
+    assert_eq!(store.digests(&key, 13)?, None);
+    store.remove(&key)?;
+    store.remove(&key)?;
+    assert_eq!(store.verify(&key, &known)?, FileState::Missing);
     assert!(matches!(store.read_all(&key), Err(ArchiveError::NotFound(_))));
     assert!(matches!(store.size(&key), Err(ArchiveError::NotFound(_))));
-    let empty = placed(store, &[], digests(b"", b"").whole());
-    assert_eq!(
-        (store.size(&empty).unwrap(), store.read_all(&empty).unwrap().len()),
-        (0, 0)
-    );
-    store.remove(&empty).unwrap();
+    let empty = placed(store, &[], digests(b"", b"").whole())?;
+    assert_eq!((store.size(&empty)?, store.read_all(&empty)?.len()), (0, 0));
+    store.remove(&empty)?;
+    Ok(())
 }
 
 /// Longer than any buffer, segment, window or part on the way.
-fn long_objects(store: &ObjectStore) {
+fn long_objects(store: &ObjectStore) -> Checked {
     let bytes = content((17 << 20) + 12_345);
     let known = digests(&bytes[..300], &bytes[300..]);
     let pieces: Vec<&[u8]> = bytes.chunks(777_777).collect();
-    let key = placed(store, &pieces, known.whole());
-    assert_eq!(store.size(&key).unwrap(), bytes.len() as u64);
-    assert_eq!(store.verify(&key, &known).unwrap(), FileState::Sound);
-    let mut object = store.open_object(&key).unwrap();
+    let key = placed(store, &pieces, known.whole())?;
+    assert_eq!(store.size(&key)?, bytes.len() as u64);
+    assert_eq!(store.verify(&key, &known)?, FileState::Sound);
+    let mut object = store.open_object(&key)?;
     let mut found = Vec::new();
-    object.read_to_end(&mut found).unwrap();
+    object.read_to_end(&mut found)?;
     assert!(found == bytes, "read from the beginning to the end");
     for at in [
         0u64,
@@ -109,83 +114,85 @@ fn long_objects(store: &ObjectStore) {
         (16 << 20) + 5,
         bytes.len() as u64 - 1,
     ] {
-        let begin = usize::try_from(at).unwrap();
+        let begin = usize::try_from(at)?;
         let expect = &bytes[begin..(begin + 70_000).min(bytes.len())];
-        assert!(
-            store.read_range(&key, at, 70_000).unwrap() == expect,
-            "range at {at}"
-        );
-        object.seek(SeekFrom::Start(at)).unwrap();
+        assert!(store.read_range(&key, at, 70_000)? == expect, "range at {at}");
+        object.seek(SeekFrom::Start(at))?;
         let mut piece = vec![0; expect.len()];
-        object.read_exact(&mut piece).unwrap();
+        object.read_exact(&mut piece)?;
         assert!(piece == expect, "read on at {at}");
     }
-    assert_eq!(object.seek(SeekFrom::End(-4)).unwrap(), bytes.len() as u64 - 4);
+    assert_eq!(object.seek(SeekFrom::End(-4))?, bytes.len() as u64 - 4);
     assert!(object.seek(SeekFrom::Current(-(1 << 40))).is_err());
-    store.remove(&key).unwrap();
+    store.remove(&key)?;
+    Ok(())
 }
 
-fn the_same_bytes_twice(store: &ObjectStore) {
+fn the_same_bytes_twice(store: &ObjectStore) -> Checked {
     let digest = digests(b"", b"x").whole();
-    let (one, two) = (placed(store, &[b"x"], digest), placed(store, &[b"x"], digest));
+    let (one, two) = (placed(store, &[b"x"], digest)?, placed(store, &[b"x"], digest)?);
     assert_ne!(one, two);
-    store.remove(&one).unwrap();
-    assert_eq!(store.read_all(&two).unwrap(), b"x");
+    store.remove(&one)?;
+    assert_eq!(store.read_all(&two)?, b"x");
     let bucket = ObjectStore::bucket_of(UnixMicros::now());
-    let buckets = store.buckets().unwrap();
+    let buckets = store.buckets()?;
     assert!(bucket.len() == 12 && buckets.iter().any(|b| two.as_str().starts_with(b)));
-    let listings: Vec<_> = buckets.iter().map(|b| store.listing(b).unwrap()).collect();
+    let listings: Vec<_> = buckets.iter().map(|b| store.listing(b)).collect::<Result<_>>()?;
     assert!(listings.iter().all(|listing| listing.damaged.is_empty()));
     let keys: Vec<_> = listings.into_iter().flat_map(|listing| listing.keys).collect();
     assert_eq!(keys, std::slice::from_ref(&two));
-    store.remove(&two).unwrap();
+    store.remove(&two)?;
+    Ok(())
 }
 
-fn refused_and_derived(store: &ObjectStore) {
+fn refused_and_derived(store: &ObjectStore) -> Checked {
     let digest = Sha256Digest::of(b"x");
-    let key = placed(store, &[b"x"], digest);
-    let refused = store.quarantine(&key).unwrap();
+    let key = placed(store, &[b"x"], digest)?;
+    let refused = store.quarantine(&key)?;
     assert!(matches!(store.read_all(&key), Err(ArchiveError::NotFound(_))));
-    assert_eq!(store.read_all(&refused).unwrap(), b"x");
+    assert_eq!(store.read_all(&refused)?, b"x");
     assert!(matches!(
         store.quarantine(&key),
         Err(ArchiveError::NotFound(_) | ArchiveError::Io { .. })
     ));
     let spool = |bytes: &[u8]| {
-        let mut spool = store.begin().unwrap();
-        spool.write(bytes).unwrap();
-        spool
+        let mut spool = store.begin()?;
+        spool.write(bytes)?;
+        Ok::<_, ArchiveError>(spool)
     };
-    let derived = store.place_derived(spool(b"picture"), digest).unwrap();
-    let apart = store.place_in_quarantine(spool(b"other"), digest).unwrap();
-    assert_eq!(store.read_all(&derived).unwrap(), b"picture");
-    assert_eq!(store.read_all(&apart).unwrap(), b"other");
-    let listed: usize = store
-        .buckets()
-        .unwrap()
-        .iter()
-        .map(|b| store.keys_of(b).unwrap().len())
-        .sum();
+    let derived = store.place_derived(spool(b"picture")?, digest)?;
+    let apart = store.place_in_quarantine(spool(b"other")?, digest)?;
+    assert_eq!(store.read_all(&derived)?, b"picture");
+    assert_eq!(store.read_all(&apart)?, b"other");
+    let mut listed = 0;
+    for bucket in store.buckets()? {
+        listed += store.keys_of(&bucket)?.len();
+    }
     assert_eq!(listed, 0, "neither is an object of the archive");
     for key in [refused, derived, apart] {
-        store.remove(&key).unwrap();
+        store.remove(&key)?;
     }
+    Ok(())
 }
 
-fn many_at_once(store: &ObjectStore) {
-    let keys: Vec<(ObjectKey, Vec<u8>)> = std::thread::scope(|scope| {
+fn many_at_once(store: &ObjectStore) -> Checked {
+    let keys: Result<Vec<(ObjectKey, Vec<u8>)>> = std::thread::scope(|scope| {
         let place = |n: usize| {
             move || {
                 let bytes = content(1000 * n + 1);
-                let key = placed(store, &[&bytes], digests(b"", &bytes).whole());
-                (key, bytes)
+                let key = placed(store, &[&bytes], digests(b"", &bytes).whole())?;
+                Ok((key, bytes))
             }
         };
         let threads: Vec<_> = (0..8).map(|n| scope.spawn(place(n))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        let joined = threads.into_iter().map(|thread| thread.join());
+        joined
+            .map(|done| done.unwrap_or(Err(ArchiveError::Closed)))
+            .collect()
     });
-    for (key, bytes) in keys {
-        assert_eq!(store.read_all(&key).unwrap(), bytes);
-        store.remove(&key).unwrap();
+    for (key, bytes) in keys? {
+        assert_eq!(store.read_all(&key)?, bytes);
+        store.remove(&key)?;
     }
+    Ok(())
 }

@@ -1,7 +1,11 @@
 use super::faults::{EIO, ENOSPC, EROFS, Fault, FaultyDisk, Operation};
-use super::suite::{conforms, content, digests, placed};
+use super::suite::{conforms, content, digests};
 use super::*;
 use crate::testing::TemporaryFolder;
+
+fn placed(store: &ObjectStore, parts: &[&[u8]], digest: Sha256Digest) -> ObjectKey {
+    suite::placed(store, parts, digest).unwrap()
+}
 
 fn encrypted(folder: &Path, cipher: Cipher) -> Settings {
     let path = folder.join("keys");
@@ -20,14 +24,14 @@ fn encrypted(folder: &Path, cipher: Cipher) -> Settings {
 #[test]
 fn a_plain_folder_conforms() {
     let folder = TemporaryFolder::new().unwrap();
-    conforms(&ObjectStore::open(folder.path(), &Settings::default()).unwrap());
+    conforms(&ObjectStore::open(folder.path(), &Settings::default()).unwrap()).unwrap();
 }
 
 #[test]
 fn encrypted_folders_conform() {
     for cipher in [Cipher::Aes256Gcm, Cipher::Sm4Gcm] {
         let (folder, keys) = (TemporaryFolder::new().unwrap(), TemporaryFolder::new().unwrap());
-        conforms(&ObjectStore::open(folder.path(), &encrypted(keys.path(), cipher)).unwrap());
+        conforms(&ObjectStore::open(folder.path(), &encrypted(keys.path(), cipher)).unwrap()).unwrap();
     }
 }
 

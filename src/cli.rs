@@ -4,7 +4,7 @@ mod admin;
 mod bench;
 mod demo;
 mod ecg;
-mod image;
+pub(crate) mod image;
 mod send;
 mod serve;
 

@@ -48,6 +48,59 @@ pub(crate) struct Config {
 pub(crate) struct Dicom {
     pub(crate) listen: SocketAddr,
     pub(crate) ae_title: String,
+    /// Second port, for DICOM over TLS.
+    pub(crate) tls_listen: Option<SocketAddr>,
+    pub(crate) tls_cert: Option<PathBuf>,
+    pub(crate) tls_key: Option<PathBuf>,
+    pub(crate) tls_client_ca: Option<PathBuf>,
+    pub(crate) tls_client_auth: Option<ClientAuth>,
+}
+
+/// Whether devices prove themselves by a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ClientAuth {
+    /// None is asked for.
+    Off,
+    /// Those who have one present it.
+    Optional,
+    /// Nobody gets in without one that an authority of ours signed.
+    Required,
+}
+
+impl Dicom {
+    /// As set; else required when there is an authority to check with, and optional otherwise.
+    pub(crate) fn client_auth(&self) -> ClientAuth {
+        let usual = if self.tls_client_ca.is_some() {
+            ClientAuth::Required
+        } else {
+            ClientAuth::Optional
+        };
+        self.tls_client_auth.unwrap_or(usual)
+    }
+
+    fn check(&self) -> Result<()> {
+        let ae = self.ae_title.trim();
+        if ae.is_empty() || ae.len() > 16 || ae.contains('\\') {
+            bail!("[dicom] ae_title = {ae:?}: an AE title has 1 to 16 characters and no backslash");
+        }
+        if self.tls_cert.is_some() != self.tls_key.is_some() {
+            bail!("[dicom] tls_cert and tls_key belong together: set both or none");
+        }
+        if self.client_auth() == ClientAuth::Required && self.tls_client_ca.is_none() {
+            bail!(
+                "[dicom] tls_client_auth = \"required\" needs tls_client_ca: the authorities that sign the certificates of devices"
+            );
+        }
+        let has_tls =
+            self.tls_cert.is_some() || self.tls_client_ca.is_some() || self.tls_client_auth.is_some();
+        if has_tls && self.tls_listen.is_none() {
+            bail!(
+                "[dicom] tls_listen is missing: name the address of the TLS port, for example \"0.0.0.0:2762\""
+            );
+        }
+        Ok(())
+    }
 }
 
 /// `[http]`
@@ -115,6 +168,11 @@ impl Default for Dicom {
         Dicom {
             listen: SocketAddr::from(([0, 0, 0, 0], 11112)),
             ae_title: "GONGYING".into(),
+            tls_listen: None,
+            tls_cert: None,
+            tls_key: None,
+            tls_client_ca: None,
+            tls_client_auth: None,
         }
     }
 }
@@ -208,10 +266,7 @@ impl Config {
         if self.roles.is_empty() {
             bail!("roles is empty: name at least one of gateway, viewer, worker");
         }
-        let ae = self.dicom.ae_title.trim();
-        if ae.is_empty() || ae.len() > 16 || ae.contains('\\') {
-            bail!("[dicom] ae_title = {ae:?}: an AE title has 1 to 16 characters and no backslash");
-        }
+        self.dicom.check()?;
         if self.http.tls_cert.is_some() != self.http.tls_key.is_some() {
             bail!("[http] tls_cert and tls_key belong together: set both or none");
         }
@@ -286,6 +341,9 @@ mod tests {
             ),
             ("[http]\ntls_cert = \"a.pem\"", "belong together"),
             ("[dicom]\nport = 3", "port"),
+            ("[dicom]\ntls_cert = \"a.pem\"", "belong together"),
+            ("[dicom]\ntls_client_auth = \"required\"", "tls_client_ca"),
+            ("[dicom]\ntls_client_ca = \"ca.pem\"", "tls_listen"),
         ] {
             let message = format!("{:#}", load(text).unwrap_err());
             assert!(message.contains(words), "{text}: {message}");

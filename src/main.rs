@@ -10,6 +10,7 @@ mod node;
 mod output;
 mod tls;
 mod tls_client;
+mod transcoder;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -26,6 +26,7 @@ pub(crate) struct Node {
 /// A node whose ports are open and whose roles run.
 pub(crate) struct Running {
     pub(crate) dicom: Option<SocketAddr>,
+    pub(crate) dicom_tls: Option<SocketAddr>,
     pub(crate) http: Option<SocketAddr>,
     stop: CancellationToken,
     tasks: JoinSet<Result<()>>,
@@ -91,6 +92,7 @@ impl Node {
         let stop = CancellationToken::new();
         let mut running = Running {
             dicom: None,
+            dicom_tls: None,
             http: None,
             stop,
             tasks: JoinSet::new(),
@@ -98,7 +100,7 @@ impl Node {
         };
         if self.config.has(Role::Gateway) {
             self.rules.check(&self.archive).await?;
-            running.dicom = Some(self.start_gateway(&mut running).await?);
+            self.start_gateway(&mut running).await?;
             self.start_forwarding(&mut running);
         }
         if self.config.has(Role::Viewer) {
@@ -111,20 +113,29 @@ impl Node {
         Ok(running)
     }
 
-    async fn start_gateway(&self, running: &mut Running) -> Result<SocketAddr> {
-        let listener = listen(self.config.dicom.listen, "[dicom] listen").await?;
-        let address = listener.local_addr()?;
-        let ae_title = AeTitle::parse(&self.config.dicom.ae_title).context("[dicom] ae_title")?;
+    async fn start_gateway(&self, running: &mut Running) -> Result<()> {
+        let config = &self.config.dicom;
+        let listener = listen(config.listen, "[dicom] listen").await?;
+        running.dicom = Some(listener.local_addr()?);
+        let mut ports = vec![Port { listener, tls: None }];
+        if let Some(address) = config.tls_listen {
+            let listener = listen(address, "[dicom] tls_listen").await?;
+            running.dicom_tls = Some(listener.local_addr()?);
+            let tls = Some(crate::tls::dicom(config, &self.config.archive.data_dir)?);
+            ports.push(Port { listener, tls });
+        }
+        let ae_title = AeTitle::parse(&config.ae_title).context("[dicom] ae_title")?;
         let mut settings = dicom_gateway::Config::new(ae_title);
         settings.users = Some(Arc::new(Accounts(self.reading.clone())));
+        settings.transcoder = Some(Arc::new(crate::transcoder::Engine));
+        settings.conversions_max = processors();
         let (archive, stop) = (self.archive.clone(), running.stop.clone());
         running.tasks.spawn(async move {
-            let ports = vec![Port { listener, tls: None }];
             dicom_gateway::serve(ports, archive, settings, stop)
                 .await
                 .context("DICOM service")
         });
-        Ok(address)
+        Ok(())
     }
 
     /// Letters of the outbox go out.
@@ -166,7 +177,7 @@ impl Node {
 
     fn start_worker(&self, running: &mut Running) {
         let slots = match self.config.worker.slots {
-            0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
+            0 => processors(),
             slots => slots,
         };
         let (archive, stop) = (self.archive.clone(), running.stop.clone());
@@ -208,6 +219,10 @@ impl Running {
         self.archive.close().await?;
         outcome
     }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
 }
 
 async fn listen(address: SocketAddr, key: &str) -> Result<TcpListener> {

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dataset::AeTitle;
+use dataset::{AeTitle, TransferSyntaxUid};
 
 /// Checks the name and passcode that a peer may send with its association (PS3.7 D.3.3.7).
 pub trait UserVerifier: Send + Sync {
@@ -18,6 +18,41 @@ pub trait UserVerifier: Send + Sync {
         passcode: &'a str,
         peer: IpAddr,
     ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
+}
+
+/// Bytes that can be read from any place on.
+pub trait ReadSeek: std::io::Read + std::io::Seek + Send {}
+
+impl<T: std::io::Read + std::io::Seek + Send> ReadSeek for T {}
+
+/// A stored object that is to be turned into another transfer syntax.
+pub struct StoredObject {
+    /// Its file.
+    pub file: Box<dyn ReadSeek>,
+    /// Where the data set starts in it.
+    pub data_set_offset: u64,
+    /// As it is stored.
+    pub transfer_syntax: TransferSyntaxUid,
+}
+
+/// Turns stored objects into transfer syntaxes that a peer takes, when it does not take the stored
+/// one (C-GET, C-MOVE). The stored object is never changed.
+pub trait Transcoder: Send + Sync {
+    /// UIDs of the transfer syntaxes that objects stored in `from` can be turned into, best first.
+    /// Not every object succeeds: what an object holds is only known when it is read.
+    fn targets(&self, from: &str) -> &[&'static str];
+
+    /// Writes the whole data set in `to`. Called on a thread that may compute and wait; memory must
+    /// not follow the length of the object.
+    ///
+    /// # Errors
+    /// Why it cannot be done, in words.
+    fn transcode(
+        &self,
+        object: StoredObject,
+        to: &TransferSyntaxUid,
+        out: &mut (dyn std::io::Write + Send),
+    ) -> Result<(), String>;
 }
 
 /// Settings of the gateway. Durations and counts are bounds on what one peer, one device or all
@@ -56,6 +91,10 @@ pub struct Config {
     pub find_answers_max: usize,
     /// Checks user identities; without it a passcode is never right, and a name alone is noted.
     pub users: Option<Arc<dyn UserVerifier>>,
+    /// Turns objects into what a peer takes; without it they go in their stored form only.
+    pub transcoder: Option<Arc<dyn Transcoder>>,
+    /// Objects that are turned at once.
+    pub conversions_max: usize,
 }
 
 impl Config {
@@ -78,6 +117,8 @@ impl Config {
             associations_per_device_max: 512,
             find_answers_max: 20_000,
             users: None,
+            transcoder: None,
+            conversions_max: 2,
         }
     }
 }

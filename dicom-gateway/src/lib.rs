@@ -17,6 +17,6 @@ pub mod scu;
 mod server;
 mod service;
 
-pub use config::{Config, UserVerifier};
+pub use config::{Config, ReadSeek, StoredObject, Transcoder, UserVerifier};
 pub use error::GatewayError;
 pub use server::{Port, serve};

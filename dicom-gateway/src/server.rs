@@ -5,14 +5,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use archive::Archive;
+use archive::{Archive, Sha256Digest};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
+use crate::association::Origin;
 use crate::limits::{Counts, HalfOpen};
+use crate::service::commitment;
 use crate::{Config, GatewayError, association};
 
 /// Pause after the system could not give another connection (no descriptors left).
@@ -23,6 +25,10 @@ pub(crate) struct Gateway {
     pub(crate) archive: Archive,
     pub(crate) config: Config,
     pub(crate) counts: Arc<Counts>,
+    /// Turns of those who turn objects into other transfer syntaxes.
+    pub(crate) conversions: tokio::sync::Semaphore,
+    /// Storage commitments whose asker may still be there.
+    pub(crate) commitments: commitment::Desk,
     /// Asked to end: no new associations, the running ones end after their current message.
     pub(crate) shutdown: CancellationToken,
 }
@@ -49,8 +55,10 @@ pub async fn serve(
     let drain_timeout = config.drain_timeout;
     let gateway = Arc::new(Gateway {
         archive,
+        conversions: tokio::sync::Semaphore::new(config.conversions_max.max(1)),
         config,
         counts: Arc::default(),
+        commitments: commitment::Desk::default(),
         shutdown: shutdown.clone(),
     });
     let tasks = TaskTracker::new();
@@ -67,6 +75,7 @@ pub async fn serve(
             killed.clone(),
         ));
     }
+    tasks.spawn(until(killed.clone(), commitment::run(Arc::clone(&gateway))));
     shutdown.cancelled().await;
     tasks.close();
     if tokio::time::timeout(drain_timeout, tasks.wait()).await.is_err() {
@@ -123,8 +132,12 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%address, "TCP_NODELAY: {error}");
     }
+    let mut origin = Origin {
+        address,
+        certificate: None,
+    };
     let Some(acceptor) = tls else {
-        return association::run(stream, address, gateway, half_open).await;
+        return association::run(stream, origin, gateway, half_open).await;
     };
     let handshake = tokio::select! {
         biased;
@@ -132,7 +145,11 @@ async fn connection(
         handshake = tokio::time::timeout(gateway.config.handshake_timeout, acceptor.accept(stream)) => handshake,
     };
     match handshake {
-        Ok(Ok(stream)) => association::run(stream, address, gateway, half_open).await,
+        Ok(Ok(stream)) => {
+            let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+            origin.certificate = chain.first().map(|own| Sha256Digest::of(own).to_hex());
+            association::run(stream, origin, gateway, half_open).await;
+        }
         Ok(Err(error)) => info!(%address, "TLS handshake failed: {error}"),
         Err(_) => info!(%address, "TLS handshake not done in time"),
     }

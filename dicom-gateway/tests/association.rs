@@ -285,3 +285,68 @@ async fn shutdown_ends_idle_associations_and_new_ones() {
     assert_eq!(peer.receive().await.0, 7, "told by an A-ABORT");
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_negotiated_is_answered() {
+    let gateway = Gateway::start().await;
+    let request = associate_rq("GONGYING", "JUDGE", &[(STUDY_FIND, &[EXPLICIT])]);
+    let has = |body: &[u8], item: &[u8]| body.windows(item.len()).any(|part| part == item);
+
+    let mut plain = Peer::connect(gateway.address).await;
+    plain.send(&request).await;
+    let (kind, body) = plain.receive().await;
+    assert_eq!(kind, 2);
+    assert!(!has(&body, &[0x53, 0, 0, 4]), "nobody asked for a window");
+
+    let asked = [&[0, 27][..], STUDY_FIND.as_bytes(), &[1, 1, 0, 1, 1]].concat();
+    let request = with_user_item(&request, 0x53, &[0, 8, 0, 0]);
+    let request = with_user_item(&request, 0x56, &asked);
+    let mut peer = Peer::connect(gateway.address).await;
+    peer.send(&request).await;
+    let (kind, body) = peer.receive().await;
+    assert_eq!(kind, 2);
+    assert!(
+        has(&body, &[0x53, 0, 0, 4, 0, 1, 0, 1]),
+        "one operation at a time"
+    );
+    let answer = [STUDY_FIND.as_bytes(), &[1, 1, 0, 1, 0]].concat();
+    assert!(has(&body, &answer), "all but the conversion of old images");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_that_are_turned_away_can_be_seen_and_enrolled() {
+    let gateway = Gateway::start().await;
+    for _ in 0..3 {
+        let mut peer = Peer::connect(gateway.address).await;
+        let (kind, _) = peer
+            .associate("GONGYING", "NEW_CT", &[(VERIFICATION, &[IMPLICIT])])
+            .await;
+        assert_eq!(kind, 3);
+    }
+    let devices = gateway.archive.devices();
+    let mut listed = Vec::new();
+    for _ in 0..50 {
+        listed = devices.refused().await.expect("list");
+        if !listed.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let caller = &listed[0];
+    assert_eq!((&*caller.calling, &*caller.called), ("NEW_CT", "GONGYING"));
+    assert_eq!(
+        (caller.address.parse().ok(), listed.len()),
+        (Some(gateway.address.ip()), 1)
+    );
+    devices
+        .create(device("NEW_CT", &gateway.institution))
+        .await
+        .expect("device");
+    let mut peer = Peer::connect(gateway.address).await;
+    let (kind, _) = peer
+        .associate("GONGYING", "NEW_CT", &[(VERIFICATION, &[IMPLICIT])])
+        .await;
+    assert_eq!(kind, 2);
+    gateway.stop().await;
+}

@@ -9,12 +9,14 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use archive::device::NewDevice;
-use dataset::{DataSet, Encoding, Vr, tags};
+use dataset::{DataSet, Encoding, TransferSyntaxUid, Vr, tags};
 use dicom_gateway::scu::{SendOptions, send};
+use dicom_gateway::{StoredObject, Transcoder};
 use support::*;
 
 const STUDY_MOVE: &str = "1.2.840.10008.5.1.4.1.2.2.2";
@@ -222,5 +224,190 @@ async fn what_cannot_be_retrieved_gets_a_status() {
         status(0x0124),
         "may not"
     );
+    gateway.stop().await;
+}
+
+/// Turns explicit VR objects without pixel data into implicit VR; knows nothing else.
+struct ToImplicit;
+
+impl Transcoder for ToImplicit {
+    fn targets(&self, from: &str) -> &[&'static str] {
+        if from == EXPLICIT { &[IMPLICIT] } else { &[] }
+    }
+
+    fn transcode(
+        &self,
+        mut object: StoredObject,
+        to: &TransferSyntaxUid,
+        out: &mut (dyn Write + Send),
+    ) -> Result<(), String> {
+        let words = |error: std::io::Error| error.to_string();
+        object
+            .file
+            .seek(SeekFrom::Start(object.data_set_offset))
+            .map_err(words)?;
+        let mut bytes = Vec::new();
+        object.file.read_to_end(&mut bytes).map_err(words)?;
+        let parsed = dataset::stream::parse(&bytes, &object.transfer_syntax, dataset::Limits::in_memory());
+        let set = parsed.map_err(|error| error.to_string())?.data_set;
+        if set.text(tags::IMAGE_COMMENTS).as_deref() == Some("broken") {
+            out.write_all(&bytes[..20]).map_err(words)?;
+            return Err("this object cannot be turned".into());
+        }
+        let bytes = dataset::write::encode(&set, to.kind()).map_err(|error| error.to_string())?;
+        out.write_all(&bytes).map_err(words)
+    }
+}
+
+fn small(uid: &str, comment: &str) -> DataSet {
+    let mut set = DataSet::new();
+    set.put_uid(tags::SOP_CLASS_UID, SECONDARY_CAPTURE);
+    set.put_uid(tags::SOP_INSTANCE_UID, uid);
+    set.put_text(tags::MODALITY, Vr::CS, "OT");
+    set.put_text(tags::PATIENT_ID, Vr::LO, "P1");
+    set.put_uid(tags::STUDY_INSTANCE_UID, "1.2.826.0.1.7");
+    set.put_uid(tags::SERIES_INSTANCE_UID, "1.2.826.0.1.7.1");
+    set.put_text(tags::IMAGE_COMMENTS, Vr::LT, comment);
+    set
+}
+
+/// A gateway that converts, with two objects of which one cannot be converted.
+async fn with_converter() -> Gateway {
+    let gateway = Gateway::with(|config| config.transcoder = Some(std::sync::Arc::new(ToImplicit))).await;
+    let mut peer = gateway.peer(&[(SECONDARY_CAPTURE, &[EXPLICIT])]).await;
+    for (uid, comment) in [("1.2.7.1", "whole"), ("1.2.7.2", "broken")] {
+        let data = dataset::write::encode(&small(uid, comment), Encoding::ExplicitLe).expect("writable");
+        peer.send(&p_data(&[
+            pdv(1, 3, &command(1, SECONDARY_CAPTURE, Some(uid), true)),
+            pdv(1, 2, &data),
+        ]))
+        .await;
+        assert_eq!(peer.reply().await, Reply::Status(0, None));
+    }
+    gateway
+}
+
+/// What a retrieval ended with: status, UIDs that failed, and data sets that came in between.
+async fn retrieved(peer: &mut Peer) -> (u16, Vec<String>, Vec<Vec<u8>>) {
+    let (mut came, mut command_bytes, mut data) = (Vec::new(), Vec::new(), Vec::new());
+    loop {
+        let (kind, body) = peer.receive().await;
+        assert_eq!(kind, 4, "the association goes on");
+        let mut rest = &body[..];
+        while rest.len() >= 6 {
+            let length = u32::from_be_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize;
+            let (context, control, part) = (rest[4], rest[5], &rest[6..4 + length]);
+            rest = &rest[4 + length..];
+            if control & 1 == 1 {
+                &mut command_bytes
+            } else {
+                &mut data
+            }
+            .extend_from_slice(part);
+            if control & 2 == 0 {
+                continue;
+            }
+            let message = dataset::write::decode_command(&command_bytes).expect("command");
+            let number = |tag| message.i64(tag);
+            let has_data = number(tags::COMMAND_DATA_SET_TYPE) != Some(0x0101);
+            if control & 1 == 1 && has_data {
+                continue;
+            }
+            command_bytes.clear();
+            let set = std::mem::take(&mut data);
+            if number(tags::COMMAND_FIELD) == Some(1) {
+                let mut answer = DataSet::new();
+                answer.put_uid(tags::AFFECTED_SOP_CLASS_UID, SECONDARY_CAPTURE);
+                answer.put_u16(tags::COMMAND_FIELD, 0x8001);
+                let id = u16::try_from(number(tags::MESSAGE_ID).expect("id")).expect("16 bits");
+                answer.put_u16(tags::MESSAGE_ID_BEING_RESPONDED_TO, id);
+                answer.put_u16(tags::COMMAND_DATA_SET_TYPE, 0x0101);
+                answer.put_u16(tags::STATUS, 0);
+                let bytes = dataset::write::encode_command(&answer).expect("writable");
+                peer.send(&p_data(&[pdv(context, 3, &bytes)])).await;
+                came.push(set);
+                continue;
+            }
+            let status = u16::try_from(number(tags::STATUS).expect("status")).expect("16 bits");
+            if status == 0xff00 {
+                continue;
+            }
+            let list = dataset::stream::parse(
+                &set,
+                &TransferSyntaxUid::explicit_le(),
+                dataset::Limits::default(),
+            );
+            let failed = list
+                .map(|p| p.data_set.texts(tags::FAILED_SOP_INSTANCE_UID_LIST))
+                .unwrap_or_default();
+            let counted = number(tags::NUMBER_OF_FAILED_SUBOPERATIONS);
+            assert_eq!(counted, i64::try_from(failed.len()).ok(), "as many as are named");
+            return (status, failed, came);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_peer_does_not_take_is_turned_or_fails_alone() {
+    let gateway = with_converter().await;
+    let ask = async |syntax: &str| {
+        let mut peer = Peer::connect(gateway.address).await;
+        let contexts: [(&str, &[&str]); 2] = [(STUDY_GET, &[EXPLICIT]), (SECONDARY_CAPTURE, &[syntax])];
+        let role = [&[0, 25][..], SECONDARY_CAPTURE.as_bytes(), &[0, 1]].concat();
+        let request = with_user_item(&associate_rq("GONGYING", "JUDGE", &contexts), 0x54, &role);
+        peer.send(&request).await;
+        assert_eq!(peer.receive().await.0, 2);
+        let mut keys = DataSet::new();
+        keys.put_text(tags::QUERY_RETRIEVE_LEVEL, Vr::CS, "STUDY");
+        keys.put_uid(tags::STUDY_INSTANCE_UID, "1.2.826.0.1.7");
+        let data = dataset::write::encode(&keys, Encoding::ExplicitLe).expect("writable");
+        peer.send(&p_data(&[
+            pdv(1, 3, &command(0x10, STUDY_GET, None, true)),
+            pdv(1, 2, &data),
+        ]))
+        .await;
+        retrieved(&mut peer).await
+    };
+    let bytes = |uid: &str, comment: &str, encoding| {
+        dataset::write::encode(&small(uid, comment), encoding).expect("writable")
+    };
+    let (status, failed, came) = ask(EXPLICIT).await;
+    let both = [("1.2.7.1", "whole"), ("1.2.7.2", "broken")].map(|(u, c)| bytes(u, c, Encoding::ExplicitLe));
+    assert_eq!((status, failed, came), (0, vec![], both.to_vec()), "as stored");
+    let (status, failed, came) = ask(IMPLICIT).await;
+    let whole = bytes("1.2.7.1", "whole", Encoding::ImplicitLe);
+    assert_eq!(
+        (status, failed, came),
+        (0xb000, vec!["1.2.7.2".into()], vec![whole]),
+        "turned"
+    );
+    let (status, failed, came) = ask("1.2.840.10008.1.2.4.80").await;
+    assert_eq!((status, failed.len(), came.len()), (0xa702, 2, 0), "no way");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_that_is_not_there_fails_every_object() {
+    let gateway = with_converter().await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("port");
+    let away = NewDevice {
+        listener: Some(free.local_addr().expect("address").to_string()),
+        ..device("AWAY", &gateway.institution)
+    };
+    drop(free);
+    gateway.archive.devices().create(away).await.expect("device");
+    let mut keys = DataSet::new();
+    keys.put_text(tags::QUERY_RETRIEVE_LEVEL, Vr::CS, "STUDY");
+    keys.put_uid(tags::STUDY_INSTANCE_UID, "1.2.826.0.1.7");
+    let data = dataset::write::encode(&keys, Encoding::ExplicitLe).expect("writable");
+    let mut peer = gateway.peer(&[(STUDY_MOVE, &[EXPLICIT])]).await;
+    let mut request =
+        dataset::write::decode_command(&command(0x21, STUDY_MOVE, None, true)).expect("command");
+    request.remove(tags::COMMAND_GROUP_LENGTH);
+    request.put_text(tags::MOVE_DESTINATION, Vr::AE, "AWAY");
+    let request = dataset::write::encode_command(&request).expect("writable");
+    peer.send(&p_data(&[pdv(1, 3, &request), pdv(1, 2, &data)])).await;
+    let (status, failed, _) = retrieved(&mut peer).await;
+    assert_eq!((status, failed.len()), (0xa702, 2));
     gateway.stop().await;
 }

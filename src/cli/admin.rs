@@ -7,6 +7,7 @@ mod import;
 mod retention;
 mod outbox;
 mod peers;
+mod device;
 mod store;
 
 use crate::config::Config;
@@ -27,7 +28,7 @@ pub(crate) enum Admin {
     User(community::User),
     /// DICOM devices that may connect.
     #[command(subcommand)]
-    Device(community::Device),
+    Device(device::Device),
     /// Bearer tokens of machines.
     #[command(subcommand)]
     Token(community::Token),

@@ -25,6 +25,9 @@ pub(crate) struct Demo {
     /// Address of the DICOM port.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:11112")]
     dicom: SocketAddr,
+    /// Address of the DICOM port with TLS; port 2762 beside the DICOM port, or a free one, when missing.
+    #[arg(long, value_name = "ADDR")]
+    dicom_tls: Option<SocketAddr>,
     /// Do not open a browser.
     #[arg(long)]
     no_browser: bool,
@@ -34,7 +37,8 @@ impl Demo {
     pub(super) fn run(self) -> Result<()> {
         std::fs::create_dir_all(&self.data)
             .with_context(|| format!("{}: the folder cannot be made", self.data.display()))?;
-        let config = Config::demo(&self.data, self.http, self.dicom);
+        let mut config = Config::demo(&self.data, self.http, self.dicom);
+        config.dicom.tls_listen = Some(self.dicom_tls.unwrap_or_else(|| tls_address(self.dicom)));
         start_log(&config.log);
         let (password, chosen) = password()?;
         super::block_on(async {
@@ -50,6 +54,7 @@ impl Demo {
     fn announce(&self, running: &Running, password: &str, chosen: bool) -> Result<()> {
         let http = running.http.map(|a| a.to_string()).unwrap_or_default();
         let dicom = running.dicom.map(|a| a.to_string()).unwrap_or_default();
+        let tls = running.dicom_tls.map(|a| a.to_string()).unwrap_or_default();
         let shown = if chosen {
             "from GONGYING_DEMO_PASSWORD"
         } else {
@@ -64,15 +69,25 @@ impl Demo {
             .collect();
         output::line(&format!(
             "\n共影 Gongying demonstration. Not a registered medical device; every patient is synthetic.\n\n  \
-             Pages     http://{http}\n  DICOM     GONGYING at {dicom}\n  Data      {}\n  Password  {shown}\n\n  Accounts\n{}\n",
+             Pages     http://{http}\n  DICOM     GONGYING at {dicom}, with TLS at {tls}\n  Data      {}\n  Password  {shown}\n\n  Accounts\n{}\n",
             self.data.display(),
             accounts.join("\n")
         ))?;
-        output::line(&format!("READY http={http} dicom={dicom}"))?;
+        output::line(&format!("READY http={http} dicom={dicom} tls={tls}"))?;
         if !self.no_browser {
             open_browser(&format!("http://{http}/login"));
         }
         Ok(())
+    }
+}
+
+/// The registered port of DICOM over TLS where it is free, else any.
+fn tls_address(dicom: SocketAddr) -> SocketAddr {
+    const DICOM_TLS_PORT: u16 = 2762;
+    let usual = SocketAddr::new(dicom.ip(), DICOM_TLS_PORT);
+    match std::net::TcpListener::bind(usual) {
+        Ok(_) => usual,
+        Err(_) => SocketAddr::new(dicom.ip(), 0),
     }
 }
 

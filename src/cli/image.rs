@@ -1,9 +1,9 @@
 //! `gongying image`: look at, decode, render and transcode DICOM images.
 
-mod file;
+pub(crate) mod file;
 mod info;
 mod kernels;
-mod transcode;
+pub(crate) mod transcode;
 
 pub(super) use kernels::{KernelOptions, load_decode, load_render, load_thumbnail};
 

@@ -14,10 +14,12 @@ const BOTH: &[Statements] = &[
     patient::sql::ALL,
     order::sql::ALL,
     crate::route::sql::ALL,
+    crate::performed_step::sql::ALL,
     crate::derived::sql::ALL,
     crate::derived_due::sql::ALL,
     crate::health::sql::ALL,
     crate::tally::sql::ALL,
+    crate::refused_caller::sql::ALL,
     work::sql::ALL,
 ];
 const SQLITE: &[Statements] = &[crate::admin::sql_sqlite::ALL, work::claim_sqlite::ALL];
@@ -44,6 +46,7 @@ const MAY_SCAN: &[&str] = &[
     "upkeep::sql::LOCAL_BYTES",
     "upkeep::sql::COUNT_DAMAGED",
     "health::sql::AUDIT_ROWS",
+    "refused_caller::sql::TRIM",
 ];
 
 fn all(own: &[Statements]) -> Vec<(&'static str, &'static str)> {

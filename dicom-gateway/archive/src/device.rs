@@ -4,6 +4,7 @@ use crate::db::{Db, Row};
 use crate::error::{ArchiveError, Result};
 use crate::ids::{DeviceId, InstitutionId, Sha256Digest, UnixMicros};
 use crate::params;
+use crate::refused_caller::Gathered;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -22,9 +23,9 @@ const DEVICES_MAX: i64 = 100_000;
 
 crate::statements! {
     mod sql {
-        INSERT = "INSERT INTO device (name, ae_title, institution_id, from_addr, may_store, may_query, may_retrieve, listener, token_hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id";
-        LIST = "SELECT d.id, d.name, d.ae_title, d.institution_id, d.from_addr, d.may_store, d.may_query, d.may_retrieve, d.listener, d.created_at, d.expires_at, d.revoked_at, d.last_seen_at FROM device d ORDER BY d.id LIMIT $1";
-        BY_TOKEN = "SELECT d.id, d.name, d.ae_title, d.institution_id, d.from_addr, d.may_store, d.may_query, d.may_retrieve, d.listener, d.created_at, d.expires_at, d.revoked_at, d.last_seen_at FROM device d WHERE d.token_hash = $1";
+        INSERT = "INSERT INTO device (name, ae_title, institution_id, from_addr, may_store, may_query, may_retrieve, listener, token_hash, created_at, expires_at, certificate) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id";
+        LIST = "SELECT d.id, d.name, d.ae_title, d.institution_id, d.from_addr, d.may_store, d.may_query, d.may_retrieve, d.listener, d.created_at, d.expires_at, d.revoked_at, d.last_seen_at, d.certificate FROM device d ORDER BY d.id LIMIT $1";
+        BY_TOKEN = "SELECT d.id, d.name, d.ae_title, d.institution_id, d.from_addr, d.may_store, d.may_query, d.may_retrieve, d.listener, d.created_at, d.expires_at, d.revoked_at, d.last_seen_at, d.certificate FROM device d WHERE d.token_hash = $1";
         SAME_AE = "SELECT id FROM device WHERE ae_title = $1 AND revoked_at IS NULL AND COALESCE(from_addr, '') = $2";
         REVOKE = "UPDATE device SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
         SEEN = "UPDATE device SET last_seen_at = $2 WHERE id = $1";
@@ -61,6 +62,8 @@ pub struct Device {
     pub revoked_at: Option<UnixMicros>,
     /// Last association.
     pub last_seen_at: Option<UnixMicros>,
+    /// SHA-256, in hexadecimal, of the certificate that it must present by TLS.
+    pub certificate: Option<String>,
 }
 
 /// A device to be enrolled.
@@ -95,6 +98,9 @@ pub enum DeviceRefused {
     /// The device may not call from this address.
     #[error("the device is enrolled for another address")]
     WrongAddress,
+    /// The device must come by TLS with the certificate that it was enrolled with.
+    #[error("the device is enrolled with a certificate, which the caller did not present by TLS")]
+    WrongCertificate,
     /// The enrolment has ended.
     #[error("the enrolment of the device has ended")]
     Expired,
@@ -121,6 +127,7 @@ fn read(row: &Row) -> Result<Device> {
         expires_at: row.opt_micros("expires_at")?,
         revoked_at: row.opt_micros("revoked_at")?,
         last_seen_at: row.opt_micros("last_seen_at")?,
+        certificate: row.opt_text("certificate")?,
     })
 }
 
@@ -152,6 +159,7 @@ type ByAeTitle = Arc<HashMap<String, Vec<Device>>>;
 pub(crate) struct DeviceCache {
     by_ae: Mutex<Option<(Instant, ByAeTitle)>>,
     seen: Mutex<HashMap<DeviceId, Instant>>,
+    pub(crate) refused: Gathered,
 }
 
 /// The devices of an archive.
@@ -193,7 +201,20 @@ impl Devices {
     /// [`ArchiveError::Invalid`]; [`ArchiveError::Conflict`] when a device with this AE title and
     /// address is enrolled.
     pub async fn create(&self, new: NewDevice) -> Result<Device> {
+        self.create_with_certificate(new, None).await
+    }
+
+    /// Enrols a device that must come by TLS and present the certificate with this SHA-256.
+    ///
+    /// # Errors
+    /// As [`Devices::create`].
+    pub async fn create_with_certificate(
+        &self,
+        new: NewDevice,
+        certificate: Option<Sha256Digest>,
+    ) -> Result<Device> {
         check(&new)?;
+        let certificate = certificate.map(Sha256Digest::to_hex);
         let device = self
             .db
             .write(move |tx| {
@@ -221,7 +242,8 @@ impl Devices {
                         &new.listener,
                         None::<Vec<u8>>,
                         now,
-                        new.expires_at
+                        new.expires_at,
+                        &certificate
                     ];
                     let id = tx.fetch_one(sql::INSERT, values).await?.int("id")?;
                     Ok(Device {
@@ -238,6 +260,7 @@ impl Devices {
                         expires_at: new.expires_at,
                         revoked_at: None,
                         last_seen_at: None,
+                        certificate,
                     })
                 })
             })
@@ -314,6 +337,20 @@ impl Devices {
     /// # Errors
     /// Why not.
     pub async fn authorise(&self, ae_title: &str, ip: IpAddr) -> Result<Device, DeviceRefused> {
+        self.authorise_presenting(ae_title, ip, None).await
+    }
+
+    /// The same for a caller that came by TLS: `certificate` is the SHA-256, in hexadecimal, of
+    /// the certificate whose key it proved to hold.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn authorise_presenting(
+        &self,
+        ae_title: &str,
+        ip: IpAddr,
+        certificate: Option<&str>,
+    ) -> Result<Device, DeviceRefused> {
         let by_ae = self.enrolled().await.map_err(|_| DeviceRefused::Unavailable)?;
         let named = by_ae.get(ae_title.trim()).ok_or(DeviceRefused::Unknown)?;
         let mut refused = DeviceRefused::Unknown;
@@ -322,15 +359,20 @@ impl Devices {
                 refused = why;
                 continue;
             }
-            if device
+            let address_fits = device
                 .from_addr
                 .as_ref()
-                .is_none_or(|rule| address_fits(rule, ip))
-            {
-                self.note_seen(device.id);
-                return Ok(device.clone());
+                .is_none_or(|rule| address_fits(rule, ip));
+            let certificate_fits =
+                device.certificate.is_none() || device.certificate.as_deref() == certificate;
+            match (address_fits, certificate_fits) {
+                (true, true) => {
+                    self.note_seen(device.id);
+                    return Ok(device.clone());
+                }
+                (true, false) => refused = DeviceRefused::WrongCertificate,
+                _ => refused = DeviceRefused::WrongAddress,
             }
-            refused = DeviceRefused::WrongAddress;
         }
         Err(refused)
     }
@@ -388,6 +430,13 @@ impl Devices {
                 tracing::warn!(%error, device = id.0, "could not note when a device was seen");
             }
         });
+    }
+}
+
+impl Device {
+    /// Neither revoked nor expired.
+    pub fn is_enrolled(&self) -> bool {
+        still_enrolled(self).is_ok()
     }
 }
 

@@ -23,10 +23,12 @@ pub mod name;
 pub mod order;
 pub mod outbox;
 pub mod patient;
+pub mod performed_step;
 pub mod receive;
 pub mod recover;
 pub mod retention;
 pub mod route;
+pub mod refused_caller;
 pub mod store;
 pub mod study;
 pub mod tally;
@@ -54,6 +56,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         step(2, "people", include_str!("../migrations/0002_people.sql")),
         step(3, "studies", include_str!("../migrations/0003_studies.sql")),
         step(4, "work", include_str!("../migrations/0004_work.sql")),
+        step(5, "services", include_str!("../migrations/0005_services.sql")),
         step(6, "outbox", include_str!("../migrations/0006_outbox.sql")),
         step(8, "upkeep", include_str!("../migrations/0008_upkeep.sql")),
         step(9, "records", include_str!("../migrations/0009_records.sql")),

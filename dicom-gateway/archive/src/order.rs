@@ -44,9 +44,6 @@ crate::statements! {
         BY_STUDY = concat!("SELECT ", order_columns!(), " FROM exam_order o WHERE o.study_uid = $1");
         SET_STATE = "UPDATE exam_order SET state = $2, state_at = $3 WHERE id = $1";
         MATCH = "SELECT id, institution_id, patient_id, priority, state FROM exam_order WHERE study_uid = $1 AND accession_number = $2";
-        STEP_INSERT = "INSERT INTO performed_step (sop_instance_uid, order_id, state, data_set, station_ae, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $6)";
-        STEP_UPDATE = "UPDATE performed_step SET state = $2, data_set = $3, updated_at = $4 WHERE sop_instance_uid = $1 AND state = 'IN PROGRESS'";
-        STEP_GET = "SELECT order_id, state, data_set, station_ae FROM performed_step WHERE sop_instance_uid = $1";
     }
 }
 
@@ -235,7 +232,7 @@ pub struct OrderFilter {
     pub patient_name_prefix: Option<String>,
     /// Only of these institutions; `None` is all.
     pub institutions: Option<Vec<InstitutionId>>,
-    /// Only in these states; empty is `ordered` and `in_progress`.
+    /// Only in these states; empty is `ordered`, and `in_progress` without a completed step.
     pub states: Vec<OrderState>,
 }
 
@@ -374,19 +371,6 @@ pub async fn set_state_in(tx: &mut Tx, id: OrderId, state: OrderState) -> Result
     }
 }
 
-/// A performed procedure step as a device reports it (PS3.4 Annex F).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PerformedStep {
-    /// Order it belongs to, when known.
-    pub order_id: Option<OrderId>,
-    /// `IN PROGRESS`, `COMPLETED` or `DISCONTINUED`.
-    pub state: String,
-    /// All attributes, encoded by the caller.
-    pub data_set: Vec<u8>,
-    /// AE title of the device.
-    pub station_ae: String,
-}
-
 /// The orders of an archive.
 #[derive(Clone)]
 pub struct Orders {
@@ -459,65 +443,6 @@ impl Orders {
         };
         rows.iter().map(item).collect()
     }
-
-    /// Notes a performed procedure step; its order moves on with it.
-    ///
-    /// # Errors
-    /// [`ArchiveError::Conflict`] when the UID is taken.
-    pub async fn create_step(&self, sop_instance_uid: &str, step: PerformedStep) -> Result<()> {
-        let uid = sop_instance_uid.to_owned();
-        self.db
-            .write(move |tx| {
-                Box::pin(async move {
-                    let now = UnixMicros::now();
-                    let values = params![
-                        uid,
-                        step.order_id,
-                        &step.state,
-                        step.data_set,
-                        step.station_ae,
-                        now
-                    ];
-                    tx.execute(sql::STEP_INSERT, values).await?;
-                    match step.order_id {
-                        Some(order) => set_state_in(tx, order, OrderState::InProgress).await,
-                        None => Ok(()),
-                    }
-                })
-            })
-            .await
-    }
-
-    /// Changes a step that is in progress; `false` when it is not (PS3.4 F.7.2.2.2).
-    ///
-    /// # Errors
-    /// What the index says.
-    pub async fn update_step(&self, sop_instance_uid: &str, state: &str, data_set: Vec<u8>) -> Result<bool> {
-        let values = params![sop_instance_uid, state, data_set, UnixMicros::now()];
-        let done = self
-            .db
-            .write(move |tx| Box::pin(async move { tx.execute(sql::STEP_UPDATE, values).await }))
-            .await?;
-        Ok(done > 0)
-    }
-
-    /// A performed procedure step.
-    ///
-    /// # Errors
-    /// What the index says.
-    pub async fn step(&self, sop_instance_uid: &str) -> Result<Option<PerformedStep>> {
-        let row = self
-            .db
-            .fetch_optional(sql::STEP_GET, params![sop_instance_uid])
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        Ok(Some(PerformedStep {
-            order_id: row.opt_int("order_id")?.map(OrderId),
-            state: row.text("state")?,
-            data_set: row.bytes("data_set")?,
-            station_ae: row.text("station_ae")?,
-        }))
-    }
 }
 
 fn worklist_sql(filter: &OrderFilter, limit: u32) -> (String, Vec<Value>) {
@@ -531,6 +456,10 @@ fn worklist_sql(filter: &OrderFilter, limit: u32) -> (String, Vec<Value>) {
     let words: Vec<String> = states.iter().map(|s| format!("'{}'", s.as_str())).collect();
     text.push_str(&words.join(", "));
     text.push(')');
+    if filter.states.is_empty() {
+        // done at the device, though its images are still on their way
+        text.push_str(" AND (o.state <> 'in_progress' OR NOT EXISTS (SELECT 1 FROM performed_step ps WHERE ps.order_id = o.id AND ps.state = 'COMPLETED'))");
+    }
     let mut and = |condition: &str, values: Vec<Value>| {
         let mut numbered = condition.to_owned();
         for value in values {

@@ -9,11 +9,12 @@
 
 use archive::device::{DeviceRefused, NewDevice, address_fits};
 use archive::name::NameParts;
-use archive::order::{NewOrder, Order, OrderFilter, OrderState, PerformedStep, Priority};
+use archive::order::{NewOrder, Order, OrderFilter, OrderState, Priority};
 use archive::outbox::NewLetter;
 use archive::patient::{FactSource, PatientFacts, upsert_in};
+use archive::performed_step::{PerformedStep, StepChange, StepState};
 use archive::testing::{Postgres, hospital, temporary};
-use archive::{Archive, ArchiveError, InstitutionId, PatientId, UnixMicros};
+use archive::{Archive, ArchiveError, InstitutionId, PatientId, Sha256Digest, UnixMicros};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -101,11 +102,29 @@ async fn only_enrolled_devices_are_let_in(at: &Sites) {
         Err(DeviceRefused::WrongAddress)
     );
     assert!(devices.revoke(made.id).await.is_err(), "only once");
+    let own = Sha256Digest([7; 32]);
+    let pinned = devices
+        .create_with_certificate(device(at.hexi, "PINNED", None), Some(own))
+        .await
+        .unwrap();
+    for (presented, fits) in [
+        (None, false),
+        (Some("07"), false),
+        (pinned.certificate.as_deref(), true),
+    ] {
+        let answer = devices.authorise_presenting("PINNED", here, presented).await;
+        let expected = if fits {
+            Ok(pinned.id)
+        } else {
+            Err(DeviceRefused::WrongCertificate)
+        };
+        assert_eq!(answer.map(|d| d.id), expected, "{presented:?}");
+    }
     for bad in ["", "SEVENTEEN_LETTERS", "A\\B", "中文"] {
         assert!(devices.create(device(at.hexi, bad, None)).await.is_err(), "{bad}");
     }
     assert!(devices.create(device(at.hexi, "X", Some("10.1"))).await.is_err());
-    assert_eq!(devices.list().await.unwrap().len(), 3);
+    assert_eq!(devices.list().await.unwrap().len(), 4);
 }
 
 async fn tokens_of_devices_work_until_revoked(at: &Sites) {
@@ -254,26 +273,56 @@ async fn the_worklist_shows_what_waits(at: &Sites) {
 async fn performed_steps_move_orders_on(at: &Sites) {
     let orders = at.archive.orders();
     let made = order(at, "M1", "CT", Duration::ZERO).await;
-    let step = |state: &str| PerformedStep {
+    let step = |state: StepState| PerformedStep {
         order_id: Some(made.id),
-        state: state.into(),
+        state,
         data_set: vec![1],
         station_ae: "HEXI_CT".into(),
     };
-    orders.create_step("1.9", step("IN PROGRESS")).await.unwrap();
-    assert!(orders.create_step("1.9", step("IN PROGRESS")).await.is_err());
-    assert_eq!(orders.by_id(made.id).await.unwrap().state, OrderState::InProgress);
-    assert!(orders.update_step("1.9", "COMPLETED", vec![2]).await.unwrap());
-    assert!(
-        !orders.update_step("1.9", "IN PROGRESS", vec![3]).await.unwrap(),
-        "final states stay"
-    );
+    let state = async || orders.by_id(made.id).await.unwrap().state;
+    let waits = async || {
+        let shown = orders.worklist(&OrderFilter::default(), 1000).await.unwrap();
+        shown.iter().any(|item| item.order.id == made.id)
+    };
+    let begun = step(StepState::InProgress);
+    orders.create_step("1.9", begun.clone()).await.unwrap();
+    let again = orders.create_step("1.9", begun.clone()).await;
+    assert!(matches!(again, Err(ArchiveError::Conflict(_))), "{again:?}");
+    assert_eq!((state().await, waits().await), (OrderState::InProgress, true));
+
+    // broken off, begun anew, done
+    orders.create_step("1.10", begun.clone()).await.unwrap();
+    let end = async |uid: &str, state| {
+        orders
+            .change_step(uid, move |_| Ok((state, vec![2])))
+            .await
+            .unwrap()
+    };
     assert_eq!(
-        orders.step("1.9").await.unwrap(),
-        Some(PerformedStep {
-            data_set: vec![2],
-            ..step("COMPLETED")
-        })
+        end("1.9", StepState::Discontinued).await,
+        StepChange::Done(StepState::Discontinued)
+    );
+    assert_eq!(state().await, OrderState::InProgress, "the other step runs");
+    end("1.10", StepState::Discontinued).await;
+    assert_eq!(state().await, OrderState::Cancelled);
+    orders.create_step("1.11", begun).await.unwrap();
+    assert_eq!(state().await, OrderState::InProgress);
+    let refused = orders
+        .change_step("1.11", |_| Err(ArchiveError::invalid("x", "y")))
+        .await;
+    assert!(refused.is_err());
+    end("1.11", StepState::Completed).await;
+    assert_eq!(end("1.11", StepState::InProgress).await, StepChange::Final);
+    assert_eq!(end("1.8", StepState::Completed).await, StepChange::Unknown);
+    assert_eq!(
+        (state().await, waits().await),
+        (OrderState::InProgress, false),
+        "done at the device"
+    );
+    let kept = orders.step("1.11").await.unwrap();
+    assert_eq!(
+        kept.map(|s| (s.state, s.data_set)),
+        Some((StepState::Completed, vec![2]))
     );
     assert_eq!(orders.step("1.8").await.unwrap(), None);
 }

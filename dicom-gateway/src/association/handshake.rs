@@ -1,6 +1,5 @@
 //! From a connection to an association: who calls, whether they may, and what is agreed.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use archive::device::{Device, DeviceRefused};
@@ -9,11 +8,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::negotiate::{AcceptedContext, answer_all, answer_roles};
+use super::Origin;
+use super::negotiate::{AcceptedContext, answer_all, answer_extended, answer_roles};
 use crate::limits::{Admitted, HalfOpen};
 use crate::pdu::{
-    APPLICATION_CONTEXT, AbortReason, AssociateAc, AssociateRq, Event, Rejection, UserIdentity,
-    UserInformation, Wire, WireError,
+    APPLICATION_CONTEXT, AbortReason, AssociateAc, AssociateRq, Event, OperationsWindow, Rejection,
+    UserIdentity, UserInformation, Wire, WireError,
 };
 use crate::server::Gateway;
 
@@ -34,14 +34,14 @@ pub(super) struct Accepted<S> {
 /// Reads and answers the request. `None`: the connection was refused and is closed.
 pub(super) async fn accept<S>(
     stream: S,
-    address: SocketAddr,
+    origin: &Origin,
     gateway: &Arc<Gateway>,
     half_open: HalfOpen,
 ) -> Option<(Accepted<S>, Admitted)>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let config = &gateway.config;
+    let (config, address) = (&gateway.config, origin.address);
     let mut wire = Wire::new(stream, config.pdu_bytes_max, config.write_timeout);
     let deadline = Instant::now() + config.handshake_timeout;
     let event = tokio::select! {
@@ -57,7 +57,7 @@ where
         }
         Some(Ok(Event::AssociateRq(body))) => body,
         Some(other) => {
-            refuse_noise(wire, address, other).await;
+            refuse_noise(wire, origin, other).await;
             return None;
         }
     };
@@ -66,10 +66,10 @@ where
         wire.close_with(&AbortReason::InvalidParameter.to_bytes()).await;
         return None;
     };
-    match decide(&request, address, gateway).await {
+    match decide(&request, origin, gateway).await {
         Ok((device, place)) => {
             drop(half_open);
-            agree(wire, request, device, place, address, gateway).await
+            agree(wire, request, device, place, origin, gateway).await
         }
         Err(rejection) => {
             metrics::counter!("gongying_dicom_associations_refused_total", "reason" => rejection.words())
@@ -81,10 +81,11 @@ where
     }
 }
 
-async fn refuse_noise<S>(wire: Wire<S>, address: SocketAddr, event: Result<Event, WireError>)
+async fn refuse_noise<S>(wire: Wire<S>, origin: &Origin, event: Result<Event, WireError>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
+    let address = origin.address;
     let (words, last_word): (String, &[u8]) = match event {
         Ok(Event::Closed) => return,
         Ok(_) => (
@@ -103,10 +104,10 @@ where
 /// Everything that can refuse the association as a whole.
 async fn decide(
     request: &AssociateRq,
-    address: SocketAddr,
+    origin: &Origin,
     gateway: &Arc<Gateway>,
 ) -> Result<(Device, Admitted), Rejection> {
-    let config = &gateway.config;
+    let (config, address) = (&gateway.config, origin.address);
     if request.protocol_version & 1 == 0 {
         return Err(Rejection::PROTOCOL_VERSION);
     }
@@ -125,9 +126,9 @@ async fn decide(
     let authorised = gateway
         .archive
         .devices()
-        .authorise(calling.as_str(), address.ip())
+        .authorise_presenting(calling.as_str(), address.ip(), origin.certificate.as_deref())
         .await;
-    let device = authorised.map_err(|refused| refuse_device(&calling, address, refused))?;
+    let device = authorised.map_err(|refused| refuse_device(&calling, request, origin, gateway, refused))?;
     let place = gateway
         .counts
         .admit(config, address.ip(), device.id.0)
@@ -136,7 +137,7 @@ async fn decide(
             Rejection::LOCAL_LIMIT
         })?;
     if let Some(identity) = &request.user.user_identity
-        && !verify(identity, address, gateway).await
+        && !verify(identity, origin, gateway).await
     {
         warn!(%address, %calling, "association refused: the user identity is not right");
         return Err(Rejection::NO_REASON);
@@ -144,24 +145,39 @@ async fn decide(
     Ok((device, place))
 }
 
-fn refuse_device(calling: &AeTitle, address: SocketAddr, refused: DeviceRefused) -> Rejection {
-    let ip = address.ip().to_canonical();
-    let create = format!(
+/// Says how to let the device in, in the log and in the list of refused callers.
+fn refuse_device(
+    calling: &AeTitle,
+    request: &AssociateRq,
+    origin: &Origin,
+    gateway: &Gateway,
+    refused: DeviceRefused,
+) -> Rejection {
+    let (address, ip) = (origin.address, origin.address.ip().to_canonical());
+    if refused == DeviceRefused::Unavailable {
+        warn!(%address, %calling, "association refused: {refused}");
+        return Rejection::CONGESTION;
+    }
+    let mut create = format!(
         "gongying admin device create --name NAME --aet {} --institution CODE --from {ip}",
         shell_word(calling.as_str())
     );
-    match refused {
-        DeviceRefused::Unavailable => {
-            warn!(%address, %calling, "association refused: {refused}");
-            return Rejection::CONGESTION;
-        }
-        DeviceRefused::Unknown => {
-            warn!(%address, %calling, "association refused: no device with this AE title is enrolled; if it is one of yours, run: {create}");
-        }
-        DeviceRefused::WrongAddress | DeviceRefused::Expired | DeviceRefused::Revoked => {
-            warn!(%address, %calling, "association refused: {refused}; if it is one of yours, run: {create}");
-        }
+    if let Some(certificate) = &origin.certificate {
+        create.push_str(" --certificate-sha256 ");
+        create.push_str(certificate);
     }
+    let words = match refused {
+        DeviceRefused::Unknown => "no device with this AE title is enrolled".to_owned(),
+        other => other.to_string(),
+    };
+    warn!(%address, %calling, "association refused: {words}; if it is one of yours, run: {create}");
+    gateway.archive.devices().note_refused(
+        calling.as_str(),
+        &request.called,
+        ip,
+        origin.certificate.as_deref(),
+        &words,
+    );
     Rejection::CALLING_AE
 }
 
@@ -179,7 +195,7 @@ fn shell_word(text: &str) -> String {
 
 /// A name alone claims nothing and is taken; a passcode must be right. Tickets and assertions of
 /// other kinds cannot be checked and count as wrong.
-async fn verify(identity: &UserIdentity, address: SocketAddr, gateway: &Arc<Gateway>) -> bool {
+async fn verify(identity: &UserIdentity, origin: &Origin, gateway: &Arc<Gateway>) -> bool {
     match (identity.kind, &gateway.config.users) {
         (1, _) => true,
         (2, Some(users)) => {
@@ -189,7 +205,7 @@ async fn verify(identity: &UserIdentity, address: SocketAddr, gateway: &Arc<Gate
             ) else {
                 return false;
             };
-            let verify = users.verify(name, passcode, address.ip());
+            let verify = users.verify(name, passcode, origin.address.ip());
             tokio::time::timeout(gateway.config.handshake_timeout, verify)
                 .await
                 .unwrap_or(false)
@@ -203,14 +219,19 @@ async fn agree<S>(
     request: AssociateRq,
     device: Device,
     place: Admitted,
-    address: SocketAddr,
+    origin: &Origin,
     gateway: &Arc<Gateway>,
 ) -> Option<(Accepted<S>, Admitted)>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let (answers, contexts) = answer_all(&request);
-    let roles = answer_roles(&request);
+    let (roles, extended) = (answer_roles(&request), answer_extended(&request, &contexts));
+    // one operation after the other; to say so is only allowed when it was asked
+    let operations_window = request.user.operations_window.map(|_| OperationsWindow {
+        invoked_max: 1,
+        performed_max: 1,
+    });
     let wants_identity = request
         .user
         .user_identity
@@ -226,11 +247,13 @@ where
             implementation_version: file::IMPLEMENTATION_VERSION_NAME.into(),
             identity_accepted: wants_identity,
             roles,
+            extended,
+            operations_window,
             ..UserInformation::default()
         },
     };
     if let Err(error) = wire.write(&answer.to_bytes()).await {
-        info!(%address, "connection lost while an association was accepted: {error}");
+        info!(address = %origin.address, "connection lost while an association was accepted: {error}");
         return None;
     }
     metrics::counter!("gongying_dicom_associations_accepted_total").increment(1);

@@ -11,13 +11,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Duration, Instant};
 use tracing::{debug, info, warn};
 
-use super::handshake;
 use super::negotiate::{AcceptedContext, Service};
+use super::{Origin, handshake};
 use crate::dimse::{self, Command, field, status};
 use crate::limits::HalfOpen;
 use crate::pdu::{ABORT_BY_USER, AbortReason, Event, Fragment, RELEASE_RP, Wire, WireError};
 use crate::server::Gateway;
-use crate::service;
+use crate::service::{self, commitment};
 
 /// How an association ended.
 #[derive(Debug, thiserror::Error)]
@@ -57,18 +57,21 @@ pub(crate) struct Peer<S> {
     pub(crate) contexts: Vec<AcceptedContext>,
     /// Longest PDU the peer takes.
     pub(crate) peer_pdu_bytes_max: u32,
+    /// Results of storage commitments that were asked for here.
+    pub(crate) notices: commitment::Notices,
     /// Bytes of data sets since `window`, for the slowest pace allowed.
     progress: (Instant, u64),
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn run<S>(stream: S, address: SocketAddr, gateway: Arc<Gateway>, half_open: HalfOpen)
+pub(crate) async fn run<S>(stream: S, origin: Origin, gateway: Arc<Gateway>, half_open: HalfOpen)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let Some((accepted, _place)) = handshake::accept(stream, address, &gateway, half_open).await else {
+    let Some((accepted, _place)) = handshake::accept(stream, &origin, &gateway, half_open).await else {
         return;
     };
+    let address = origin.address;
     let mut peer = Peer {
         gateway,
         wire: accepted.wire,
@@ -77,6 +80,7 @@ where
         device: accepted.device,
         contexts: accepted.contexts,
         peer_pdu_bytes_max: accepted.peer_pdu_bytes_max,
+        notices: commitment::Notices::default(),
         progress: (Instant::now(), 0),
     };
     let ended = match peer.serve().await {
@@ -107,48 +111,82 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Peer<S> {
     /// Messages until the association ends.
     async fn serve(&mut self) -> Result<(), Ended> {
         loop {
+            if let Some(notice) = self.idle().await? {
+                commitment::report_here(self, notice).await?;
+                continue;
+            }
             let Some((context, command)) = self.next_command().await? else {
                 return Ok(());
             };
-            let service = context.service;
-            match (command.field, service) {
-                (field::C_ECHO_RQ, Service::Verification) => {
-                    self.drain(&context, &command).await?;
-                    self.answer(&context, &command, status::SUCCESS, None).await?;
-                }
-                (field::C_STORE_RQ, Service::Storage) => {
-                    service::store::run(self, &context, &command).await?
-                }
-                (field::C_FIND_RQ, Service::PatientFind | Service::StudyFind | Service::Worklist) => {
-                    service::find::run(self, &context, &command).await?;
-                }
-                (field::C_GET_RQ, Service::PatientGet | Service::StudyGet)
-                | (field::C_MOVE_RQ, Service::PatientMove | Service::StudyMove) => {
-                    service::retrieve::run(self, &context, &command).await?;
-                }
-                // what it would cancel has been answered already
-                (field::C_CANCEL_RQ, _) => {}
-                (
-                    field::C_ECHO_RQ
-                    | field::C_STORE_RQ
-                    | field::C_FIND_RQ
-                    | field::C_GET_RQ
-                    | field::C_MOVE_RQ,
-                    _,
-                ) => {
-                    self.drain(&context, &command).await?;
-                    let words = "the presentation context is of another service";
-                    self.answer(&context, &command, status::SOP_CLASS_NOT_SUPPORTED, Some(words))
-                        .await?;
-                }
-                (other, _) if other & field::RESPONSE != 0 => {
-                    return Err(Ended::protocol("an answer to nothing that was asked"));
-                }
-                _ => {
-                    self.drain(&context, &command).await?;
-                    self.answer(&context, &command, status::UNRECOGNISED_OPERATION, None)
-                        .await?;
-                }
+            self.carry_out(context, command).await?;
+        }
+    }
+
+    /// Waits until the peer says something, or there is something to tell it.
+    async fn idle(&mut self) -> Result<Option<commitment::Notice>, Ended> {
+        if self.wire.has_buffered() || !self.notices.are_expected() {
+            return Ok(None);
+        }
+        let deadline = Instant::now() + self.gateway.config.idle_timeout;
+        tokio::select! {
+            biased;
+            readable = self.wire.peek(deadline) => readable.map(|_| None).map_err(Ended::from),
+            notice = self.notices.next() => Ok(Some(notice)),
+            () = self.gateway.shutdown.cancelled() => Err(Ended::Shutdown),
+        }
+    }
+
+    async fn carry_out(&mut self, context: AcceptedContext, command: Command) -> Result<(), Ended> {
+        match (command.field, context.service) {
+            (field::C_ECHO_RQ, Service::Verification) => {
+                self.drain(&context, &command).await?;
+                self.answer(&context, &command, status::SUCCESS, None).await
+            }
+            (field::C_STORE_RQ, Service::Storage) => service::store::run(self, &context, &command).await,
+            (field::C_FIND_RQ, Service::PatientFind | Service::StudyFind | Service::Worklist) => {
+                service::find::run(self, &context, &command).await
+            }
+            (field::C_GET_RQ, Service::PatientGet | Service::StudyGet)
+            | (field::C_MOVE_RQ, Service::PatientMove | Service::StudyMove) => {
+                service::retrieve::run(self, &context, &command).await
+            }
+            (field::N_CREATE_RQ | field::N_SET_RQ, Service::PerformedStep)
+            | (field::N_GET_RQ, Service::PerformedStepRetrieve) => {
+                service::performed_step::run(self, &context, &command).await
+            }
+            (field::N_ACTION_RQ, Service::Commitment) => commitment::ask(self, &context, &command).await,
+            (answer, Service::Commitment) if answer == field::N_EVENT_REPORT_RQ | field::RESPONSE => {
+                self.drain(&context, &command).await?;
+                self.notices.answered(&command);
+                Ok(())
+            }
+            (field::N_EVENT_REPORT_RQ, Service::Commitment) => commitment::take(self, &context, &command).await,
+            // what it would cancel has been answered already
+            (field::C_CANCEL_RQ, _) => Ok(()),
+            (
+                field::C_ECHO_RQ
+                | field::C_STORE_RQ
+                | field::C_FIND_RQ
+                | field::C_GET_RQ
+                | field::C_MOVE_RQ
+                | field::N_CREATE_RQ
+                | field::N_SET_RQ
+                | field::N_GET_RQ
+                | field::N_ACTION_RQ,
+                _,
+            ) => {
+                self.drain(&context, &command).await?;
+                let words = "the presentation context is of another service";
+                self.answer(&context, &command, status::SOP_CLASS_NOT_SUPPORTED, Some(words))
+                    .await
+            }
+            (other, _) if other & field::RESPONSE != 0 => {
+                Err(Ended::protocol("an answer to nothing that was asked"))
+            }
+            _ => {
+                self.drain(&context, &command).await?;
+                self.answer(&context, &command, status::UNRECOGNISED_OPERATION, None)
+                    .await
             }
         }
     }
@@ -292,7 +330,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Peer<S> {
     /// Has the peer sent a C-CANCEL for `message_id`? Does not wait.
     pub(crate) async fn cancelled(&mut self, message_id: u16) -> Result<bool, Ended> {
         if !self.wire.has_buffered() {
-            match tokio::time::timeout(Duration::ZERO, self.wire.peek()).await {
+            let far = Instant::now() + self.gateway.config.write_timeout;
+            match tokio::time::timeout(Duration::ZERO, self.wire.peek(far)).await {
                 Err(_) => return Ok(false),
                 Ok(more) => {
                     if !more? {

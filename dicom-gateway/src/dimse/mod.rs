@@ -14,6 +14,11 @@ pub(crate) mod field {
     pub(crate) const C_MOVE_RQ: u16 = 0x0021;
     pub(crate) const C_ECHO_RQ: u16 = 0x0030;
     pub(crate) const C_CANCEL_RQ: u16 = 0x0fff;
+    pub(crate) const N_EVENT_REPORT_RQ: u16 = 0x0100;
+    pub(crate) const N_GET_RQ: u16 = 0x0110;
+    pub(crate) const N_SET_RQ: u16 = 0x0120;
+    pub(crate) const N_ACTION_RQ: u16 = 0x0130;
+    pub(crate) const N_CREATE_RQ: u16 = 0x0140;
     /// Set in every answer.
     pub(crate) const RESPONSE: u16 = 0x8000;
 }
@@ -73,7 +78,8 @@ pub(crate) fn request(
     set.put_uid(tags::AFFECTED_SOP_CLASS_UID, sop_class);
     set.put_u16(tags::COMMAND_FIELD, field);
     set.put_u16(tags::MESSAGE_ID, message_id);
-    if field != field::C_ECHO_RQ {
+    // only the composite operations have one (PS3.7 9.3, 10.3)
+    if field < field::N_EVENT_REPORT_RQ && field != field::C_ECHO_RQ {
         set.put_u16(tags::PRIORITY, 0);
     }
     set.put_u16(tags::COMMAND_DATA_SET_TYPE, if data { 0 } else { NO_DATA_SET });

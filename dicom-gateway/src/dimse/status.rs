@@ -1,9 +1,7 @@
-//! Status codes (PS3.7 Annex C, PS3.4 B.2.3 and C.4.1.1.4).
+//! Status codes (PS3.7 Annex C, PS3.4 B.2.3, C.4.1.1.4, F.7.2 and J.3).
 
 /// Done.
 pub(crate) const SUCCESS: u16 = 0x0000;
-/// Something unexpected went wrong.
-pub(crate) const PROCESSING_FAILURE: u16 = 0x0110;
 /// C-FIND: an answer follows, all keys supported.
 pub(crate) const PENDING: u16 = 0xff00;
 /// C-FIND: an answer follows, some optional keys were not supported.
@@ -16,6 +14,26 @@ pub(crate) const SOP_CLASS_NOT_SUPPORTED: u16 = 0x0122;
 pub(crate) const NOT_AUTHORISED: u16 = 0x0124;
 /// No such operation.
 pub(crate) const UNRECOGNISED_OPERATION: u16 = 0x0211;
+/// An attribute has a value that it may not have.
+pub(crate) const INVALID_ATTRIBUTE_VALUE: u16 = 0x0106;
+/// The operation failed; a final performed procedure step is not changed any more.
+pub(crate) const PROCESSING_FAILURE: u16 = 0x0110;
+/// The SOP Instance UID is taken.
+pub(crate) const DUPLICATE_SOP_INSTANCE: u16 = 0x0111;
+/// No such instance.
+pub(crate) const NO_SUCH_INSTANCE: u16 = 0x0112;
+/// The SOP Instance UID is none, or not the one that the service wants.
+pub(crate) const INVALID_SOP_INSTANCE: u16 = 0x0117;
+/// The instance is of another class.
+pub(crate) const CLASS_INSTANCE_CONFLICT: u16 = 0x0119;
+/// A required attribute is not there.
+pub(crate) const MISSING_ATTRIBUTE: u16 = 0x0120;
+/// A required attribute is empty.
+pub(crate) const MISSING_ATTRIBUTE_VALUE: u16 = 0x0121;
+/// No such action.
+pub(crate) const NO_SUCH_ACTION: u16 = 0x0123;
+/// More than can be done.
+pub(crate) const RESOURCE_LIMITATION: u16 = 0x0213;
 /// An attribute of the command is wrong.
 pub(crate) const INVALID_ARGUMENT: u16 = 0x0115;
 /// No room, or the index does not answer.

@@ -36,6 +36,20 @@ pub(crate) struct RoleSelection {
     pub(crate) scp: bool,
 }
 
+/// What a SOP class wants said about itself (PS3.7 D.3.3.5); the service defines the bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ExtendedNegotiation {
+    pub(crate) sop_class: String,
+    pub(crate) information: Vec<u8>,
+}
+
+/// How many operations may be under way at once (PS3.7 D.3.3.3); 0 is any number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OperationsWindow {
+    pub(crate) invoked_max: u16,
+    pub(crate) performed_max: u16,
+}
+
 /// User identity (PS3.7 D.3.3.7).
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct UserIdentity {
@@ -60,6 +74,9 @@ pub(crate) struct UserInformation {
     pub(crate) implementation_class: String,
     pub(crate) implementation_version: String,
     pub(crate) roles: Vec<RoleSelection>,
+    pub(crate) extended: Vec<ExtendedNegotiation>,
+    /// Absent: one at a time.
+    pub(crate) operations_window: Option<OperationsWindow>,
     pub(crate) user_identity: Option<UserIdentity>,
     /// Answer to a user identity (only in an acceptance).
     pub(crate) identity_accepted: bool,
@@ -266,6 +283,22 @@ impl UserInformation {
                         scp: scp == 1,
                     });
                 }
+                (0x53, value) => {
+                    let &[a, b, c, d] = value.first_chunk::<4>()?;
+                    user.operations_window = Some(OperationsWindow {
+                        invoked_max: u16::from_be_bytes([a, b]),
+                        performed_max: u16::from_be_bytes([c, d]),
+                    });
+                }
+                (0x56, value) => {
+                    let (length, rest) = value.split_first_chunk::<2>()?;
+                    let (name, information) =
+                        rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+                    user.extended.push(ExtendedNegotiation {
+                        sop_class: ascii(name),
+                        information: information.to_vec(),
+                    });
+                }
                 (0x58, value) => {
                     let (&[kind, wants, high, low], rest) = value.split_first_chunk::<4>()?;
                     let (primary, rest) =
@@ -290,6 +323,11 @@ impl UserInformation {
         let mut out = Vec::new();
         push_item(&mut out, 0x51, &self.pdu_bytes_max.to_be_bytes());
         push_item(&mut out, 0x52, self.implementation_class.as_bytes());
+        if let Some(window) = self.operations_window {
+            let [a, b] = window.invoked_max.to_be_bytes();
+            let [c, d] = window.performed_max.to_be_bytes();
+            push_item(&mut out, 0x53, &[a, b, c, d]);
+        }
         for role in &self.roles {
             let mut body = length16(role.sop_class.len()).to_vec();
             body.extend_from_slice(role.sop_class.as_bytes());
@@ -297,6 +335,12 @@ impl UserInformation {
             push_item(&mut out, 0x54, &body);
         }
         push_item(&mut out, 0x55, self.implementation_version.as_bytes());
+        for negotiation in &self.extended {
+            let mut body = length16(negotiation.sop_class.len()).to_vec();
+            body.extend_from_slice(negotiation.sop_class.as_bytes());
+            body.extend_from_slice(&negotiation.information);
+            push_item(&mut out, 0x56, &body);
+        }
         if let Some(identity) = &self.user_identity {
             let mut body = vec![identity.kind, u8::from(identity.wants_answer)];
             body.extend_from_slice(&length16(identity.primary.len()));
@@ -367,6 +411,14 @@ mod tests {
                     scu: false,
                     scp: true,
                 }],
+                extended: vec![ExtendedNegotiation {
+                    sop_class: "1.2.840.10008.5.1.4.1.2.2.1".into(),
+                    information: vec![1, 0, 1],
+                }],
+                operations_window: Some(OperationsWindow {
+                    invoked_max: 8,
+                    performed_max: 0,
+                }),
                 user_identity: Some(UserIdentity {
                     kind: 2,
                     wants_answer: true,

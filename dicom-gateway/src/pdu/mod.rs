@@ -5,7 +5,8 @@ mod associate;
 mod wire;
 
 pub(crate) use associate::{
-    AssociateAc, AssociateRq, ContextAnswer, ContextProposal, RoleSelection, UserIdentity, UserInformation,
+    AssociateAc, AssociateRq, ContextAnswer, ContextProposal, ExtendedNegotiation, OperationsWindow,
+    RoleSelection, UserIdentity, UserInformation,
 };
 pub(crate) use wire::{Event, Fragment, Wire, WireError};
 

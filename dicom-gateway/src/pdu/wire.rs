@@ -101,9 +101,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     /// Waits until something can be read; false at the end of the stream. Cancelling loses nothing.
-    pub(crate) async fn peek(&mut self) -> Result<bool, WireError> {
-        let far = Instant::now() + self.write_timeout;
-        Ok(!self.buffer.is_empty() || self.fill(far).await?)
+    pub(crate) async fn peek(&mut self, deadline: Instant) -> Result<bool, WireError> {
+        Ok(!self.buffer.is_empty() || self.fill(deadline).await?)
     }
 
     /// Reads once; false at the end of the stream.

@@ -129,12 +129,18 @@ impl Report {
     }
 }
 
-/// Tells a device the result of its request on an association of our own (N-EVENT-REPORT). We are
-/// the SCP of the service there, so the roles are swapped (PS3.4 J.3.3).
+/// Tells a device the result of its request on an association of our own (N-EVENT-REPORT): its
+/// event type and data set. We are the SCP of the service there, so the roles are swapped
+/// (PS3.4 J.3.3).
 ///
 /// # Errors
 /// When the device cannot be reached, refuses, breaks off, or answers with a failure status.
-pub async fn report(to: &Destination, report: &Report, timeout: Duration) -> Result<(), GatewayError> {
+pub async fn tell(
+    to: &Destination,
+    event_type: u16,
+    result: &DataSet,
+    timeout: Duration,
+) -> Result<(), GatewayError> {
     let proposal = Proposal {
         peer_is_scu: true,
         ..Proposal::service(CLASS)
@@ -144,9 +150,9 @@ pub async fn report(to: &Destination, report: &Report, timeout: Duration) -> Res
         field: N_EVENT_REPORT_RQ,
         sop_class: CLASS,
         sop_instance: INSTANCE,
-        type_id: Some(report.event_type()),
+        type_id: Some(event_type),
     };
-    perform(&mut client, &operation, &report.data_set()).await?;
+    perform(&mut client, &operation, result).await?;
     client.release().await;
     Ok(())
 }

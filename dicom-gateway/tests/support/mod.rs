@@ -9,6 +9,7 @@
 )]
 
 pub mod scp;
+pub mod normalized;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -40,6 +41,8 @@ const WAIT: Duration = Duration::from_secs(10);
 pub struct Gateway {
     pub archive: Archive,
     pub address: SocketAddr,
+    /// The second port, when it was asked for.
+    pub tls_address: Option<SocketAddr>,
     pub institution: Institution,
     pub shutdown: CancellationToken,
     pub task: JoinHandle<()>,
@@ -71,6 +74,14 @@ impl Gateway {
 
     /// Starts one with the devices `JUDGE` (all rights) and `MUTE` (none).
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::with_tls(None, change).await
+    }
+
+    /// The same with a second port.
+    pub async fn with_tls(
+        tls: Option<std::sync::Arc<rustls::ServerConfig>>,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let (archive, folder) = archive::testing::temporary(&[]).await.expect("archive");
         let institution = archive
             .institutions()
@@ -101,19 +112,22 @@ impl Gateway {
         devices.create(elsewhere).await.expect("device");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("port");
         let address = listener.local_addr().expect("address");
+        let mut ports = vec![Port { listener, tls: None }];
+        let mut tls_address = None;
+        if tls.is_some() {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("port");
+            tls_address = Some(listener.local_addr().expect("address"));
+            ports.push(Port { listener, tls });
+        }
         let mut config = Config::new(title("GONGYING"));
         change(&mut config);
         let shutdown = CancellationToken::new();
-        let serve = dicom_gateway::serve(
-            vec![Port { listener, tls: None }],
-            archive.clone(),
-            config,
-            shutdown.clone(),
-        );
+        let serve = dicom_gateway::serve(ports, archive.clone(), config, shutdown.clone());
         let task = tokio::spawn(async { serve.await.expect("gateway") });
         Self {
             archive,
             address,
+            tls_address,
             institution,
             shutdown,
             task,
@@ -223,6 +237,18 @@ pub fn associate_rq(called: &str, calling: &str, contexts: &[(&str, &[&str])]) -
     ]
     .concat();
     body.extend(item(0x50, &user));
+    pdu(1, &body)
+}
+
+/// The request with one more item in its user information, which is its last item.
+pub fn with_user_item(request: &[u8], kind: u8, value: &[u8]) -> Vec<u8> {
+    let mut body = request[6..].to_vec();
+    let last = body.windows(2).rposition(|pair| pair == [0x50, 0]);
+    let at = last.expect("user information");
+    let more = item(kind, value);
+    let length = u16::from_be_bytes([body[at + 2], body[at + 3]]) + u16::try_from(more.len()).expect("short");
+    body[at + 2..at + 4].copy_from_slice(&length.to_be_bytes());
+    body.extend(more);
     pdu(1, &body)
 }
 

@@ -1,11 +1,10 @@
-//! Institutions, people, devices and tokens.
+//! Institutions, people and tokens.
 
 use super::Place;
 use crate::node::Node;
 use crate::output;
 use anyhow::{Context, Result, bail};
 use archive::InstitutionId;
-use archive::device::NewDevice;
 use archive::institution::NewInstitution;
 use clap::Subcommand;
 use reading::account::{NewAccount, NewToken};
@@ -84,49 +83,6 @@ pub(crate) enum User {
     /// Show all accounts.
     #[command(after_help = "Example: gongying admin user list --data ./data")]
     List {
-        #[command(flatten)]
-        place: Place,
-    },
-}
-
-#[derive(Subcommand, Debug)]
-pub(crate) enum Device {
-    /// Enrol a device: from now on it may connect under its AE title.
-    #[command(
-        after_help = "Example: gongying admin device create --name \"东山 DR\" --aet DONGSHAN_DR --institution DONGSHAN --from 10.1.4.20 --config node.toml"
-    )]
-    Create {
-        #[arg(long)]
-        name: String,
-        /// AE title, 1 to 16 characters.
-        #[arg(long)]
-        aet: String,
-        /// Code of the institution it stands in.
-        #[arg(long)]
-        institution: String,
-        /// Address (or network, 10.1.4.0/24) that it connects from; anywhere when missing.
-        #[arg(long, value_name = "ADDR")]
-        from: Option<String>,
-        /// It may also query and retrieve, not only store and read the worklist.
-        #[arg(long)]
-        may_retrieve: bool,
-        /// Where it listens for C-MOVE and storage commitment results.
-        #[arg(long, value_name = "HOST:PORT")]
-        listener: Option<String>,
-        #[command(flatten)]
-        place: Place,
-    },
-    /// Show all devices and when each was last seen.
-    #[command(after_help = "Example: gongying admin device list --data ./data")]
-    List {
-        #[command(flatten)]
-        place: Place,
-    },
-    /// Refuse a device from now on.
-    #[command(after_help = "Example: gongying admin device revoke --aet DONGSHAN_DR --config node.toml")]
-    Revoke {
-        #[arg(long)]
-        aet: String,
         #[command(flatten)]
         place: Place,
     },
@@ -239,91 +195,6 @@ impl User {
     }
 }
 
-impl Device {
-    pub(super) async fn run(self) -> Result<()> {
-        match self {
-            Device::Create {
-                name,
-                aet,
-                institution,
-                from,
-                may_retrieve,
-                listener,
-                place,
-            } => {
-                let node = place.open().await?;
-                let new = NewDevice {
-                    name,
-                    ae_title: aet,
-                    institution_id: id(&node, &institution).await?,
-                    from_addr: from,
-                    may_store: true,
-                    may_query: may_retrieve,
-                    may_retrieve,
-                    listener,
-                    expires_at: None,
-                };
-                let made = node.archive.devices().create(new).await?;
-                output::line(&format!(
-                    "{} may connect from {}",
-                    made.ae_title,
-                    made.from_addr.as_deref().unwrap_or("anywhere")
-                ))
-            }
-            Device::List { place } => {
-                let node = place.open().await?;
-                let activity = node.archive.device_activity().await?;
-                for device in node.archive.devices().list().await? {
-                    let state = if device.revoked_at.is_some() {
-                        "revoked"
-                    } else {
-                        "enrolled"
-                    };
-                    let seen = device
-                        .last_seen_at
-                        .map_or_else(|| "never seen".to_string(), |at| format!("last seen {at}"));
-                    let did = activity.get(&device.id).map(did_line).unwrap_or_default();
-                    output::line(&format!(
-                        "{:16} {state:9} {:20} {seen}  {}{did}",
-                        device.ae_title,
-                        device.from_addr.unwrap_or_default(),
-                        device.name
-                    ))?;
-                }
-                Ok(())
-            }
-            Device::Revoke { aet, place } => {
-                let node = place.open().await?;
-                let devices = node.archive.devices();
-                let known = devices
-                    .list()
-                    .await?
-                    .into_iter()
-                    .find(|d| d.ae_title == aet && d.revoked_at.is_none());
-                let device = known.with_context(|| format!("no enrolled device has the AE title {aet}"))?;
-                devices.revoke(device.id).await?;
-                output::line(&format!("{aet} is refused from now on"))
-            }
-        }
-    }
-}
-
-/// What a device did, for the end of its line.
-fn did_line(did: &archive::tally::DeviceActivity) -> String {
-    let mut text = format!(
-        "; {} objects ({:.1} MB) kept, {} there before",
-        did.stored,
-        did.stored_bytes as f64 / 1e6,
-        did.duplicate
-    );
-    for (what, by) in [("refused", &did.refused), ("rejected", &did.rejected)] {
-        for (reason, count) in by {
-            text.push_str(&format!(", {count} {what}: {}", reason.replace('_', " ")));
-        }
-    }
-    text
-}
-
 impl Token {
     pub(super) async fn run(self) -> Result<()> {
         let Token::Create {
@@ -356,7 +227,7 @@ impl Token {
     }
 }
 
-async fn id(node: &Node, code: &str) -> Result<InstitutionId> {
+pub(super) async fn id(node: &Node, code: &str) -> Result<InstitutionId> {
     let found = node.archive.institutions().by_code(code).await;
     Ok(found
         .with_context(|| format!("institution {code}: see gongying admin institution list"))?

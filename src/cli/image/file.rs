@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use dataset::{DataSet, Limits, PixelDataInfo, Tokenizer, TransferSyntaxUid, Warning};
+use dicom_gateway::ReadSeek;
 use engine::ImagingError;
 use engine::codec::{self, Fragments, FrameBytes, FrameMap, StoredPixels, TransferSyntax};
 use engine::pixel::{ImageDescription, Picture};
@@ -18,15 +19,15 @@ const ENCODED_BYTES_MAX: u64 = 512 << 20;
 const PEEK_BYTES: usize = 16;
 
 /// Where the bytes are.
-pub(super) enum Bytes {
-    File(File),
+pub(crate) enum Bytes {
+    File(Box<dyn ReadSeek>),
     Memory(Arc<[u8]>),
     /// What a deflated data set inflates to; its place in the packed bytes is the second field.
     Inflated(Box<Bytes>, u64),
 }
 
 impl Bytes {
-    fn read_at(&mut self, offset: u64, length: usize) -> Result<Cow<'_, [u8]>> {
+    pub(crate) fn read_at(&mut self, offset: u64, length: usize) -> Result<Cow<'_, [u8]>> {
         match self {
             Self::File(file) => {
                 file.seek(SeekFrom::Start(offset))?;
@@ -60,23 +61,25 @@ impl Bytes {
 }
 
 /// An opened image.
-pub(super) struct ImageFile {
+pub(crate) struct ImageFile {
     bytes: Bytes,
     pub(super) data_set: DataSet,
-    pub(super) image: ImageDescription,
+    pub(crate) image: ImageDescription,
     pub(super) syntax: TransferSyntax,
-    pub(super) map: FrameMap,
+    pub(crate) map: FrameMap,
     pub(super) warnings: Vec<String>,
     words: bool,
 }
 
 impl ImageFile {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        Self::read(Bytes::File(File::open(path).context("cannot be opened")?))
+        Self::read(Bytes::File(Box::new(
+            File::open(path).context("cannot be opened")?,
+        )))
     }
 
     /// Reads attributes and the places of the frames.
-    pub(super) fn read(mut bytes: Bytes) -> Result<Self> {
+    pub(crate) fn read(mut bytes: Bytes) -> Result<Self> {
         let head = dataset::file::read_header(&bytes.read_at(0, CHUNK_BYTES)?);
         let header = match head {
             Err(dataset::DatasetError::Incomplete { given }) if given == CHUNK_BYTES => {
@@ -116,7 +119,7 @@ impl ImageFile {
     }
 
     /// The stored values of a frame, counted from 0.
-    pub(super) fn decode(&mut self, index: u64) -> Result<StoredPixels> {
+    pub(crate) fn decode(&mut self, index: u64) -> Result<StoredPixels> {
         self.with_frame(index, |image, syntax, input| {
             codec::decode(&image.frame, syntax, input)
         })
@@ -162,10 +165,10 @@ impl ImageFile {
     }
 }
 
-type Head = (DataSet, Option<PixelDataInfo>, Vec<String>, bool);
+pub(crate) type Head = (DataSet, Option<PixelDataInfo>, Vec<String>, bool);
 
 /// Tokenises the data set. An object that breaks behind its pixel data is still an image.
-fn parse(bytes: &mut Bytes, start: u64, syntax: &TransferSyntaxUid) -> Result<Head> {
+pub(crate) fn parse(bytes: &mut Bytes, start: u64, syntax: &TransferSyntaxUid) -> Result<Head> {
     let known = Limits::of_object(syntax);
     let limits = Limits {
         retain_value_bytes: known.retain_value_bytes.min(64 << 20),

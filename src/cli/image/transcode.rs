@@ -74,7 +74,7 @@ impl Transcode {
 }
 
 /// What the colour samples are after decoding.
-fn settle_colour(frame: &mut FrameDescription, pixels: &StoredPixels) {
+pub(crate) fn settle_colour(frame: &mut FrameDescription, pixels: &StoredPixels) {
     frame.planar = false;
     frame.photometric = match (pixels.colour, frame.photometric) {
         (DecodedColour::Rgb, _) | (_, Photometric::YbrIct | Photometric::YbrRct) => Photometric::Rgb,
@@ -83,7 +83,7 @@ fn settle_colour(frame: &mut FrameDescription, pixels: &StoredPixels) {
     };
 }
 
-fn name(photometric: Photometric) -> &'static str {
+pub(crate) fn name(photometric: Photometric) -> &'static str {
     match photometric {
         Photometric::YbrFull => "YBR_FULL",
         Photometric::YbrPartial422 | Photometric::YbrPartial420 => "YBR_PARTIAL_422",
@@ -91,7 +91,11 @@ fn name(photometric: Photometric) -> &'static str {
     }
 }
 
-fn encode(frame: &FrameDescription, pixels: &StoredPixels, target: TransferSyntax) -> Result<Vec<u8>> {
+pub(crate) fn encode(
+    frame: &FrameDescription,
+    pixels: &StoredPixels,
+    target: TransferSyntax,
+) -> Result<Vec<u8>> {
     Ok(match target {
         TransferSyntax::RLE => rle::encode(frame, &pixels.data)?,
         TransferSyntax::JPEG_LS_LOSSLESS => jpegls::encode(frame, &pixels.data)?,

@@ -9,7 +9,7 @@ use crate::session::Signed;
 use crate::shape::{self, Shape};
 use archive::device::NewDevice;
 use archive::institution::NewInstitution;
-use archive::{DeviceId, InstitutionId};
+use archive::{DeviceId, InstitutionId, Sha256Digest, UnixMicros};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
@@ -59,6 +59,12 @@ pub(super) fn routes() -> Vec<Route> {
         .request(new_user())
         .status(StatusCode::NO_CONTENT),
         Route::get("/api/admin/devices", "Enrolled devices", devices).response(shape::page(shape::any())),
+        Route::get(
+            "/api/admin/devices/refused",
+            "Callers that were turned away lately, newest first",
+            refused_callers,
+        )
+        .response(shape::page(refused_caller())),
         Route::post("/api/admin/devices", "Enrols a device", add_device)
             .request(shape::object([
                 ("name", shape::text()),
@@ -68,6 +74,8 @@ pub(super) fn routes() -> Vec<Route> {
                 ("listener", shape::text().optional()),
                 ("may_query", shape::boolean().optional()),
                 ("may_retrieve", shape::boolean().optional()),
+                ("certificate_sha256", shape::text().optional()),
+                ("expires_at", shape::text().optional()),
             ]))
             .status(StatusCode::CREATED)
             .response(shape::any()),
@@ -78,6 +86,19 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .status(StatusCode::NO_CONTENT),
     ]
+}
+
+fn refused_caller() -> Shape {
+    shape::object([
+        ("calling", shape::text()),
+        ("address", shape::text()),
+        ("called", shape::text()),
+        ("reason", shape::text()),
+        ("certificate_sha256", shape::text().optional()),
+        ("count", shape::integer()),
+        ("first_at", shape::text()),
+        ("last_at", shape::text()),
+    ])
 }
 
 fn user() -> Shape {
@@ -261,6 +282,65 @@ struct DeviceInput {
     listener: Option<String>,
     may_query: Option<bool>,
     may_retrieve: Option<bool>,
+    certificate_sha256: Option<String>,
+    expires_at: Option<String>,
+}
+
+impl DeviceInput {
+    fn certificate(&self) -> Result<Option<Sha256Digest>, ReadingError> {
+        let wrong = || {
+            ReadingError::invalid(
+                "certificate_sha256",
+                "请填64位十六进制数",
+                "write 64 hexadecimal digits",
+            )
+        };
+        let Some(digits) = &self.certificate_sha256 else {
+            return Ok(None);
+        };
+        let pairs = digits.as_bytes().chunks(2).map(|pair| {
+            let text = std::str::from_utf8(pair).ok()?;
+            u8::from_str_radix(text, 16).ok()
+        });
+        let bytes = pairs.collect::<Option<Vec<u8>>>().ok_or_else(wrong)?;
+        Sha256Digest::from_slice(&bytes).map(Some).ok_or_else(wrong)
+    }
+
+    fn expires_at(&self) -> Result<Option<UnixMicros>, ReadingError> {
+        let wrong = || {
+            ReadingError::invalid(
+                "expires_at",
+                "请填带时区的时间",
+                "write a moment with its time zone",
+            )
+        };
+        let Some(text) = &self.expires_at else {
+            return Ok(None);
+        };
+        UnixMicros::parse_iso8601(text).map(Some).ok_or_else(wrong)
+    }
+}
+
+/// Who knocked and was turned away: an administrator enrols it from here.
+async fn refused_callers(State(app): State<App>, Signed(actor): Signed) -> Result<Json<Value>, Problem> {
+    manages_devices(&app, &actor).await?;
+    let callers = app.archive().devices().refused().await?;
+    let items: Vec<Value> = callers
+        .iter()
+        .map(|caller| {
+            json!({
+                "calling": caller.calling,
+                "address": caller.address,
+                "called": caller.called,
+                "reason": caller.reason,
+                "certificate_sha256": caller.certificate,
+                "count": caller.count,
+                "first_at": caller.first_at.to_iso8601(),
+                "last_at": caller.last_at.to_iso8601(),
+            })
+        })
+        .collect();
+    Ok(Json(json!({"items": items, "next_cursor": null})))
 }
 
 async fn add_device(
@@ -269,6 +349,7 @@ async fn add_device(
     Json(input): Json<DeviceInput>,
 ) -> Result<impl IntoResponse, Problem> {
     manages_devices(&app, &actor).await?;
+    let (certificate, expires_at) = (input.certificate()?, input.expires_at()?);
     let device = NewDevice {
         institution_id: app.archive().institutions().by_code(&input.institution).await?.id,
         name: input.name,
@@ -278,9 +359,10 @@ async fn add_device(
         may_query: input.may_query.unwrap_or(false),
         may_retrieve: input.may_retrieve.unwrap_or(false),
         listener: input.listener,
-        expires_at: None,
+        expires_at,
     };
-    let made = app.archive().devices().create(device).await?;
+    let devices = app.archive().devices();
+    let made = devices.create_with_certificate(device, certificate).await?;
     Ok((StatusCode::CREATED, Json(made)))
 }
 

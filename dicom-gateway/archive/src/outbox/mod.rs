@@ -45,6 +45,7 @@ crate::statements! {
         DUE = "SELECT id, destination, kind, subject, payload, priority, attempts, created_at FROM outbox WHERE destination = $1 AND state = 0 AND next_at <= $2 ORDER BY priority DESC, next_at, id LIMIT $3";
         DELIVERED = "UPDATE outbox SET state = 1, delivered_at = $2, error = NULL WHERE id = $1 AND state = 0";
         POSTPONE = "UPDATE outbox SET attempts = attempts + 1, next_at = $2, error = $3, lease_until = 0 WHERE id = $1 AND state = 0";
+        CLAIM_ONE = "UPDATE outbox SET attempts = attempts + 1, next_at = $3 WHERE id = $1 AND attempts = $2 AND state = 0";
         WAITING = "SELECT COUNT(*) AS n FROM outbox WHERE destination = $1 AND state = 0";
         PURGE = "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE delivered_at IS NOT NULL AND delivered_at < $1 LIMIT 5000)";
     }
@@ -174,6 +175,20 @@ impl Outbox {
             .write(move |tx| Box::pin(async move { tx.execute(sql::POSTPONE, values).await }))
             .await?;
         Ok(())
+    }
+
+    /// Takes a letter for delivery by this process alone: `false` when another one was faster. When
+    /// neither [`Outbox::delivered`] nor [`Outbox::postpone`] follows, it is due again after `lease`.
+    ///
+    /// # Errors
+    /// What the index says.
+    pub async fn claim_one(&self, letter: &Letter, lease: Duration) -> Result<bool> {
+        let values = params![letter.id, letter.attempts, UnixMicros::now().plus(lease)];
+        let done = self
+            .db
+            .write(move |tx| Box::pin(async move { tx.execute(sql::CLAIM_ONE, values).await }))
+            .await?;
+        Ok(done == 1)
     }
 
     /// Letters that wait for a destination.

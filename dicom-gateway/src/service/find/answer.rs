@@ -40,6 +40,13 @@ impl Record {
         self
     }
 
+    /// Puts another text in the place of one that is there.
+    pub(super) fn replace(&mut self, tag: Tag, text: String) {
+        if let Some((_, field)) = self.fields.iter_mut().find(|(known, _)| *known == tag) {
+            *field = Field::Text(text);
+        }
+    }
+
     /// Puts a sequence in.
     pub(super) fn items(&mut self, tag: Tag, items: Vec<Self>) -> &mut Self {
         self.fields.push((tag, Field::Items(items)));
@@ -60,6 +67,42 @@ impl Record {
             Some(Field::Text(text)) => text,
             _ => "",
         }
+    }
+
+    /// Changes the items of a sequence.
+    pub(super) fn each_item(&mut self, tag: Tag, mut change: impl FnMut(&mut Self)) {
+        for (_, field) in self.fields.iter_mut().filter(|(known, _)| *known == tag) {
+            if let Field::Items(items) = field {
+                items.iter_mut().for_each(&mut change);
+            }
+        }
+    }
+
+    /// Sequence matching (PS3.4 C.2.2.2.6): for each sequence key but `but`, some item fits all
+    /// keys of its item. Sequences that are not known here are no keys.
+    pub(super) fn sequences_fit(&self, keys: &DataSet, but: &[Tag]) -> bool {
+        let asked = keys.elements().iter().filter(|key| !but.contains(&key.tag));
+        asked.into_iter().all(|element| {
+            let (Value::Items(wanted), Some(Field::Items(items))) = (&element.value, self.get(element.tag))
+            else {
+                return true;
+            };
+            let Some(wanted) = wanted.first().filter(|wanted| !wanted.is_empty()) else {
+                return true;
+            };
+            let fits = |item: &Self| {
+                let plain = wanted.elements().iter().all(|e| match item.get(e.tag) {
+                    Some(Field::Text(text)) => super::keys::key(wanted, e.tag).matches(text),
+                    _ => true,
+                });
+                plain && item.sequences_fit(wanted, &[])
+            };
+            wanted
+                .elements()
+                .iter()
+                .all(|e| super::keys::key(wanted, e.tag).is_universal() && wanted.sequence(e.tag).is_empty())
+                || items.iter().any(fits)
+        })
     }
 
     fn fits(&self, charset: &CharacterSets) -> bool {
@@ -202,6 +245,23 @@ mod tests {
         check("ISO_IR 192", "ISO_IR 192");
         check("ISO_IR 100", "ISO_IR 192");
         check("", "ISO_IR 192");
+    }
+
+    #[test]
+    fn sequences_are_matched_by_their_items() {
+        let check = |modality: &str, station: &str, expect: bool| {
+            let mut step = DataSet::new();
+            step.put_text(tags::MODALITY, Vr::CS, modality);
+            step.put_text(tags::SCHEDULED_STATION_AE_TITLE, Vr::AE, station);
+            let mut keys = DataSet::new();
+            keys.put_sequence(tags::SCHEDULED_PROCEDURE_STEP_SEQUENCE, vec![step]);
+            assert_eq!(record().sequences_fit(&keys, &[]), expect, "{modality} {station}");
+        };
+        check("CT", "", true);
+        check("CT", "HEXI_*", true);
+        check("MR", "", false);
+        check("", "", true);
+        check("CT", "OTHER", false);
     }
 
     #[test]

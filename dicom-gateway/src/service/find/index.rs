@@ -13,6 +13,7 @@ use super::super::Refused;
 use super::Found;
 use super::answer::Record;
 use super::keys::{Level, key, name_fits};
+use super::when::When;
 use super::worklist::person_name;
 
 /// Rows asked of the index at once.
@@ -32,21 +33,22 @@ pub(super) async fn matches(
     archive: &Archive,
     device: &Device,
     level: Level,
-    keys: &DataSet,
+    (keys, when): (&DataSet, &When),
     max: usize,
 ) -> Result<Found, Refused> {
-    let query = Query {
+    let mut query = Query {
         studies: archive.studies(),
         scope: scope(device),
         level,
         filter: filter(keys),
     };
+    when.narrow(&mut query.filter);
     let whole_name = key(keys, tags::PATIENT_NAME);
     let mut found = Found::default();
     for page in 0.. {
         let rows = query.page(page).await?;
         let is_last = rows.len() < PAGE_ROWS as usize;
-        for (patient, record) in rows {
+        for (patient, mut record) in rows {
             let groups = [
                 &*patient.name_alphabetic,
                 &*patient.name_ideographic,
@@ -55,6 +57,10 @@ pub(super) async fn matches(
             if asks_by_group(&whole_name) && !name_fits(&whole_name, groups, &patient.name) {
                 continue;
             }
+            if !when.fits(&record) {
+                continue;
+            }
+            when.show(&mut record);
             if found.records.len() >= max {
                 found.cut_off = true;
                 return Ok(found);

@@ -3,6 +3,7 @@
 mod answer;
 mod index;
 mod keys;
+mod when;
 mod worklist;
 
 use archive::audit::{AuditAction, AuditEntry, event};
@@ -12,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use self::answer::Record;
 pub(super) use self::index::{instances, names_objects};
 pub(super) use self::keys::Level;
+use self::when::When;
 use super::Refused;
 use crate::association::{AcceptedContext, Ended, Peer, Service};
 use crate::dimse::{self, Command, status};
@@ -84,7 +86,9 @@ fn question<S>(
     context: &AcceptedContext,
     identifier: Option<Vec<u8>>,
 ) -> Result<DataSet, Refused> {
-    if !peer.device.may_query {
+    // a device that sends images reads its worklist
+    let may = peer.device.may_query || context.service == Service::Worklist && peer.device.may_store;
+    if !may {
         return Err(Refused::new(status::NOT_AUTHORISED, "this device may not query"));
     }
     parse_keys(context, identifier)
@@ -112,7 +116,7 @@ async fn search<S>(peer: &Peer<S>, context: &AcceptedContext, keys: &DataSet) ->
     let (archive, max) = (&peer.gateway.archive, peer.gateway.config.find_answers_max);
     if context.service == Service::Worklist {
         return Ok(Found {
-            records: worklist::matches(archive, &peer.device, keys).await?,
+            records: worklist::matches(archive, &peer.device, keys, context.matching).await?,
             cut_off: false,
         });
     }
@@ -128,7 +132,8 @@ async fn search<S>(peer: &Peer<S>, context: &AcceptedContext, keys: &DataSet) ->
             "the query level is missing or not of this information model",
         ));
     };
-    index::matches(archive, &peer.device, level, keys, max).await
+    let when = When::of(keys, keys, context.matching);
+    index::matches(archive, &peer.device, level, (keys, &when), max).await
 }
 
 /// Notes that the device asked. Without that there is no answer.
@@ -159,7 +164,7 @@ where
     let encoding = context.transfer_syntax.kind();
     let mut bytes = Vec::with_capacity(WRITE_BYTES * 2);
     for record in &found.records {
-        let (mut answer, complete) = record.answer(keys, &[]);
+        let (mut answer, complete) = record.answer(keys, &[tags::TIMEZONE_OFFSET_FROM_UTC]);
         if let Some(level) = level {
             answer.put_text(tags::QUERY_RETRIEVE_LEVEL, dictionary::Vr::CS, level.as_str());
             answer.put_text(tags::RETRIEVE_AE_TITLE, dictionary::Vr::AE, ae_title.as_str());

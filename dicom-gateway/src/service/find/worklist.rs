@@ -9,6 +9,8 @@ use dataset::{DataSet, Tag, tags};
 
 use super::answer::Record;
 use super::keys::{item, key, name_fits, single};
+use super::when::When;
+use crate::association::Matching;
 
 /// Orders looked at for one query.
 const ORDERS_MAX: u32 = 1000;
@@ -24,10 +26,16 @@ pub(super) async fn matches(
     archive: &Archive,
     device: &Device,
     keys: &DataSet,
+    agreed: Matching,
 ) -> Result<Vec<Record>, ArchiveError> {
     let step = item(keys, tags::SCHEDULED_PROCEDURE_STEP_SEQUENCE);
+    let when = step.map_or_else(When::default, |step| When::of(step, keys, agreed));
     let step_key = |tag| step.map_or(Match::Universal, |step| key(step, tag));
-    let (from, to) = days(&step_key(tags::SCHEDULED_PROCEDURE_STEP_START_DATE));
+    let (from, to) = if when.holds(tags::SCHEDULED_PROCEDURE_STEP_START_DATE) {
+        (None, None)
+    } else {
+        days(&step_key(tags::SCHEDULED_PROCEDURE_STEP_START_DATE))
+    };
     let base = OrderFilter {
         modality: single(&step_key(tags::MODALITY)),
         from,
@@ -54,13 +62,13 @@ pub(super) async fn matches(
     Ok(orders
         .iter()
         .zip(records)
-        .filter(|(order, record)| fits(order, record, keys, step))
-        .map(|(_, r)| r)
+        .filter(|(order, record)| fits(order, record, keys, step, &when))
+        .map(|(_, record)| shown(record, &when))
         .collect())
 }
 
 /// The keys that the index did not compare, or only in part.
-fn fits(order: &OrderItem, record: &Record, keys: &DataSet, step: Option<&DataSet>) -> bool {
+fn fits(order: &OrderItem, record: &Record, keys: &DataSet, step: Option<&DataSet>, when: &When) -> bool {
     let patient = &order.patient;
     let groups = [
         &*patient.name_alphabetic,
@@ -84,6 +92,9 @@ fn fits(order: &OrderItem, record: &Record, keys: &DataSet, step: Option<&DataSe
     {
         return false;
     }
+    if !record.sequences_fit(keys, &[tags::SCHEDULED_PROCEDURE_STEP_SEQUENCE]) {
+        return false;
+    }
     let (Some(step), Some(super::answer::Field::Items(items))) =
         (step, record.get(tags::SCHEDULED_PROCEDURE_STEP_SEQUENCE))
     else {
@@ -93,15 +104,31 @@ fn fits(order: &OrderItem, record: &Record, keys: &DataSet, step: Option<&DataSe
     // an order without a station waits for any
     let station = key(step, tags::SCHEDULED_STATION_AE_TITLE);
     let any_station = order.order.scheduled_ae.is_none();
-    let rest = [
-        tags::MODALITY,
+    let clock = [
         tags::SCHEDULED_PROCEDURE_STEP_START_DATE,
         tags::SCHEDULED_PROCEDURE_STEP_START_TIME,
+    ];
+    let clock_fits = if when.holds(tags::SCHEDULED_PROCEDURE_STEP_START_DATE) {
+        when.fits(own)
+    } else {
+        clock.iter().all(|tag| key(step, *tag).matches(own.text_of(*tag)))
+    };
+    let rest = [
+        tags::MODALITY,
         tags::SCHEDULED_PROCEDURE_STEP_ID,
         tags::SCHEDULED_PROCEDURE_STEP_STATUS,
     ];
     (any_station || station.matches(own.text_of(tags::SCHEDULED_STATION_AE_TITLE)))
+        && clock_fits
         && rest.iter().all(|tag| key(step, *tag).matches(own.text_of(*tag)))
+        && own.sequences_fit(step, &[])
+}
+
+/// In the time zone that was asked for.
+fn shown(mut record: Record, when: &When) -> Record {
+    when.show(&mut record);
+    record.each_item(tags::SCHEDULED_PROCEDURE_STEP_SEQUENCE, |step| when.show(step));
+    record
 }
 
 /// Moments between which the days of a date key lie.

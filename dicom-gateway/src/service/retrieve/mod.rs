@@ -1,29 +1,30 @@
 //! C-GET and C-MOVE (PS3.4 C.4.2, C.4.3): stored objects sent as C-STORE sub-operations, in the
-//! transfer syntax in which they are stored.
+//! transfer syntax in which they are stored where the peer takes it, else in one that it takes.
 
+mod mover;
+mod route;
 pub(crate) mod source;
 
 use std::collections::BTreeSet;
 
 use archive::audit::{AuditAction, AuditEntry, event};
 use archive::study::Instance;
-use dataset::{AeTitle, CharacterSets, DataSet, Vr, tags, write};
+use dataset::{CharacterSets, DataSet, Vr, tags, write};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{info, warn};
 
+use self::mover::Mover;
 use self::source::SourceError;
-use super::Refused;
 use super::find::{self, Level};
+use super::{Refused, listener};
 use crate::association::{AcceptedContext, Ended, Peer, Service};
 use crate::dimse::{self, Command, field, status};
-use crate::scu::{Client, Destination, Pair};
+use crate::scu::Destination;
 
 /// Objects of one retrieval.
 const INSTANCES_MAX: usize = 50_000;
 /// Failed instances named in the last answer.
 const FAILED_NAMED_MAX: usize = 1_000;
-/// Presentation contexts of one association.
-const CONTEXTS_MAX: usize = 128;
 
 /// How far a retrieval is (PS3.7 9.1.3.1.5 to 8).
 #[derive(Debug, Default)]
@@ -85,7 +86,7 @@ enum Target {
     /// Back over the association that asked.
     Same,
     /// To another application entity.
-    Other(Box<Client>),
+    Other(Box<Mover>),
 }
 
 /// Answers one C-GET-RQ or C-MOVE-RQ.
@@ -136,18 +137,17 @@ async fn prepare<S>(
             "the query level or its unique key is missing",
         ));
     }
-    let destination = match context.service {
-        Service::PatientMove | Service::StudyMove => Some(destination(peer, command).await?),
-        _ => None,
+    let target = match context.service {
+        Service::PatientMove | Service::StudyMove => Target::Other(Box::new(Mover::new(
+            peer,
+            destination(peer, command).await?,
+            command,
+        ))),
+        _ => Target::Same,
     };
     let archive = &peer.gateway.archive;
     let (instances, studies) = find::instances(archive, &peer.device, &keys, INSTANCES_MAX).await?;
     audit(peer, context, &studies).await?;
-    let target = match destination {
-        None => Target::Same,
-        Some(to) if !instances.is_empty() => Target::Other(Box::new(open(peer, &to, &instances).await?)),
-        Some(_) => Target::Same,
-    };
     Ok((instances, target))
 }
 
@@ -159,7 +159,7 @@ async fn destination<S>(peer: &Peer<S>, command: &Command) -> Result<Destination
     let devices = peer.gateway.archive.devices().list().await?;
     let device = devices.into_iter().find(|device| {
         device.ae_title == title
-            && device.revoked_at.is_none()
+            && device.is_enrolled()
             && device.institution_id == peer.device.institution_id
             && device.listener.is_some()
     });
@@ -168,37 +168,8 @@ async fn destination<S>(peer: &Peer<S>, command: &Command) -> Result<Destination
             "no enrolled device of this institution with a listener has this AE title",
         ));
     };
-    let listener = device.listener.unwrap_or_default();
-    let parts = listener
-        .rsplit_once(':')
-        .and_then(|(host, port)| Some((host, port.parse().ok()?)));
-    let (Some((host, port)), Ok(called)) = (parts, AeTitle::parse(&device.ae_title)) else {
-        return Err(unknown("the listener of the device is not HOST:PORT"));
-    };
-    let host = host.trim_matches(['[', ']']).to_owned();
-    let calling = peer.gateway.config.ae_title.clone();
-    Ok(Destination::new(host, port, called, calling))
-}
-
-async fn open<S>(peer: &Peer<S>, to: &Destination, instances: &[Instance]) -> Result<Client, Refused> {
-    let pairs: BTreeSet<Pair> = instances.iter().map(pair_of).collect();
-    let pairs: Vec<Pair> = pairs.into_iter().take(CONTEXTS_MAX).collect();
-    Client::open(to, &pairs, peer.gateway.config.write_timeout)
-        .await
-        .map_err(|error| {
-            warn!(calling = %peer.calling, "C-MOVE: {error}");
-            Refused::new(
-                status::UNABLE_TO_PERFORM_SUBOPERATIONS,
-                "the move destination cannot be reached",
-            )
-        })
-}
-
-fn pair_of(instance: &Instance) -> Pair {
-    Pair {
-        sop_class: instance.sop_class_uid.clone(),
-        transfer_syntax: instance.transfer_syntax_uid.clone(),
-    }
+    listener(&device, &peer.gateway.config)
+        .ok_or_else(|| unknown("the listener of the device is not HOST:PORT"))
 }
 
 /// One row for each study; without them nothing leaves.
@@ -239,7 +210,7 @@ where
         remaining: instances.len(),
         ..Progress::default()
     };
-    let (mut cancelled, mut broken) = (false, false);
+    let mut cancelled = false;
     for (index, instance) in instances.iter().enumerate() {
         let sub = match &mut target {
             Target::Same => {
@@ -247,21 +218,17 @@ where
                 cancelled |= cancel;
                 sub
             }
-            Target::Other(_) if broken => Sub::Failed,
-            Target::Other(client) => match send_on(peer, client, instance, command).await {
-                Ok(sub) => sub,
-                Err(words) => {
-                    warn!(calling = %peer.calling, "C-MOVE broken off: {words}");
-                    broken = true;
-                    Sub::Failed
-                }
-            },
+            Target::Other(mover) => {
+                mover
+                    .send(&peer.gateway, instances.get(index..).unwrap_or_default())
+                    .await
+            }
         };
         progress.count(&sub, instance);
         if progress.remaining == 0 {
             break;
         }
-        if !broken {
+        if !matches!(&target, Target::Other(mover) if mover.gave_up()) {
             pending(peer, context, command, &progress).await?;
             cancelled |= matches!(target, Target::Other(_)) && peer.cancelled(command.message_id).await?;
         }
@@ -269,10 +236,8 @@ where
             break;
         }
     }
-    match target {
-        Target::Other(client) if broken => client.abort().await,
-        Target::Other(client) => client.release().await,
-        Target::Same => {}
+    if let Target::Other(mover) = target {
+        mover.end().await;
     }
     let status = if cancelled {
         status::CANCEL
@@ -299,27 +264,20 @@ async fn send_back<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let context = peer.contexts.iter().find(|context| {
-        context.peer_is_scp
-            && context.abstract_syntax == instance.sop_class_uid
-            && context.transfer_syntax.as_str() == instance.transfer_syntax_uid
-    });
-    let Some(context) = context.map(|context| context.id) else {
+    let offers: Vec<(&str, u8)> = peer
+        .contexts
+        .iter()
+        .filter(|context| context.peer_is_scp && context.abstract_syntax == instance.sop_class_uid)
+        .map(|context| (context.transfer_syntax.as_str(), context.id))
+        .collect();
+    let transcoder = peer.gateway.config.transcoder.as_deref();
+    let Some((context, form)) = route::choose(&offers, &instance.transfer_syntax_uid, transcoder) else {
         return Ok((Sub::Failed, false));
     };
     let (class, uid) = (&instance.sop_class_uid, &instance.sop_instance_uid);
     let request = dimse::request(field::C_STORE_RQ, message_id, class, Some(uid), true);
-    let store = peer.gateway.archive.store().clone();
-    let pdu_bytes_max = peer.peer_pdu_bytes_max;
-    match source::send(
-        &mut peer.wire,
-        context,
-        &request,
-        (&store, instance),
-        pdu_bytes_max,
-    )
-    .await
-    {
+    let object = (&*peer.gateway, instance, &form);
+    match source::send_as(&mut peer.wire, context, &request, object, peer.peer_pdu_bytes_max).await {
         Ok(()) => {}
         Err(SourceError::Wire(error)) => return Err(error.into()),
         Err(error) => {
@@ -345,50 +303,6 @@ where
             _ => return Err(Ended::protocol("no answer to a C-STORE where one was expected")),
         }
     }
-}
-
-/// C-MOVE: a sub-operation over our own association. An error means that it is of no more use.
-async fn send_on<S>(
-    peer: &Peer<S>,
-    client: &mut Client,
-    instance: &Instance,
-    command: &Command,
-) -> Result<Sub, String> {
-    let Some(context) = client.context(&pair_of(instance)) else {
-        return Ok(Sub::Failed);
-    };
-    let message_id = client.next_message_id();
-    let (class, uid) = (&instance.sop_class_uid, &instance.sop_instance_uid);
-    let mut request = dimse::request(field::C_STORE_RQ, message_id, class, Some(uid), true);
-    request.put_text(
-        tags::MOVE_ORIGINATOR_APPLICATION_ENTITY_TITLE,
-        Vr::AE,
-        &peer.calling,
-    );
-    request.put_u16(tags::MOVE_ORIGINATOR_MESSAGE_ID, command.message_id);
-    let store = peer.gateway.archive.store();
-    let pdu_bytes_max = client.peer_pdu_bytes_max;
-    match source::send(
-        &mut client.wire,
-        context,
-        &request,
-        (store, instance),
-        pdu_bytes_max,
-    )
-    .await
-    {
-        Ok(()) => {}
-        Err(SourceError::Unreadable(words)) => {
-            warn!(sop_instance_uid = %uid, "C-MOVE: {words}");
-            return Ok(Sub::Failed);
-        }
-        Err(error) => return Err(error.to_string()),
-    }
-    let answer = client
-        .answer(message_id)
-        .await
-        .map_err(|error| error.to_string())?;
-    Ok(Sub::from_status(answer.status))
 }
 
 async fn pending<S>(

@@ -39,6 +39,7 @@ crate::statements! {
         FILES_QUARANTINE = "INSERT INTO purge_file (object_key, purge_study_id, kind, subject, digest, size_bytes) SELECT q.object_key, $2, 'quarantine', q.sop_instance_uid, q.dataset_digest, q.size_bytes FROM quarantine q WHERE q.study_uid = $1 AND q.object_key IS NOT NULL";
         DEL_DERIVED = "DELETE FROM derived WHERE subject IN (SELECT $2 UNION SELECT se.series_uid FROM series se WHERE se.study_id = $1 UNION SELECT i.sop_instance_uid FROM instance i WHERE i.study_id = $1)";
         DEL_DAMAGED = "DELETE FROM damaged_object WHERE object_key IN (SELECT i.object_key FROM instance i WHERE i.study_id = $1)";
+        DEL_FORWARDED = "DELETE FROM study_forwarded WHERE study_id = $1";
         DEL_QUARANTINE = "DELETE FROM quarantine WHERE study_uid = $1";
         DEL_DETAIL = "DELETE FROM instance_detail WHERE instance_id IN (SELECT id FROM instance WHERE study_id = $1)";
         DEL_INSTANCE = "DELETE FROM instance WHERE study_id = $1";
@@ -72,6 +73,7 @@ pub(super) const REFERRING: &[&str] = &[
     "person_link",
     "series",
     "study",
+    "study_forwarded",
 ];
 
 /// Removes what other parts of the program keep of a study, in the same transaction.
@@ -300,6 +302,7 @@ impl Retention {
                 tx.execute(sql::DEL_DERIVED, params![id, uid]).await?;
                 tx.execute(sql::DEL_QUARANTINE, params![uid]).await?;
                 for text in [
+                    sql::DEL_FORWARDED,
                     sql::DEL_DAMAGED,
                     sql::DEL_DETAIL,
                     sql::DEL_INSTANCE,

@@ -5,6 +5,7 @@ mod bench;
 mod demo;
 mod ecg;
 pub(crate) mod image;
+mod kernel;
 mod send;
 mod serve;
 

@@ -4,6 +4,7 @@ mod admin;
 mod bench;
 mod demo;
 mod ecg;
+mod edge;
 mod image;
 mod send;
 mod serve;
@@ -27,6 +28,8 @@ enum Command {
     Demo(demo::Demo),
     /// Run a centre node with a configuration file.
     Serve(serve::Serve),
+    /// Run a township node: takes from local devices, keeps safely, forwards to the centre over a weak line.
+    Edge(edge::Edge),
     /// Send DICOM files to a node by C-STORE.
     Send(send::Send),
     /// Institutions, users, devices, tokens; verify, reindex, back up, audit.
@@ -47,6 +50,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Demo(demo) => demo.run(),
         Command::Serve(serve) => serve.run(),
+        Command::Edge(edge) => edge.run(),
         Command::Send(send) => send.run(),
         Command::Admin(admin) => admin.run(),
         Command::Ecg(ecg) => ecg.run(),

@@ -4,8 +4,10 @@
 mod cli;
 mod config;
 mod demo;
+mod edge;
 mod node;
 mod output;
+mod parcel;
 mod tls;
 
 use clap::Parser;

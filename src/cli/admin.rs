@@ -3,6 +3,7 @@
 
 mod audit;
 mod community;
+mod edge;
 mod store;
 
 use crate::config::Config;
@@ -12,7 +13,7 @@ use clap::{Args, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Institutions, users, devices, tokens; verify, reindex, back up, audit.
+/// Institutions, users, devices, tokens, township nodes; verify, reindex, back up, audit.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Admin {
     /// Institutions of the community.
@@ -27,6 +28,9 @@ pub(crate) enum Admin {
     /// Bearer tokens of machines.
     #[command(subcommand)]
     Token(community::Token),
+    /// Township nodes.
+    #[command(subcommand)]
+    Edge(edge::Edge),
     /// The audit trail.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -84,6 +88,7 @@ impl Admin {
                 Admin::User(command) => command.run().await,
                 Admin::Device(command) => command.run().await,
                 Admin::Token(command) => command.run().await,
+                Admin::Edge(command) => command.run().await,
                 Admin::Audit(command) => command.run().await,
                 Admin::Verify(command) => command.run().await,
                 Admin::Reindex(command) => command.run().await,

@@ -10,6 +10,7 @@ mod cache;
 mod dicomweb;
 mod ecg_api;
 pub mod ecg_pdf;
+mod edge;
 mod events;
 pub mod extract;
 mod failure;
@@ -24,6 +25,7 @@ mod serve;
 pub mod session;
 pub mod shape;
 mod telemetry;
+pub mod township;
 
 pub use app::{App, Settings};
 pub use http::client::ClientAddress;
@@ -47,6 +49,7 @@ pub fn routes() -> Vec<Route> {
     routes.extend(events::routes());
     routes.extend(dicomweb::routes());
     routes.extend(ecg_api::routes());
+    routes.extend(edge::routes());
     routes.extend(api::routes());
     routes
 }

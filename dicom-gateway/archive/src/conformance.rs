@@ -32,6 +32,9 @@ const MAY_SCAN: &[&str] = &[
     "chain::sql_postgres::FREE_HEAD",
     "device::sql::LIST",
     "adopt::sql::CODES",
+    "centre::sql::LIST",
+    "centre::sql::FORGET",
+    "spool::sql::BYTES",
 ];
 
 fn all(own: &[Statements]) -> Vec<(&'static str, &'static str)> {
@@ -40,6 +43,7 @@ fn all(own: &[Statements]) -> Vec<(&'static str, &'static str)> {
         .chain(audit::STATEMENTS.0)
         .chain(work::STATEMENTS)
         .chain(crate::receive::STATEMENTS)
+        .chain(crate::edge::STATEMENTS)
         .chain(crate::study::STATEMENTS)
         .chain(crate::admin::STATEMENTS);
     both.chain(own).flat_map(|list| list.iter().copied()).collect()
@@ -86,7 +90,7 @@ async fn conforms(archive: &Archive, own: &[Statements], dialect: Dialect) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_statement_fits_sqlite() {
-    let (archive, _folder) = temporary(&[]).await.unwrap();
+    let (archive, _folder) = temporary(&[&crate::edge::SPOOL_MIGRATIONS]).await.unwrap();
     conforms(&archive, SQLITE, Dialect::Sqlite).await;
 }
 
@@ -96,6 +100,6 @@ async fn every_statement_fits_postgres() {
         println!("skipped: PostgreSQL is not installed");
         return;
     };
-    let (archive, _folder) = server.archive(&[]).await.unwrap();
+    let (archive, _folder) = server.archive(&[&crate::edge::SPOOL_MIGRATIONS]).await.unwrap();
     conforms(&archive, POSTGRES, Dialect::Postgres).await;
 }

@@ -12,6 +12,7 @@ pub mod db;
 pub mod derived;
 mod derived_due;
 pub mod device;
+pub mod edge;
 pub mod error;
 pub mod events;
 pub mod housekeeping;
@@ -48,6 +49,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         step(2, "people", include_str!("../migrations/0002_people.sql")),
         step(3, "studies", include_str!("../migrations/0003_studies.sql")),
         step(4, "work", include_str!("../migrations/0004_work.sql")),
+        step(7, "edge", include_str!("../migrations/0007_edge.sql")),
     ],
 };
 
@@ -93,6 +95,7 @@ struct Shared {
     placements: Arc<recover::Placements>,
     codes: Mutex<HashMap<InstitutionId, String>>,
     series_news: Mutex<HashMap<String, Instant>>,
+    spool: Option<Arc<edge::spool::SpoolState>>,
 }
 
 impl Archive {
@@ -129,6 +132,29 @@ impl Archive {
     /// # Errors
     /// As [`Archive::open`].
     pub async fn open_beside(config: Config, extra_migrations: &[&'static Migrations]) -> Result<Self> {
+        Self::build(config, extra_migrations, None).await
+    }
+
+    /// Opens the archive of a township node: all that it takes waits in [`Archive::spool`] for its way to the centre.
+    /// Beyond `spool_bytes_max` nothing more is taken.
+    ///
+    /// # Errors
+    /// As [`Archive::open`].
+    pub async fn open_spool(config: Config, spool_bytes_max: u64) -> Result<Self> {
+        let state = Arc::new(edge::spool::SpoolState::new(spool_bytes_max));
+        let archive = Self::build(config, &[&edge::SPOOL_MIGRATIONS], Some(state)).await?;
+        if let Some(spool) = archive.spool() {
+            spool.load().await?;
+        }
+        recover::recover(&archive).await?;
+        Ok(archive)
+    }
+
+    async fn build(
+        config: Config,
+        extra_migrations: &[&'static Migrations],
+        spool: Option<Arc<edge::spool::SpoolState>>,
+    ) -> Result<Self> {
         for folder in [&config.data_dir, &config.objects] {
             std::fs::create_dir_all(folder)
                 .map_err(|error| ArchiveError::io("create folder", folder, error))?;
@@ -166,6 +192,7 @@ impl Archive {
                 placements: Arc::default(),
                 codes: Mutex::default(),
                 series_news: Mutex::default(),
+                spool,
             }),
         };
         work::listen(&archive.work());

@@ -31,7 +31,11 @@ pub(crate) async fn run(config: Config) -> Result<()> {
     let archive = open(section).await?;
     let metrics = PrometheusBuilder::new().install_recorder().context("metrics")?;
     let edge = Edge::open(archive.clone(), settings(section)?).await?;
-    let dicom = listen(section.dicom_listen.unwrap_or(config.dicom.listen), "[edge] dicom_listen").await?;
+    let dicom = listen(
+        section.dicom_listen.unwrap_or(config.dicom.listen),
+        "[edge] dicom_listen",
+    )
+    .await?;
     let http = listen(config.http.listen, "[http] listen").await?;
     let (dicom_address, http_address) = (dicom.local_addr()?, http.local_addr()?);
     edge.enrol(ENROL_WAIT).await;
@@ -58,12 +62,17 @@ pub(crate) async fn run(config: Config) -> Result<()> {
 /// Everything of the node stands below one folder.
 async fn open(section: &EdgeSection) -> Result<Archive> {
     let folder = &section.spool_dir;
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("[edge] spool_dir = {}: the folder cannot be made", folder.display()))?;
+    std::fs::create_dir_all(folder).with_context(|| {
+        format!(
+            "[edge] spool_dir = {}: the folder cannot be made",
+            folder.display()
+        )
+    })?;
     let place = archive::Config {
         index: IndexUrl::Sqlite(folder.join("index.sqlite")),
         objects: folder.join("objects"),
         data_dir: folder.join("state"),
+        store: archive::store::Settings::default(),
     };
     let bytes_max = section.spool_max_gb.saturating_mul(1_000_000_000);
     Archive::open_spool(place, bytes_max)
@@ -79,7 +88,10 @@ fn settings(section: &EdgeSection) -> Result<EdgeConfig> {
     Ok(EdgeConfig {
         centre_url,
         centre_ca: section.centre_ca.clone(),
-        enrolment_token: section.enrolment_token.clone().filter(|token| !token.trim().is_empty()),
+        enrolment_token: section
+            .enrolment_token
+            .clone()
+            .filter(|token| !token.trim().is_empty()),
         schedule: Schedule {
             kbps: limit(section.bandwidth_kbps),
             rules: section
@@ -101,7 +113,8 @@ fn rule(line: &ScheduleLine, kbps: Option<u64>) -> Result<ScheduleRule> {
     for word in &line.days {
         let place = DAYS.iter().position(|day| day == word);
         let day = place.and_then(|place| days.get_mut(place));
-        *day.with_context(|| format!("[[edge.schedule]] days: {word:?} is none of {}", DAYS.join(", ")))? = true;
+        *day.with_context(|| format!("[[edge.schedule]] days: {word:?} is none of {}", DAYS.join(", ")))? =
+            true;
     }
     Ok(ScheduleRule {
         days,

@@ -78,7 +78,9 @@ fn waveforms(file: &[u8], set: &DataSet) -> Vec<Region> {
         let (Some(channels), Some(samples)) = (group.us(0x003a_0005), group.ul(0x003a_0010)) else {
             continue;
         };
-        let Some(data) = group.bytes(WAVEFORM_DATA) else { continue };
+        let Some(data) = group.bytes(WAVEFORM_DATA) else {
+            continue;
+        };
         let sample_bytes = if group.us(0x5400_1004) == Some(8) { 1u8 } else { 2 };
         let signed = group.text(0x5400_1006).is_none_or(|word| word.starts_with('S'));
         let line = usize::from(channels) * usize::from(sample_bytes);
@@ -89,7 +91,10 @@ fn waveforms(file: &[u8], set: &DataSet) -> Vec<Region> {
             continue;
         }
         let mut left = samples;
-        while let Some(columns) = u16::try_from(left.min(usize::from(u16::MAX))).ok().filter(|c| *c > 0) {
+        while let Some(columns) = u16::try_from(left.min(usize::from(u16::MAX)))
+            .ok()
+            .filter(|c| *c > 0)
+        {
             found.push(Region {
                 offset,
                 rows: 1,
@@ -151,7 +156,10 @@ mod tests {
             }
         }
         for (modality, (before, after)) in &seen {
-            println!("{modality}: {before} -> {after} bytes, {:.0} %", *after as f64 * 100.0 / *before as f64);
+            println!(
+                "{modality}: {before} -> {after} bytes, {:.0} %",
+                *after as f64 * 100.0 / *before as f64
+            );
         }
         for modality in ["CT", "ECG"] {
             let (before, after) = seen[modality];

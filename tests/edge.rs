@@ -59,10 +59,16 @@ impl Line {
                 if down.load(Ordering::Relaxed) {
                     continue;
                 }
-                let Ok(far) = TcpStream::connect(target) else { continue };
+                let Ok(far) = TcpStream::connect(target) else {
+                    continue;
+                };
                 let both = [near.try_clone().unwrap(), far.try_clone().unwrap()];
                 open.lock().unwrap().extend(both);
-                let (near2, far2, count) = (near.try_clone().unwrap(), far.try_clone().unwrap(), up_bytes.clone());
+                let (near2, far2, count) = (
+                    near.try_clone().unwrap(),
+                    far.try_clone().unwrap(),
+                    up_bytes.clone(),
+                );
                 std::thread::spawn(move || pump(near, far, Some(count)));
                 std::thread::spawn(move || pump(far2, near2, None));
             }
@@ -101,12 +107,21 @@ impl Node {
         let (ready, wait) = mpsc::channel();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok).filter(|line| line.starts_with("READY ")) {
+            for line in lines
+                .map_while(Result::ok)
+                .filter(|line| line.starts_with("READY "))
+            {
                 let _ = ready.send(line);
             }
         });
         let line = wait.recv_timeout(Duration::from_secs(60)).expect("READY");
-        let field = |name: &str| line.split_whitespace().find_map(|w| w.strip_prefix(name)).unwrap().parse().unwrap();
+        let field = |name: &str| {
+            line.split_whitespace()
+                .find_map(|w| w.strip_prefix(name))
+                .unwrap()
+                .parse()
+                .unwrap()
+        };
         Node {
             dicom: field("dicom="),
             http: field("http="),
@@ -224,8 +239,17 @@ fn through_cuts_and_kills_everything_arrives_once_and_equal_and_little_travels_t
     sender.join().unwrap();
     eventually(120, || (node.waiting() == 0).then_some(())).expect("the queue runs empty");
     let study = format!("/dicomweb/studies/{}", places[0].study);
-    let answer = reader.request("GET", &format!("{study}/instances?limit=1000"), &[("Accept", "application/dicom+json")], &[]);
-    assert_eq!(answer.json().as_array().unwrap().len(), places.len(), "each slice once");
+    let answer = reader.request(
+        "GET",
+        &format!("{study}/instances?limit=1000"),
+        &[("Accept", "application/dicom+json")],
+        &[],
+    );
+    assert_eq!(
+        answer.json().as_array().unwrap().len(),
+        places.len(),
+        "each slice once"
+    );
     let mut size = 0;
     for (k, place) in places.iter().enumerate() {
         let path = format!("{study}/series/{}/instances/{}", place.series, place.instance);
@@ -233,12 +257,18 @@ fn through_cuts_and_kills_everything_arrives_once_and_equal_and_little_travels_t
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
         let wanted = ct_slice(place, SIDE, base + k as u64);
         size += wanted.len() as u64;
-        assert!(answer.body.windows(wanted.len()).any(|w| w == wanted), "{path} came with other bytes");
+        assert!(
+            answer.body.windows(wanted.len()).any(|w| w == wanted),
+            "{path} came with other bytes"
+        );
     }
     let status = node.status();
     let up = line.up_bytes.load(Ordering::Relaxed);
     println!("{up} bytes travelled for {size}, {CUTS} cuts and kills; {status}");
-    assert!(up <= size + AGAIN_BYTES_MAX * u64::from(CUTS), "{up} bytes for {size}");
+    assert!(
+        up <= size + AGAIN_BYTES_MAX * u64::from(CUTS),
+        "{up} bytes for {size}"
+    );
     // The manifest made the study ready, not a timer.
     let ready = eventually(30, || {
         let detail = reader.get(&format!("/api/studies/{}", places[0].study)).json();
@@ -257,7 +287,8 @@ fn the_line_may_be_down_from_the_start_and_the_watched_folder_and_worklist_work(
     let watched = folder.path().join("in");
     let extra = format!("watch_dir = \"{}\"\n", watched.display());
     let node = Node::start(&config(folder.path(), &line, &token, &extra));
-    let status = eventually(20, || Some(node.status()).filter(|s| s["line"] == "up")).expect("the line is up");
+    let status =
+        eventually(20, || Some(node.status()).filter(|s| s["line"] == "up")).expect("the line is up");
     assert_eq!(status["institution"], "河西镇卫生院");
     line.down.store(true, Ordering::Relaxed);
     line.cut(Duration::ZERO);
@@ -269,15 +300,23 @@ fn the_line_may_be_down_from_the_start_and_the_watched_folder_and_worklist_work(
     std::fs::rename(&file, watched.join("made.dcm")).unwrap();
     std::fs::write(watched.join("record.hea"), "100 2 360 650000\n").unwrap();
     eventually(30, || watched.join("accepted/made.dcm").exists().then_some(())).expect("the file is taken");
-    eventually(30, || watched.join("rejected/record.hea.txt").exists().then_some(())).expect("rubbish is refused");
+    eventually(30, || {
+        watched.join("rejected/record.hea.txt").exists().then_some(())
+    })
+    .expect("rubbish is refused");
     assert_eq!(node.waiting(), 1);
     let page = support::http::Client::new(node.http).get("/").text();
-    assert!(page.contains("线路中断") && page.contains("河西镇卫生院"), "{page}");
+    assert!(
+        page.contains("线路中断") && page.contains("河西镇卫生院"),
+        "{page}"
+    );
     line.down.store(false, Ordering::Relaxed);
     eventually(60, || (node.waiting() == 0).then_some(())).expect("the queue runs empty");
     let reader = product.login("rad.writer");
     let path = format!("/dicomweb/studies/{}/instances", place.study);
-    let found = reader.request("GET", &path, &[("Accept", "application/dicom+json")], &[]).json();
+    let found = reader
+        .request("GET", &path, &[("Accept", "application/dicom+json")], &[])
+        .json();
     assert_eq!(found.as_array().unwrap().len(), 1);
     // An association of a stranger is refused, one of the institution's devices is not.
     assert!(Association::open(node.dicom, "STRANGER", "GONGYING", &[(CT_IMAGE, EXPLICIT_LE)]).is_err());
@@ -302,7 +341,12 @@ fn part10(place: &Place, set: Vec<u8>) -> Vec<u8> {
     add(0x12, "UI", b"2.25.1");
     let mut file = vec![0u8; 128];
     file.extend(b"DICM");
-    file.extend(support::objects::element(2, 0, "UL", &(meta.len() as u32).to_le_bytes()));
+    file.extend(support::objects::element(
+        2,
+        0,
+        "UL",
+        &(meta.len() as u32).to_le_bytes(),
+    ));
     file.extend(meta);
     file.extend(set);
     file

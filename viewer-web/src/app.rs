@@ -94,7 +94,9 @@ impl App {
             decoded: Cache::new(DECODED_BYTES_MAX),
             layouts: Cache::new(LAYOUT_BYTES_MAX),
             choices: Cache::new(CHOICE_BYTES_MAX),
-            uploads: Arc::new(Uploads::new(reading.archive().config().data_dir.join(UPLOADS_FOLDER))),
+            uploads: Arc::new(Uploads::new(
+                reading.archive().config().data_dir.join(UPLOADS_FOLDER),
+            )),
             reading,
         };
         Self {

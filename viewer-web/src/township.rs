@@ -5,9 +5,9 @@
 use crate::http::client::ClientAddress;
 use crate::http::guard;
 use crate::session::cookie::bearer_token;
+use archive::UnixMicros;
 use archive::edge::QueueClass;
 use archive::edge::status::{LineState, NodeStatus};
-use archive::UnixMicros;
 use axum::Router;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -69,7 +69,10 @@ pub fn router(township: Arc<dyn Township>, access: TownshipAccess) -> Router {
         .route("/", get(overview))
         .route("/api/status", get(status))
         .route("/reports/{study}/{version}", get(report))
-        .route("/healthz", get(|| async { axum::Json(serde_json::json!({"status": "ok"})) }))
+        .route(
+            "/healthz",
+            get(|| async { axum::Json(serde_json::json!({"status": "ok"})) }),
+        )
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state(page)
@@ -242,7 +245,11 @@ fn facts(out: &mut String, status: &NodeStatus) {
         .limit_kbps
         .map_or_else(|| "不限 · unlimited".to_owned(), |kbps| format!("{kbps} kbit/s"));
     let node = status.node.as_deref().unwrap_or("—");
-    let space = format!("{} / {}", megabytes(status.spool_bytes), megabytes(status.spool_bytes_max));
+    let space = format!(
+        "{} / {}",
+        megabytes(status.spool_bytes),
+        megabytes(status.spool_bytes_max)
+    );
     let sent = format!(
         "{} · {} → {}",
         status.sent_objects,
@@ -272,7 +279,9 @@ fn facts(out: &mut String, status: &NodeStatus) {
 }
 
 fn queue(out: &mut String, status: &NodeStatus) {
-    out.push_str("<h2>待上传 Queue</h2><table><tr><th>优先级</th><th>对象</th><th>大小</th><th>最早</th></tr>");
+    out.push_str(
+        "<h2>待上传 Queue</h2><table><tr><th>优先级</th><th>对象</th><th>大小</th><th>最早</th></tr>",
+    );
     for count in &status.queue {
         let oldest = count.oldest.map_or_else(|| "—".to_owned(), clock);
         let _ = write!(
@@ -301,7 +310,9 @@ fn lists(out: &mut String, status: &NodeStatus) {
         out.push_str("</table>");
     }
     if !status.rejects.is_empty() {
-        out.push_str("<h2>质控退回 Quality rejects</h2><table><tr><th>时间</th><th>检查号</th><th>原因</th></tr>");
+        out.push_str(
+            "<h2>质控退回 Quality rejects</h2><table><tr><th>时间</th><th>检查号</th><th>原因</th></tr>",
+        );
         for reject in status.rejects.iter().take(ROWS_MAX) {
             let note = reject.note.as_deref().unwrap_or_default();
             let _ = write!(
@@ -316,11 +327,17 @@ fn lists(out: &mut String, status: &NodeStatus) {
         out.push_str("</table>");
     }
     if !status.reports.is_empty() {
-        out.push_str("<h2>已签发报告 Reports</h2><table><tr><th>签发</th><th>检查号</th><th>类型</th><th></th></tr>");
+        out.push_str(
+            "<h2>已签发报告 Reports</h2><table><tr><th>签发</th><th>检查号</th><th>类型</th><th></th></tr>",
+        );
         for kept in status.reports.iter().take(ROWS_MAX) {
             let report = &kept.report;
             let link = match kept.is_here {
-                true => format!("<a href=\"/reports/{}/{}.pdf\">打开 PDF</a>", escaped(&report.study_uid), report.version),
+                true => format!(
+                    "<a href=\"/reports/{}/{}.pdf\">打开 PDF</a>",
+                    escaped(&report.study_uid),
+                    report.version
+                ),
                 false => "下载中…".to_owned(),
             };
             let _ = write!(

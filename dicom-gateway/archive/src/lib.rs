@@ -146,7 +146,7 @@ impl Archive {
         if let Some(spool) = archive.spool() {
             spool.load().await?;
         }
-        recover::recover(&archive).await?;
+        archive.recover().await?;
         Ok(archive)
     }
 
@@ -162,7 +162,7 @@ impl Archive {
         let (folder, settings) = (config.objects.clone(), config.store.clone());
         let opened = tokio::task::spawn_blocking(move || store::ObjectStore::open(&folder, &settings)).await;
         let store = opened.map_err(|_| ArchiveError::Closed)??;
-        Self::open_with(config, extra_migrations, store).await
+        Self::assemble(config, extra_migrations, store, spool).await
     }
 
     /// Like [`Archive::open_beside`] over a store that is open.
@@ -173,6 +173,15 @@ impl Archive {
         config: Config,
         extra_migrations: &[&'static Migrations],
         store: store::ObjectStore,
+    ) -> Result<Self> {
+        Self::assemble(config, extra_migrations, store, None).await
+    }
+
+    async fn assemble(
+        config: Config,
+        extra_migrations: &[&'static Migrations],
+        store: store::ObjectStore,
+        spool: Option<Arc<edge::spool::SpoolState>>,
     ) -> Result<Self> {
         let signer = Arc::new(AuditSigner::open(&config.data_dir)?);
         let mut sets = vec![&MIGRATIONS];

@@ -39,7 +39,11 @@ impl Address {
             tls,
             host,
             port,
-            prefix: if path.is_empty() { String::new() } else { format!("/{path}") },
+            prefix: if path.is_empty() {
+                String::new()
+            } else {
+                format!("/{path}")
+            },
         })
     }
 
@@ -89,12 +93,18 @@ mod tests {
             let expect = expect.map(|(h, p, x, a)| (h, p, x, a.to_owned()));
             assert_eq!(seen, expect, "{url}");
         };
-        check("https://county.example", Some(("county.example", 443, "", "county.example")));
+        check(
+            "https://county.example",
+            Some(("county.example", 443, "", "county.example")),
+        );
         check(
             "https://county.example:8443/gongying/",
             Some(("county.example", 8443, "/gongying", "county.example:8443")),
         );
-        check("http://127.0.0.1:8080", Some(("127.0.0.1", 8080, "", "127.0.0.1:8080")));
+        check(
+            "http://127.0.0.1:8080",
+            Some(("127.0.0.1", 8080, "", "127.0.0.1:8080")),
+        );
         check("http://[::1]:8080", Some(("::1", 8080, "", "[::1]:8080")));
         check("http://localhost", Some(("localhost", 80, "", "localhost")));
         check("http://10.0.0.1", None);

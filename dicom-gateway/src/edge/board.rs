@@ -127,10 +127,9 @@ impl Board {
 
     /// Objects that the centre has to be asked about and nobody asks about.
     pub(super) fn to_ask(&mut self, count_max: usize) -> Vec<(Key, ObjectOffer)> {
-        let due = self
-            .uploads
-            .iter_mut()
-            .filter(|(_, upload)| upload.phase != Phase::Open && !upload.asked && upload.in_flight.is_empty());
+        let due = self.uploads.iter_mut().filter(|(_, upload)| {
+            upload.phase != Phase::Open && !upload.asked && upload.in_flight.is_empty()
+        });
         due.take(count_max)
             .map(|(key, upload)| {
                 upload.asked = true;

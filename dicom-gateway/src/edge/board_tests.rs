@@ -46,7 +46,12 @@ fn waiting(id: i64, class: QueueClass, size_bytes: u64) -> (Waiting, ObjectOffer
 
 fn put(board: &mut Board, id: i64, class: QueueClass, size: u64, unsure: bool) -> Key {
     let (waiting, offer) = waiting(id, class, size);
-    board.put(waiting, offer, Load::Memory(Bytes::from(vec![0; size as usize])), unsure);
+    board.put(
+        waiting,
+        offer,
+        Load::Memory(Bytes::from(vec![0; size as usize])),
+        unsure,
+    );
     (class, SpoolId(id))
 }
 
@@ -56,7 +61,10 @@ fn an_ecg_goes_between_the_chunks_of_bulk() {
     put(&mut board, 1, QueueClass::Bulk, 1000, false);
     let first = board.next(false, 100).unwrap();
     assert_eq!((first.key.1, first.from, first.to), (SpoolId(1), 0, 100));
-    assert!(board.next(true, 100).is_none(), "the urgent connections wait for what is urgent");
+    assert!(
+        board.next(true, 100).is_none(),
+        "the urgent connections wait for what is urgent"
+    );
     put(&mut board, 2, QueueClass::Ecg, 150, false);
     let ecg: Vec<_> = (0..2).map(|_| board.next(false, 100).unwrap()).collect();
     assert!(ecg.iter().all(|chunk| chunk.key.1 == SpoolId(2)));

@@ -69,7 +69,13 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 impl Clerk {
-    async fn ask(&mut self, secret: &str, method: Method, path: String, content: Content) -> Result<Bytes, LineError> {
+    async fn ask(
+        &mut self,
+        secret: &str,
+        method: Method,
+        path: String,
+        content: Content,
+    ) -> Result<Bytes, LineError> {
         let fresh = self.connection.take().filter(Connection::is_fresh);
         let mut connection = match fresh {
             Some(connection) => connection,
@@ -127,7 +133,10 @@ impl Clerk {
             if path.exists() {
                 continue;
             }
-            let from = format!("/api/studies/{}/report.pdf?version={}", report.study_uid, report.version);
+            let from = format!(
+                "/api/studies/{}/report.pdf?version={}",
+                report.study_uid, report.version
+            );
             match self.ask(secret, Method::GET, from, Content::Nothing).await {
                 Ok(pdf) => keep(path, pdf).await?,
                 Err(error) if error.is_line() => return Err(error.into()),

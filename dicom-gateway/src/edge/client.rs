@@ -189,7 +189,8 @@ fn tls_config(authority: Option<&Path>) -> Result<rustls::ClientConfig, EdgeErro
     match authority {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         Some(path) => {
-            let wrong = |why: String| EdgeError::Config(format!("[edge] centre_ca {}: {why}", path.display()));
+            let wrong =
+                |why: String| EdgeError::Config(format!("[edge] centre_ca {}: {why}", path.display()));
             let certificates = CertificateDer::pem_file_iter(path).map_err(|e| wrong(e.to_string()))?;
             for certificate in certificates {
                 let certificate = certificate.map_err(|e| wrong(e.to_string()))?;
@@ -287,7 +288,9 @@ impl Connection {
             .and_then(|value| value.to_str().ok()?.parse().ok())
             .map(Duration::from_secs);
         let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
-        let body = body.map_err(|error| LineError::Broken(error.to_string()))?.to_bytes();
+        let body = body
+            .map_err(|error| LineError::Broken(error.to_string()))?
+            .to_bytes();
         self.used = Instant::now();
         if status.is_success() {
             return Ok(body);

@@ -52,7 +52,8 @@ fn digest(token: &str) -> String {
 pub(super) async fn until_let_in(shared: &Arc<Shared>) {
     while shared.identity.borrow().is_none() {
         let Some(token) = &shared.config.enrolment_token else {
-            let words = "[edge] enrolment_token is missing; make one with `gongying admin edge enrol` at the centre";
+            let words =
+                "[edge] enrolment_token is missing; make one with `gongying admin edge enrol` at the centre";
             shared.line.shut_out(LineState::NotEnrolled, words);
             return std::future::pending().await;
         };
@@ -84,7 +85,12 @@ async fn attempt(shared: &Arc<Shared>, token: &str) -> Result<(), Failed> {
         content: content(shared, token, &secret),
         timeout: TIMEOUT,
     };
-    let answer = shared.target.connect().await?.ask(&shared.target, None, ask).await?;
+    let answer = shared
+        .target
+        .connect()
+        .await?
+        .ask(&shared.target, None, ask)
+        .await?;
     let enrolled: Enrolled = read(&answer)?;
     shared.line.clock(asked, enrolled.now);
     let mirror = shared.archive.mirror();
@@ -94,7 +100,11 @@ async fn attempt(shared: &Arc<Shared>, token: &str) -> Result<(), Failed> {
     let institution = serde_json::to_string(&enrolled.institution).unwrap_or_default();
     spool.set(INSTITUTION, &institution).await?;
     spool.set(NODE, &enrolled.node).await?;
-    tracing::info!(node = enrolled.node, institution = enrolled.institution.code, "this node was let in");
+    tracing::info!(
+        node = enrolled.node,
+        institution = enrolled.institution.code,
+        "this node was let in"
+    );
     shared.identity.send_replace(Some(Identity {
         node: enrolled.node,
         institution_id,

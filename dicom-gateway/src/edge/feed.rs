@@ -77,7 +77,11 @@ async fn next(shared: &Shared, urgent: bool) -> Result<Option<Waiting>, ArchiveE
 }
 
 async fn put(shared: &Arc<Shared>, waiting: Waiting) {
-    let (archive, coder, row) = (shared.archive.clone(), shared.config.coder.clone(), waiting.clone());
+    let (archive, coder, row) = (
+        shared.archive.clone(),
+        shared.config.coder.clone(),
+        waiting.clone(),
+    );
     let made = tokio::task::spawn_blocking(move || prepare(&archive, &*coder, &row)).await;
     let made = made.unwrap_or(Err(ArchiveError::Closed));
     match made {
@@ -116,7 +120,12 @@ fn prepare(
             return Ok((offer, Load::Memory(Bytes::from(packed))));
         }
         if waiting.size_bytes <= MEMORY_OBJECT_BYTES_MAX {
-            let offer = offer(waiting, Coding::Identity, file.len() as u64, Sha256Digest::of(&file));
+            let offer = offer(
+                waiting,
+                Coding::Identity,
+                file.len() as u64,
+                Sha256Digest::of(&file),
+            );
             return Ok((offer, Load::Memory(Bytes::from(file))));
         }
     }

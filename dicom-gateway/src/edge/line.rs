@@ -59,7 +59,11 @@ impl Line {
     /// Waits until the centre answers.
     pub(super) async fn up(&self) {
         // The sender lives as long as this.
-        let _ = self.state.subscribe().wait_for(|state| *state == LineState::Up).await;
+        let _ = self
+            .state
+            .subscribe()
+            .wait_for(|state| *state == LineState::Up)
+            .await;
     }
 
     /// When the next try is due.
@@ -149,7 +153,10 @@ mod tests {
             line.failed(begun, "reset");
         }
         assert!(!line.is_up());
-        assert!(line.retry_at() - Instant::now() <= RETRY_FIRST, "eight connections, one cut");
+        assert!(
+            line.retry_at() - Instant::now() <= RETRY_FIRST,
+            "eight connections, one cut"
+        );
         for _ in 0..20 {
             tokio::time::sleep(Duration::from_millis(1)).await;
             line.failed(Instant::now(), "refused");

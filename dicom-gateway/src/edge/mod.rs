@@ -141,7 +141,8 @@ impl Shared {
     /// Changes the board and tells everybody who waits for that.
     fn with_board<T>(&self, change: impl FnOnce(&mut Board) -> T) -> T {
         let value = change(&mut lock(&self.board));
-        self.board_changes.send_modify(|count| *count = count.wrapping_add(1));
+        self.board_changes
+            .send_modify(|count| *count = count.wrapping_add(1));
         value
     }
 
@@ -177,7 +178,10 @@ impl Edge {
         let spool = archive.spool().ok_or(EdgeError::NoSpool)?;
         let address = Address::parse(&config.centre_url)?;
         let target = Target::new(address, config.centre_ca.as_deref(), &config.version)?;
-        for folder in [Some(&config.reports_dir), config.watch_dir.as_ref()].into_iter().flatten() {
+        for folder in [Some(&config.reports_dir), config.watch_dir.as_ref()]
+            .into_iter()
+            .flatten()
+        {
             std::fs::create_dir_all(folder).map_err(|source| EdgeError::Folder {
                 path: folder.clone(),
                 source,
@@ -206,7 +210,10 @@ impl Edge {
 
     /// Tries to be let in for a while, when that was not done before: with the devices known, the ports can open.
     pub async fn enrol(&self, wait: Duration) {
-        if tokio::time::timeout(wait, enrol::until_let_in(&self.shared)).await.is_err() {
+        if tokio::time::timeout(wait, enrol::until_let_in(&self.shared))
+            .await
+            .is_err()
+        {
             tracing::warn!("not enrolled yet: devices are let in as soon as the centre was reached once");
         }
     }

@@ -128,7 +128,9 @@ impl Pacer {
             return Err(free_at);
         }
         let time = Duration::from_secs_f64(bytes as f64 * 8.0 / (kbps as f64 * 1000.0));
-        let start = now.checked_sub(SLACK).map_or(free_at, |oldest| free_at.max(oldest));
+        let start = now
+            .checked_sub(SLACK)
+            .map_or(free_at, |oldest| free_at.max(oldest));
         state.free_at = Some(start + time);
         Ok(())
     }
@@ -163,7 +165,12 @@ mod tests {
         pacer.take(10_000, QueueClass::Bulk).await;
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = Vec::new();
-        for class in [QueueClass::Bulk, QueueClass::Small, QueueClass::Ecg, QueueClass::Stat] {
+        for class in [
+            QueueClass::Bulk,
+            QueueClass::Small,
+            QueueClass::Ecg,
+            QueueClass::Stat,
+        ] {
             let (pacer, order) = (pacer.clone(), order.clone());
             tasks.push(tokio::spawn(async move {
                 pacer.take(10_000, class).await;

@@ -39,7 +39,8 @@ pub(super) async fn measure(shared: Arc<Shared>) {
                 metrics::gauge!("gongying_edge_queue_objects").set(all as f64);
                 for count in counts {
                     let class = count.class.number().to_string();
-                    metrics::gauge!("gongying_edge_queue_class_bytes", "class" => class).set(count.bytes as f64);
+                    metrics::gauge!("gongying_edge_queue_class_bytes", "class" => class)
+                        .set(count.bytes as f64);
                 }
             }
             Err(error) => tracing::warn!(%error, "the queue cannot be read"),

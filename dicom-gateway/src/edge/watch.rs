@@ -121,9 +121,9 @@ enum Taken {
 
 impl From<StoreRefused> for Taken {
     fn from(refused: StoreRefused) -> Self {
-        use archive::receive::RefusedKind::{Failed, OutOfSpace};
+        use archive::receive::RefusedKind::{Failed, OutOfSpace, StorageFailing};
         match refused.kind {
-            OutOfSpace | Failed => Self::Later(refused.reason),
+            OutOfSpace | Failed | StorageFailing => Self::Later(refused.reason),
             _ => Self::Refused(refused.reason),
         }
     }
@@ -208,7 +208,11 @@ async fn settle(folder: &Path, path: &Path, into: &'static str, reason: Option<S
 fn put_aside(folder: &Path, path: &Path, reason: Option<&str>) -> Result<(), ArchiveError> {
     let wrong = |error| ArchiveError::io("move", path, error);
     std::fs::create_dir_all(folder).map_err(wrong)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let mut target = folder.join(&name);
     let mut number = 1;
     while target.exists() {
@@ -233,7 +237,15 @@ mod tests {
         let at = folder.path();
         std::fs::create_dir_all(at.join("day/accepted")).unwrap();
         std::fs::create_dir_all(at.join(REJECTED)).unwrap();
-        for name in ["a.dcm", "b.PART", ".c", "d~", "rejected/e.dcm", "day/f.dcm", "day/accepted/g"] {
+        for name in [
+            "a.dcm",
+            "b.PART",
+            ".c",
+            "d~",
+            "rejected/e.dcm",
+            "day/f.dcm",
+            "day/accepted/g",
+        ] {
             std::fs::write(at.join(name), b"x").unwrap();
         }
         #[cfg(unix)]

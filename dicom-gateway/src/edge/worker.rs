@@ -255,7 +255,10 @@ impl Worker {
             After::Sent(done) => {
                 let written = shared.spool.sent(done.waiting.id).await;
                 shared.counters.objects.fetch_add(1, Ordering::Relaxed);
-                shared.counters.bytes.fetch_add(done.waiting.size_bytes, Ordering::Relaxed);
+                shared
+                    .counters
+                    .bytes
+                    .fetch_add(done.waiting.size_bytes, Ordering::Relaxed);
                 (done, written)
             }
             After::Refused(done, reason) => {
@@ -314,7 +317,12 @@ impl Worker {
                 let wait = retry_after.unwrap_or(PUT_OFF).min(Duration::from_secs(600));
                 shared.spool.postpone(waiting.id, wait, &error.to_string()).await
             }
-            _ => shared.spool.postpone(waiting.id, PUT_OFF, &error.to_string()).await,
+            _ => {
+                shared
+                    .spool
+                    .postpone(waiting.id, PUT_OFF, &error.to_string())
+                    .await
+            }
         };
         if let Err(error) = written {
             tracing::warn!(%error, "the queue cannot be written");

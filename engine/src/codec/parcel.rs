@@ -135,7 +135,13 @@ fn channel_of<'a>(region: &Region, plain: &'a [u8], channel: u16) -> Box<dyn Ite
     let signed = region.signed;
     if region.sample_bytes == 1 {
         let turn = if signed { 0x80 } else { 0 };
-        return Box::new(plain.iter().skip(skip).step_by(step).map(move |b| u16::from(b ^ turn)));
+        return Box::new(
+            plain
+                .iter()
+                .skip(skip)
+                .step_by(step)
+                .map(move |b| u16::from(b ^ turn)),
+        );
     }
     let turn = if signed { 0x8000 } else { 0 };
     let words = plain.as_chunks::<2>().0.iter().skip(skip).step_by(step);
@@ -195,7 +201,10 @@ struct Head<'a>(&'a [u8]);
 
 impl<'a> Head<'a> {
     fn bytes(&mut self, count: usize) -> Result<&'a [u8]> {
-        let (head, rest) = self.0.split_at_checked(count).ok_or_else(|| damaged("it is cut off"))?;
+        let (head, rest) = self
+            .0
+            .split_at_checked(count)
+            .ok_or_else(|| damaged("it is cut off"))?;
         self.0 = rest;
         Ok(head)
     }
@@ -332,9 +341,16 @@ fn restore(packed: &Packed, streams: &mut Head<'_>, target: &mut [u8]) -> Result
         let values = values.into_iter().map(|v| v.wrapping_add(*smallest));
         if region.sample_bytes == 1 {
             let places = target.iter_mut().skip(channel).step_by(step);
-            places.zip(values).for_each(|(place, v)| *place = v.to_le_bytes()[0]);
+            places
+                .zip(values)
+                .for_each(|(place, v)| *place = v.to_le_bytes()[0]);
         } else {
-            let places = target.as_chunks_mut::<2>().0.iter_mut().skip(channel).step_by(step);
+            let places = target
+                .as_chunks_mut::<2>()
+                .0
+                .iter_mut()
+                .skip(channel)
+                .step_by(step);
             places.zip(values).for_each(|(place, v)| *place = v.to_le_bytes());
         }
     }
@@ -346,7 +362,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn region(offset: usize, rows: u16, columns: u16, channels: u16, sample_bytes: u8, signed: bool) -> Region {
+    fn region(
+        offset: usize,
+        rows: u16,
+        columns: u16,
+        channels: u16,
+        sample_bytes: u8,
+        signed: bool,
+    ) -> Region {
         Region {
             offset,
             rows,
@@ -363,7 +386,11 @@ mod tests {
         for k in 0..region.samples() * usize::from(region.channels) {
             let value = (k as f64 / 40.0).sin() * 90.0 + (k * 7919 % 5) as f64;
             match region.sample_bytes {
-                1 => file.push(if region.signed { value as i8 as u8 } else { (value + 100.0) as u8 }),
+                1 => file.push(if region.signed {
+                    value as i8 as u8
+                } else {
+                    (value + 100.0) as u8
+                }),
                 _ if region.signed => file.extend((value as i16 * 3).to_le_bytes()),
                 _ => file.extend(((value + 100.0) as u16 * 9).to_le_bytes()),
             }
@@ -383,7 +410,12 @@ mod tests {
         ] {
             let file = file_of(&region);
             let parcel = pack(&file, &[region]).expect("worth it");
-            assert!(parcel.len() < file.len() * 7 / 10, "{region:?}: {} of {}", parcel.len(), file.len());
+            assert!(
+                parcel.len() < file.len() * 7 / 10,
+                "{region:?}: {} of {}",
+                parcel.len(),
+                file.len()
+            );
             assert_eq!(unpack(&parcel, file.len() as u64).unwrap(), file, "{region:?}");
         }
     }

@@ -55,8 +55,9 @@ impl Edge {
             } => {
                 let node = place.open().await?;
                 let known = node.archive.institutions().by_code(&institution).await;
-                let known =
-                    known.with_context(|| format!("institution {institution}: see gongying admin institution list"))?;
+                let known = known.with_context(|| {
+                    format!("institution {institution}: see gongying admin institution list")
+                })?;
                 let lives = Duration::from_secs(hours.clamp(1, HOURS_MAX) * 3600);
                 let token = node.archive.centre().new_enrolment(known.id, lives).await?;
                 if qr {
@@ -71,16 +72,25 @@ impl Edge {
                 let node = place.open().await?;
                 for edge in node.archive.centre().nodes().await? {
                     let institution = node.reading.institution(edge.institution_id).await?;
-                    let state = if edge.revoked_at.is_some() { "revoked" } else { "enrolled" };
-                    let seen = edge
-                        .last_seen_at
-                        .map_or_else(|| "never heard of".to_string(), |at| format!("last heard of {at}"));
-                    let told: Option<Heartbeat> = edge.report.and_then(|text| serde_json::from_str(&text).ok());
+                    let state = if edge.revoked_at.is_some() {
+                        "revoked"
+                    } else {
+                        "enrolled"
+                    };
+                    let seen = edge.last_seen_at.map_or_else(
+                        || "never heard of".to_string(),
+                        |at| format!("last heard of {at}"),
+                    );
+                    let told: Option<Heartbeat> =
+                        edge.report.and_then(|text| serde_json::from_str(&text).ok());
                     let waits = told.map_or_else(String::new, |told| {
                         let objects: u64 = told.waiting.iter().copied().fold(0, u64::saturating_add);
                         format!("  {objects} objects wait, version {}", told.version)
                     });
-                    output::line(&format!("{:20} {:10} {state:9} {seen}{waits}", edge.name, institution.code))?;
+                    output::line(&format!(
+                        "{:20} {:10} {state:9} {seen}{waits}",
+                        edge.name, institution.code
+                    ))?;
                 }
                 Ok(())
             }
@@ -113,6 +123,9 @@ mod tests {
     fn the_qr_code_is_square_blocks() {
         let text = qr_text("gye_0123456789abcdef0123456789abcdef01234567").unwrap();
         let widths: Vec<usize> = text.lines().map(|line| line.chars().count()).collect();
-        assert!(widths.len() > 10 && widths.iter().all(|w| *w == widths[0]), "{widths:?}");
+        assert!(
+            widths.len() > 10 && widths.iter().all(|w| *w == widths[0]),
+            "{widths:?}"
+        );
     }
 }

@@ -30,7 +30,10 @@ archive::statements! {
 pub async fn issued(reading: &Reading, institution: InstitutionId) -> Result<Vec<ReportWire>> {
     let db = reading.archive().db();
     let mut list = Vec::new();
-    for row in db.fetch_all(sql::REPORTS, params![institution, REPORTS_MAX]).await? {
+    for row in db
+        .fetch_all(sql::REPORTS, params![institution, REPORTS_MAX])
+        .await?
+    {
         if let Some(version) = row.opt_int("version")? {
             list.push(ReportWire {
                 study_uid: row.text("study_uid")?,
@@ -52,7 +55,10 @@ pub async fn rejected(reading: &Reading, institution: InstitutionId) -> Result<V
     let db = reading.archive().db();
     let since = UnixMicros::now().minus(REJECTS_KEPT);
     let mut list = Vec::new();
-    for row in db.fetch_all(sql::REJECTS, params![institution, REJECTS_MAX, since]).await? {
+    for row in db
+        .fetch_all(sql::REJECTS, params![institution, REJECTS_MAX, since])
+        .await?
+    {
         let reason_code = row.text("reason_code")?;
         list.push(RejectWire {
             study_uid: row.text("study_uid")?,

@@ -12,8 +12,8 @@ use crate::shape::{self, Shape};
 use archive::Sha256Digest;
 use archive::edge::EdgeNode;
 use archive::edge::wire::{
-    self, CHUNK_BYTES_MAX, CHUNK_DIGEST_HEADER, Coding, OFFER_HEADER, OFFERS_MAX, ObjectOffer, Offers, Standing,
-    Standings,
+    self, CHUNK_BYTES_MAX, CHUNK_DIGEST_HEADER, Coding, OFFER_HEADER, OFFERS_MAX, ObjectOffer, Offers,
+    Standing, Standings,
 };
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -55,7 +55,10 @@ pub(super) fn routes() -> Vec<Route> {
 
 fn offer_shape() -> Shape {
     shape::object([
-        ("digest", shape::text().about("SHA-256 over the SHA-256 of meta information and of data set")),
+        (
+            "digest",
+            shape::text().about("SHA-256 over the SHA-256 of meta information and of data set"),
+        ),
         ("sop_instance_uid", shape::uid()),
         ("size", shape::integer()),
         ("meta_bytes", shape::integer()),
@@ -71,7 +74,10 @@ fn offer_shape() -> Shape {
 
 fn standing_shape() -> Shape {
     shape::object([
-        ("state", shape::one_of(&["partial", "finishing", "stored", "refused"])),
+        (
+            "state",
+            shape::one_of(&["partial", "finishing", "stored", "refused"]),
+        ),
         ("received", shape::list(shape::list(shape::integer())).optional()),
         ("study_uid", shape::uid().optional()),
         ("status", shape::integer().optional()),
@@ -80,7 +86,10 @@ fn standing_shape() -> Shape {
 }
 
 fn wrong(zh: &str, en: &str) -> Problem {
-    Problem::bad_request(format!("上传内容有误：{zh}。"), format!("The upload is not as expected: {en}."))
+    Problem::bad_request(
+        format!("上传内容有误：{zh}。"),
+        format!("The upload is not as expected: {en}."),
+    )
 }
 
 /// An offer that makes sense; what it claims of its bytes is believed only once they are here.
@@ -90,7 +99,10 @@ fn checked(offer: &ObjectOffer) -> Result<(), Problem> {
         return Err(wrong("摘要不是 SHA-256", "a digest is no SHA-256"));
     }
     if SopInstanceUid::parse(&offer.sop_instance_uid).is_err() {
-        return Err(wrong("SOP Instance UID 无效", "the SOP Instance UID is not a UID"));
+        return Err(wrong(
+            "SOP Instance UID 无效",
+            "the SOP Instance UID is not a UID",
+        ));
     }
     let sizes = (1..=OBJECT_BYTES_MAX).contains(&offer.size)
         && (1..=OBJECT_BYTES_MAX).contains(&offer.coded_size)
@@ -167,19 +179,20 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, PartialError> + Send + 'static,
 ) -> Result<T, Problem> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Problem::internal(&error))?.map_err(|error| match error {
-        PartialError::TooMuch => Problem::busy(30),
-        PartialError::Outside => wrong("分块超出对象范围", "a chunk lies outside of its object"),
-        PartialError::Disk(error) => {
-            tracing::error!(%error, "the spool of uploads cannot be written");
-            Problem::new(
-                StatusCode::INSUFFICIENT_STORAGE,
-                "中心暂存空间不可写。",
-                "The spool of the centre cannot be written.",
-            )
-            .retry_after(30)
-        }
-    })
+    done.map_err(|error| Problem::internal(&error))?
+        .map_err(|error| match error {
+            PartialError::TooMuch => Problem::busy(30),
+            PartialError::Outside => wrong("分块超出对象范围", "a chunk lies outside of its object"),
+            PartialError::Disk(error) => {
+                tracing::error!(%error, "the spool of uploads cannot be written");
+                Problem::new(
+                    StatusCode::INSUFFICIENT_STORAGE,
+                    "中心暂存空间不可写。",
+                    "The spool of the centre cannot be written.",
+                )
+                .retry_after(30)
+            }
+        })
 }
 
 async fn chunk(

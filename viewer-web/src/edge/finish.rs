@@ -4,11 +4,11 @@ use super::chunks::PARCEL_BYTES_MAX;
 use super::partial::Partial;
 use crate::App;
 use crate::problem::Problem;
+use archive::Sha256Digest;
 use archive::edge::EdgeNode;
 use archive::edge::wire::{Coding, ObjectOffer, Standing, digest};
 use archive::receive::{RefusedKind, Sender, Source, StoreRefused};
 use archive::store::FileDigests;
-use archive::Sha256Digest;
 use axum::http::StatusCode;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -43,7 +43,9 @@ impl From<io::Error> for Stop {
 impl From<StoreRefused> for Stop {
     fn from(refused: StoreRefused) -> Self {
         match refused.kind {
-            RefusedKind::OutOfSpace | RefusedKind::Failed => Self::Later(refused.reason),
+            RefusedKind::OutOfSpace | RefusedKind::Failed | RefusedKind::StorageFailing => {
+                Self::Later(refused.reason)
+            }
             _ => Self::Never(refused),
         }
     }
@@ -71,7 +73,11 @@ pub(super) fn put_away(app: &App, node: &EdgeNode, partial: &Arc<Partial>) {
                 Ok(Standing::Stored { study_uid })
             }
             Err(Stop::Never(refused)) => {
-                tracing::warn!(node = node.name, reason = refused.reason, "an object of a township node is refused");
+                tracing::warn!(
+                    node = node.name,
+                    reason = refused.reason,
+                    "an object of a township node is refused"
+                );
                 let refusal = Standing::Refused {
                     status: refused.status,
                     reason: refused.reason,
@@ -81,7 +87,11 @@ pub(super) fn put_away(app: &App, node: &EdgeNode, partial: &Arc<Partial>) {
                 Ok(refusal)
             }
             Err(Stop::Lie(why)) => {
-                tracing::warn!(node = node.name, why, "an upload is not what was offered and begins again");
+                tracing::warn!(
+                    node = node.name,
+                    why,
+                    "an upload is not what was offered and begins again"
+                );
                 Err(why.to_owned())
             }
             Err(Stop::Later(why)) => {
@@ -140,7 +150,9 @@ async fn object(app: &App, node: &EdgeNode, partial: &Arc<Partial>) -> Result<St
     let stored = incoming.finish().await?;
     if stored.dataset_digest.to_hex() != offer.dataset_digest {
         // The spool changed between the proof and now.
-        return Err(Stop::Later("the spool of the centre does not keep its bytes".to_owned()));
+        return Err(Stop::Later(
+            "the spool of the centre does not keep its bytes".to_owned(),
+        ));
     }
     Ok(stored.study_uid)
 }
@@ -178,7 +190,9 @@ fn prove(offer: &ObjectOffer, path: &Path) -> Result<Option<Bytes>, Stop> {
         && whole.as_ref().is_none_or(|file| file.len() as u64 == offer.size);
     match same {
         true => Ok(whole.map(Bytes::from)),
-        false => Err(Stop::Lie("the object does not have the digest under which it was offered")),
+        false => Err(Stop::Lie(
+            "the object does not have the digest under which it was offered",
+        )),
     }
 }
 

@@ -47,7 +47,10 @@ pub(crate) fn routes() -> Vec<Route> {
         )
         .request(shape::object([
             ("token", shape::text()),
-            ("secret", shape::text().about("made by the node; its bearer token from now on")),
+            (
+                "secret",
+                shape::text().about("made by the node; its bearer token from now on"),
+            ),
             ("version", shape::text()),
         ]))
         .response(shape::object([
@@ -95,7 +98,10 @@ fn heartbeat_shape() -> Shape {
     shape::object([
         ("version", shape::text()),
         ("now", shape::integer()),
-        ("waiting", shape::list(shape::integer()).about("STAT, ECG, small, bulk")),
+        (
+            "waiting",
+            shape::list(shape::integer()).about("STAT, ECG, small, bulk"),
+        ),
         ("waiting_bytes", shape::integer()),
         ("spool_bytes", shape::integer()),
         ("spool_bytes_max", shape::integer()),
@@ -141,7 +147,11 @@ async fn enrol(
     };
     keep_token(app.reading(), token, &ask.secret).await?;
     let institution = app.archive().institutions().by_id(node.institution_id).await?;
-    tracing::info!(node = node.name, institution = institution.code, "a township node was let in");
+    tracing::info!(
+        node = node.name,
+        institution = institution.code,
+        "a township node was let in"
+    );
     Ok(Json(Enrolled {
         devices: news::devices(&app, institution.id).await?,
         node: node.name,
@@ -189,7 +199,9 @@ async fn manifest(
     }
     may_describe(&app, &node, study.as_str()).await?;
     let centre = app.archive().centre();
-    Ok(Json(centre.put_manifest(&node.name, study.as_str(), &manifest).await?))
+    Ok(Json(
+        centre.put_manifest(&node.name, study.as_str(), &manifest).await?,
+    ))
 }
 
 /// A node speaks of studies of its own institution only, or of such as are not here yet.

@@ -30,7 +30,8 @@ const ORDERS_FROM: Duration = Duration::from_secs(14 * 24 * 3600);
 const DEVICES_MAX: usize = 500;
 
 pub(super) fn routes() -> Vec<Route> {
-    let section = || shape::object([("mark", shape::text()), ("items", shape::list(shape::any()))]).optional();
+    let section =
+        || shape::object([("mark", shape::text()), ("items", shape::list(shape::any()))]).optional();
     vec![
         Route::get(
             "/api/edge/news",
@@ -41,7 +42,11 @@ pub(super) fn routes() -> Vec<Route> {
         .query("orders", shape::text(), "mark of the list that the node has")
         .query("reports", shape::text(), "mark of the list that the node has")
         .query("rejects", shape::text(), "mark of the list that the node has")
-        .query("wait", shape::integer(), "seconds to wait for a change, at most 30")
+        .query(
+            "wait",
+            shape::integer(),
+            "seconds to wait for a change, at most 30",
+        )
         .response(shape::object([
             ("now", shape::integer()),
             ("devices", section()),

@@ -178,7 +178,9 @@ impl Uploads {
 
     /// What was refused a while ago.
     pub(super) fn refusal(&self, node: &str, digest: &str) -> Option<Standing> {
-        self.refusals().get(&(node.to_owned(), digest.to_owned())).cloned()
+        self.refusals()
+            .get(&(node.to_owned(), digest.to_owned()))
+            .cloned()
     }
 
     pub(super) fn note_refusal(&self, node: &str, digest: &str, refusal: Standing) {
@@ -232,7 +234,10 @@ impl Uploads {
         // Under the lock of the list, so that the files of a new beginning are not met.
         let mut open = self.open();
         let key = (node.to_owned(), partial.offer.digest.clone());
-        if !open.get(&key).is_some_and(|known| std::ptr::eq(Arc::as_ptr(known), partial)) {
+        if !open
+            .get(&key)
+            .is_some_and(|known| std::ptr::eq(Arc::as_ptr(known), partial))
+        {
             return;
         }
         open.remove(&key);
@@ -265,7 +270,8 @@ impl Uploads {
             .flatten()
         {
             let changed = file.metadata().and_then(|meta| meta.modified());
-            let old = changed.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > KEPT));
+            let old =
+                changed.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > KEPT));
             if old {
                 let path = file.path().with_extension("");
                 open.retain(|_, partial| partial.path != path);
@@ -320,8 +326,12 @@ fn read(path: &Path, offer: &ObjectOffer) -> Result<Option<Partial>, PartialErro
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let mut lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
-    let head = lines.next().and_then(|head| serde_json::from_str::<ObjectOffer>(head).ok());
+    let mut lines = text
+        .split_inclusive('\n')
+        .filter_map(|line| line.strip_suffix('\n'));
+    let head = lines
+        .next()
+        .and_then(|head| serde_json::from_str::<ObjectOffer>(head).ok());
     if head.as_ref() != Some(offer) {
         return Ok(None);
     }

@@ -80,9 +80,15 @@ fn what_lies_outside_is_refused() {
     let partial = uploads.begin("edge-a", &offer(&[7; 100])).unwrap();
     let chunk = Bytes::from_static(&[7; 10]);
     for offset in [91, 100, u64::MAX, u64::MAX - 5] {
-        assert!(matches!(partial.take(offset, &chunk), Err(PartialError::Outside)), "{offset}");
+        assert!(
+            matches!(partial.take(offset, &chunk), Err(PartialError::Outside)),
+            "{offset}"
+        );
     }
-    assert!(matches!(partial.take(0, &Bytes::new()), Err(PartialError::Outside)));
+    assert!(matches!(
+        partial.take(0, &Bytes::new()),
+        Err(PartialError::Outside)
+    ));
     assert!(partial.received().is_empty());
 }
 
@@ -116,13 +122,19 @@ fn one_node_cannot_fill_the_spool() {
         uploads.begin("edge-a", &offer(&k.to_le_bytes())).unwrap();
     }
     let more = offer(b"one more");
-    assert!(matches!(uploads.begin("edge-a", &more), Err(PartialError::TooMuch)));
+    assert!(matches!(
+        uploads.begin("edge-a", &more),
+        Err(PartialError::TooMuch)
+    ));
     assert!(uploads.begin("edge-b", &more).is_ok());
     let huge = ObjectOffer {
         coded_size: BYTES_OF_NODE_MAX + 1,
         ..offer(b"huge")
     };
-    assert!(matches!(uploads.begin("edge-c", &huge), Err(PartialError::TooMuch)));
+    assert!(matches!(
+        uploads.begin("edge-c", &huge),
+        Err(PartialError::TooMuch)
+    ));
 }
 
 #[test]

@@ -12,7 +12,12 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
 async fn node(house: &House) -> TownshipNode {
     let token = house.edge_token().await;
     let ask = json!({"token": token, "secret": SECRET, "version": "1"});
-    let answer = house.anonymous().post("/api/edge/enrol", &ask).await.is(StatusCode::OK).json();
+    let answer = house
+        .anonymous()
+        .post("/api/edge/enrol", &ask)
+        .await
+        .is(StatusCode::OK)
+        .json();
     assert_eq!(answer["institution"]["code"], "HEXI");
     house.township_node(SECRET)
 }
@@ -54,15 +59,29 @@ async fn an_object_in_chunks_is_stored_once_and_belongs_to_the_institution_of_th
     let file = objects::ct_slice("1.2.840.1", 1).bytes;
     let offer = offer_of(&file);
     let (first, second) = file.split_at(file.len() / 2);
-    let answer = send(&node, &offer, first.len(), second).await.is(StatusCode::OK).json();
+    let answer = send(&node, &offer, first.len(), second)
+        .await
+        .is(StatusCode::OK)
+        .json();
     assert_eq!(answer["state"], "partial");
-    let asked = node.post("/api/edge/offers", &json!({"objects": [offer]})).await.is(StatusCode::OK).json();
-    assert_eq!(asked["objects"][0]["received"], json!([[first.len(), file.len()]]));
+    let asked = node
+        .post("/api/edge/offers", &json!({"objects": [offer]}))
+        .await
+        .is(StatusCode::OK)
+        .json();
+    assert_eq!(
+        asked["objects"][0]["received"],
+        json!([[first.len(), file.len()]])
+    );
     let answer = send(&node, &offer, 0, first).await.is(StatusCode::OK).json();
     assert_eq!(answer["state"], "stored", "{answer}");
     let again = send(&node, &offer, 0, first).await.is(StatusCode::OK).json();
     assert_eq!(again["state"], "stored");
-    let asked = node.post("/api/edge/offers", &json!({"objects": [offer]})).await.is(StatusCode::OK).json();
+    let asked = node
+        .post("/api/edge/offers", &json!({"objects": [offer]}))
+        .await
+        .is(StatusCode::OK)
+        .json();
     assert_eq!(asked["objects"][0]["state"], "stored");
     let study = house
         .reading
@@ -94,10 +113,14 @@ async fn lies_are_refused_and_leave_nothing() {
     parcel["coding"] = json!("parcel");
     send(&node, &parcel, 0, &file).await.refuses(StatusCode::CONFLICT);
     // Outside of the object; a size that makes no sense; a chunk without its digest.
-    send(&node, &good, 10, &file).await.refuses(StatusCode::BAD_REQUEST);
+    send(&node, &good, 10, &file)
+        .await
+        .refuses(StatusCode::BAD_REQUEST);
     let mut huge = good.clone();
     huge["coded_size"] = json!(u64::MAX);
-    send(&node, &huge, 0, &file).await.refuses(StatusCode::UNPROCESSABLE_ENTITY);
+    send(&node, &huge, 0, &file)
+        .await
+        .refuses(StatusCode::UNPROCESSABLE_ENTITY);
     let path = format!("/api/edge/objects/{}/0", good["digest"].as_str().unwrap());
     let text = good.to_string();
     let headers = [(OFFER_HEADER, text.as_str()), (CHUNK_DIGEST_HEADER, "00")];
@@ -152,8 +175,20 @@ async fn only_a_node_speaks_there_and_one_that_was_shut_out_does_not() {
     }
     // The token lets nobody else in.
     let nodes = house.reading.archive().centre().nodes().await.unwrap();
-    assert!(nodes[0].report.as_deref().unwrap().contains("\"waiting\":[0,1,0,2]"));
-    house.reading.archive().centre().revoke(&nodes[0].name).await.unwrap();
+    assert!(
+        nodes[0]
+            .report
+            .as_deref()
+            .unwrap()
+            .contains("\"waiting\":[0,1,0,2]")
+    );
+    house
+        .reading
+        .archive()
+        .centre()
+        .revoke(&nodes[0].name)
+        .await
+        .unwrap();
     node.post("/api/edge/heartbeat", &beat)
         .await
         .refuses(StatusCode::FORBIDDEN);
@@ -165,11 +200,23 @@ async fn a_used_token_lets_no_second_node_in() {
     let token = house.edge_token().await;
     let ask = |secret: &str| json!({"token": token, "secret": secret, "version": "1"});
     let anonymous = house.anonymous();
-    anonymous.post("/api/edge/enrol", &ask("short")).await.refuses(StatusCode::BAD_REQUEST);
-    anonymous.post("/api/edge/enrol", &ask(SECRET)).await.is(StatusCode::OK);
-    anonymous.post("/api/edge/enrol", &ask(SECRET)).await.is(StatusCode::OK);
+    anonymous
+        .post("/api/edge/enrol", &ask("short"))
+        .await
+        .refuses(StatusCode::BAD_REQUEST);
+    anonymous
+        .post("/api/edge/enrol", &ask(SECRET))
+        .await
+        .is(StatusCode::OK);
+    anonymous
+        .post("/api/edge/enrol", &ask(SECRET))
+        .await
+        .is(StatusCode::OK);
     let other = SECRET.replace('0', "f");
-    anonymous.post("/api/edge/enrol", &ask(&other)).await.refuses(StatusCode::FORBIDDEN);
+    anonymous
+        .post("/api/edge/enrol", &ask(&other))
+        .await
+        .refuses(StatusCode::FORBIDDEN);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,7 +232,11 @@ async fn news_come_when_something_changes_and_only_then() {
         mark("reports"),
         mark("rejects")
     );
-    let none = node.get(&format!("{known}&wait=0")).await.is(StatusCode::OK).json();
+    let none = node
+        .get(&format!("{known}&wait=0"))
+        .await
+        .is(StatusCode::OK)
+        .json();
     assert!(none["orders"].is_null() && none["devices"].is_null(), "{none}");
     let technician = house.technician().await;
     let order = json!({"patient": {"id": "H1", "name": "王小明"}, "modality": "CT", "body_part": "CHEST",

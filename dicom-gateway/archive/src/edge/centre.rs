@@ -136,7 +136,11 @@ impl Centre {
     /// # Errors
     /// What the index says.
     pub async fn node(&self, name: &str) -> Result<Option<EdgeNode>> {
-        let row = self.archive.db().fetch_optional(sql::BY_NAME, params![name]).await?;
+        let row = self
+            .archive
+            .db()
+            .fetch_optional(sql::BY_NAME, params![name])
+            .await?;
         row.as_ref().map(read).transpose()
     }
 
@@ -179,12 +183,7 @@ impl Centre {
     }
 }
 
-async fn admit(
-    tx: &mut Tx,
-    token: &str,
-    secret: &str,
-    from: Option<String>,
-) -> Result<String, EnrolRefused> {
+async fn admit(tx: &mut Tx, token: &str, secret: &str, from: Option<String>) -> Result<String, EnrolRefused> {
     let row = tx.fetch_optional(sql::FIND_TOKEN, params![token]).await?;
     let row = row.ok_or(EnrolRefused::Unknown)?;
     if let Some(known) = row.opt_text("secret_hash")? {

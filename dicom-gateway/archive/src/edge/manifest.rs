@@ -26,7 +26,12 @@ impl Centre {
     ///
     /// # Errors
     /// [`ArchiveError::Invalid`] for a digest that is none; what the index says.
-    pub async fn put_manifest(&self, node: &str, study_uid: &str, manifest: &Manifest) -> Result<Completeness> {
+    pub async fn put_manifest(
+        &self,
+        node: &str,
+        study_uid: &str,
+        manifest: &Manifest,
+    ) -> Result<Completeness> {
         if manifest.objects.iter().any(|(_, text)| digest(text).is_none()) {
             return Err(ArchiveError::invalid("manifest", "a digest is no SHA-256"));
         }

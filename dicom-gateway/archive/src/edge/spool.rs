@@ -416,7 +416,11 @@ impl Spool {
     /// # Errors
     /// What the index says.
     pub async fn setting(&self, name: &str) -> Result<Option<String>> {
-        let row = self.archive.db().fetch_optional(sql::SETTING, params![name]).await?;
+        let row = self
+            .archive
+            .db()
+            .fetch_optional(sql::SETTING, params![name])
+            .await?;
         row.map(|row| row.text("value")).transpose()
     }
 
@@ -483,7 +487,12 @@ impl Spool {
         let mut gone = Vec::with_capacity(rows.len());
         for row in &rows {
             let (id, uid) = (row.int("id")?, row.text("sop_instance_uid")?);
-            gone.push((id, uid, ObjectKey::parse(&row.text("object_key")?)?, row.int("size_bytes")?));
+            gone.push((
+                id,
+                uid,
+                ObjectKey::parse(&row.text("object_key")?)?,
+                row.int("size_bytes")?,
+            ));
         }
         let list: Vec<(i64, String)> = gone.iter().map(|g| (g.0, g.1.clone())).collect();
         self.archive

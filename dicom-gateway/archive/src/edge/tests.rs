@@ -10,7 +10,9 @@ use std::time::Duration;
 
 async fn node(bytes_max: u64) -> (Archive, InstitutionId, TemporaryFolder) {
     let folder = TemporaryFolder::new().unwrap();
-    let archive = Archive::open_spool(config(folder.path()), bytes_max).await.unwrap();
+    let archive = Archive::open_spool(config(folder.path()), bytes_max)
+        .await
+        .unwrap();
     let hexi = archive.institutions().create(hospital("HEXI")).await.unwrap();
     (archive, hexi.id, folder)
 }
@@ -29,7 +31,10 @@ async fn what_a_node_takes_waits_until_it_is_sent_and_leaves_when_it_is_old() {
         .receive_part10(sender(hexi), None, file.clone())
         .await
         .unwrap();
-    let again = archive.receive_part10(sender(hexi), None, file.clone()).await.unwrap();
+    let again = archive
+        .receive_part10(sender(hexi), None, file.clone())
+        .await
+        .unwrap();
     assert_eq!(again.outcome, crate::receive::Outcome::DuplicateEqual);
     let waiting = spool.waiting(QueueClass::Bulk, 10).await.unwrap();
     assert_eq!(waiting.len(), 1, "once, though it came twice");
@@ -38,7 +43,11 @@ async fn what_a_node_takes_waits_until_it_is_sent_and_leaves_when_it_is_old() {
     assert_eq!(spool.bytes().0, file.len() as u64);
     spool.sent(waiting[0].id).await.unwrap();
     assert!(spool.waiting(QueueClass::Bulk, 10).await.unwrap().is_empty());
-    assert_eq!(spool.prune(Duration::ZERO).await.unwrap(), 0, "the centre was not told of the study yet");
+    assert_eq!(
+        spool.prune(Duration::ZERO).await.unwrap(),
+        0,
+        "the centre was not told of the study yet"
+    );
     archive.studies().settle_now(&again.study_uid).await.unwrap();
     let untold = spool.untold(10).await.unwrap();
     assert!(untold.len() == 1 && untold[0].closed, "{untold:?}");
@@ -46,7 +55,14 @@ async fn what_a_node_takes_waits_until_it_is_sent_and_leaves_when_it_is_old() {
     assert!(spool.untold(10).await.unwrap().is_empty());
     assert_eq!(spool.prune(Duration::ZERO).await.unwrap(), 1);
     assert_eq!(spool.bytes().0, 0);
-    assert!(archive.studies().by_uid(&again.study_uid).await.unwrap().is_none());
+    assert!(
+        archive
+            .studies()
+            .by_uid(&again.study_uid)
+            .await
+            .unwrap()
+            .is_none()
+    );
     // A device may send it once more.
     archive.receive_part10(sender(hexi), None, file).await.unwrap();
     assert_eq!(spool.waiting(QueueClass::Bulk, 10).await.unwrap().len(), 1);
@@ -58,7 +74,10 @@ async fn a_full_spool_refuses_and_drops_nothing() {
     let first = Bytes::from(ObjectSpec::new("1.2.3", 1, 1).file_bytes());
     archive.receive_part10(sender(hexi), None, first).await.unwrap();
     let second = Bytes::from(ObjectSpec::new("1.2.3", 1, 2).file_bytes());
-    let refused = archive.receive_part10(sender(hexi), None, second).await.unwrap_err();
+    let refused = archive
+        .receive_part10(sender(hexi), None, second)
+        .await
+        .unwrap_err();
     assert_eq!(refused.status, 0xA700);
     let spool = archive.spool().unwrap();
     assert_eq!(spool.waiting(QueueClass::Bulk, 10).await.unwrap().len(), 1);
@@ -94,13 +113,25 @@ async fn a_stat_order_from_the_centre_puts_its_images_first() {
     let listed = archive.orders().worklist(&Default::default(), 10).await.unwrap();
     assert_eq!(listed.len(), 1);
     archive.mirror().orders(hexi, Vec::new()).await.unwrap();
-    assert!(archive.orders().worklist(&Default::default(), 10).await.unwrap().is_empty());
+    assert!(
+        archive
+            .orders()
+            .worklist(&Default::default(), 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     archive.mirror().orders(hexi, vec![order]).await.unwrap();
     archive
         .receive_part10(sender(hexi), None, Bytes::from(object.file_bytes()))
         .await
         .unwrap();
-    let waiting = archive.spool().unwrap().waiting(QueueClass::Stat, 10).await.unwrap();
+    let waiting = archive
+        .spool()
+        .unwrap()
+        .waiting(QueueClass::Stat, 10)
+        .await
+        .unwrap();
     assert_eq!(waiting.len(), 1);
 }
 
@@ -128,9 +159,16 @@ async fn a_study_of_a_node_is_ready_when_its_manifest_is_complete_and_not_before
     stored.push(take(&objects[0]).await);
     let study = stored[0].study_uid.clone();
     let centre = archive.centre();
-    let open = centre.put_manifest("edge-1", &study, &manifest(&stored, false, 1)).await.unwrap();
+    let open = centre
+        .put_manifest("edge-1", &study, &manifest(&stored, false, 1))
+        .await
+        .unwrap();
     assert!(!open.complete);
-    assert_eq!(archive.studies().settle_quiet(Duration::ZERO).await.unwrap(), 0, "the manifest is open");
+    assert_eq!(
+        archive.studies().settle_quiet(Duration::ZERO).await.unwrap(),
+        0,
+        "the manifest is open"
+    );
     // What the node has and the centre does not: the second object, known from another archive of the same bytes.
     let other = crate::testing::temporary(&[]).await.unwrap();
     let there = other.0.institutions().create(hospital("HEXI")).await.unwrap();
@@ -140,7 +178,10 @@ async fn a_study_of_a_node_is_ready_when_its_manifest_is_complete_and_not_before
         .await
         .unwrap();
     let both = [stored[0].clone(), second];
-    let closed = centre.put_manifest("edge-1", &study, &manifest(&both, true, 2)).await.unwrap();
+    let closed = centre
+        .put_manifest("edge-1", &study, &manifest(&both, true, 2))
+        .await
+        .unwrap();
     assert_eq!((closed.wanted, closed.missing, closed.complete), (2, 1, false));
     assert!(!centre.compare(&study).await.unwrap());
     take(&objects[1]).await;
@@ -148,7 +189,10 @@ async fn a_study_of_a_node_is_ready_when_its_manifest_is_complete_and_not_before
     let state = archive.studies().by_uid(&study).await.unwrap().unwrap().state;
     assert_eq!(state, crate::study::StudyState::Ready);
     // A late word of before changes nothing.
-    let late = centre.put_manifest("edge-1", &study, &manifest(&stored, false, 1)).await.unwrap();
+    let late = centre
+        .put_manifest("edge-1", &study, &manifest(&stored, false, 1))
+        .await
+        .unwrap();
     assert!(late.complete);
     drop(folder);
 }
@@ -158,7 +202,10 @@ async fn a_token_lets_one_node_in_and_the_same_node_may_ask_again() {
     let (archive, _folder) = temporary(&[]).await.unwrap();
     let hexi = archive.institutions().create(hospital("HEXI")).await.unwrap();
     let centre = archive.centre();
-    let token = centre.new_enrolment(hexi.id, Duration::from_secs(60)).await.unwrap();
+    let token = centre
+        .new_enrolment(hexi.id, Duration::from_secs(60))
+        .await
+        .unwrap();
     let node = centre.enrol(&token, "secret-a", None).await.unwrap();
     let again = centre.enrol(&token, "secret-a", None).await.unwrap();
     assert_eq!(node.name, again.name);
@@ -176,6 +223,14 @@ async fn a_token_lets_one_node_in_and_the_same_node_may_ask_again() {
         Err(EnrolRefused::Expired)
     ));
     centre.revoke(&node.name).await.unwrap();
-    assert!(centre.node(&node.name).await.unwrap().unwrap().revoked_at.is_some());
+    assert!(
+        centre
+            .node(&node.name)
+            .await
+            .unwrap()
+            .unwrap()
+            .revoked_at
+            .is_some()
+    );
     assert!(centre.revoke(&node.name).await.is_err());
 }

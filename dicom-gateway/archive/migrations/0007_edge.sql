@@ -11,6 +11,8 @@ CREATE TABLE edge_node (
     revoked_at BIGINT
 );
 
+CREATE INDEX edge_node_institution ON edge_node (institution_id);
+
 -- Tokens that let one node in, once. Only their digest is kept.
 CREATE TABLE edge_enrolment (
     token_hash {{KEY}} PRIMARY KEY,
@@ -23,9 +25,12 @@ CREATE TABLE edge_enrolment (
     node_name {{KEY}}
 );
 
+CREATE INDEX edge_enrolment_institution ON edge_enrolment (institution_id);
+CREATE INDEX edge_enrolment_expires ON edge_enrolment (expires_at);
+
 -- What a node says a study consists of: the study is complete when all of it is here.
 CREATE TABLE edge_manifest (
-    study_uid {{KEY}} NOT NULL,
+    study_uid TEXT NOT NULL,
     node_name {{KEY}} NOT NULL,
     revision BIGINT NOT NULL,
     closed BIGINT NOT NULL,

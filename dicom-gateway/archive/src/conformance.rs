@@ -33,7 +33,6 @@ const MAY_SCAN: &[&str] = &[
     "device::sql::LIST",
     "adopt::sql::CODES",
     "centre::sql::LIST",
-    "centre::sql::FORGET",
     "spool::sql::BYTES",
 ];
 

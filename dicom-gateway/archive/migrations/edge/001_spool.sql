@@ -2,7 +2,7 @@
 CREATE TABLE edge_object (
     id {{ID}},
     sop_instance_uid TEXT NOT NULL UNIQUE,
-    study_uid {{KEY}} NOT NULL,
+    study_uid TEXT NOT NULL,
     object_key TEXT NOT NULL,
     size_bytes BIGINT NOT NULL,
     meta_bytes BIGINT NOT NULL,
@@ -27,7 +27,7 @@ CREATE INDEX edge_object_study ON edge_object (study_uid);
 
 -- Studies of which the centre has to be told what belongs to them.
 CREATE TABLE edge_study (
-    study_uid {{KEY}} PRIMARY KEY,
+    study_uid TEXT PRIMARY KEY,
     revision BIGINT NOT NULL,
     closed BIGINT NOT NULL,
     told_revision BIGINT NOT NULL,

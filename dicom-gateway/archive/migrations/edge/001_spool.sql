@@ -22,7 +22,8 @@ CREATE TABLE edge_object (
     done_at BIGINT
 );
 CREATE INDEX edge_object_queue ON edge_object (class, id) WHERE state = 'waiting';
-CREATE INDEX edge_object_done ON edge_object (done_at, id) WHERE state <> 'waiting';
+CREATE INDEX edge_object_sent ON edge_object (done_at, id) WHERE state = 'sent';
+CREATE INDEX edge_object_refused ON edge_object (done_at) WHERE state = 'refused';
 CREATE INDEX edge_object_study ON edge_object (study_uid);
 
 -- Studies of which the centre has to be told what belongs to them.

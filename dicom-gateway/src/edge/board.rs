@@ -250,7 +250,7 @@ impl Board {
 
 /// The ranges that are not in a list of ranges. What makes no sense in the list counts as missing.
 fn missing(received: &[(u64, u64)], size: u64) -> Vec<(u64, u64)> {
-    let mut sorted = received.to_vec();
+    let mut sorted: Vec<(u64, u64)> = received.iter().copied().filter(|(from, to)| from < to).collect();
     sorted.sort_unstable();
     let (mut at, mut out) = (0, Vec::new());
     for (from, to) in sorted {

@@ -4,6 +4,7 @@ mod admin;
 mod bench;
 mod demo;
 mod ecg;
+mod edge;
 pub(crate) mod image;
 mod kernel;
 mod send;
@@ -28,6 +29,8 @@ enum Command {
     Demo(demo::Demo),
     /// Run a centre node with a configuration file.
     Serve(serve::Serve),
+    /// Run a township node: takes from local devices, keeps safely, forwards to the centre over a weak line.
+    Edge(edge::Edge),
     /// Send DICOM files to a node by C-STORE.
     Send(send::Send),
     /// Institutions, users, devices, tokens; verify, reindex, back up, audit.
@@ -48,6 +51,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Demo(demo) => demo.run(),
         Command::Serve(serve) => serve.run(),
+        Command::Edge(edge) => edge.run(),
         Command::Send(send) => send.run(),
         Command::Admin(admin) => admin.run(),
         Command::Ecg(ecg) => ecg.run(),

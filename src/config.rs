@@ -39,6 +39,7 @@ pub(crate) struct Config {
     pub(crate) forward: Forward,
     pub(crate) destination: Vec<DestinationConfig>,
     pub(crate) route: Vec<Route>,
+    pub(crate) edge: EdgeSection,
     pub(crate) log: Log,
 }
 
@@ -141,6 +142,44 @@ pub(crate) struct WorkerConfig {
     pub(crate) slots: usize,
 }
 
+/// `[edge]`: read by `gongying edge` alone.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct EdgeSection {
+    /// `https://HOST[:PORT]` of the centre.
+    pub(crate) centre_url: Option<String>,
+    /// Authority that issued the centre's certificate, when it is not one of the public web.
+    pub(crate) centre_ca: Option<PathBuf>,
+    pub(crate) enrolment_token: Option<String>,
+    pub(crate) spool_dir: PathBuf,
+    /// `[dicom] listen` when missing.
+    pub(crate) dicom_listen: Option<SocketAddr>,
+    pub(crate) watch_dir: Option<PathBuf>,
+    /// 0 is unlimited.
+    pub(crate) bandwidth_kbps: u64,
+    pub(crate) spool_max_gb: u64,
+    /// How long objects stay here after the centre has them.
+    pub(crate) keep_hours: u64,
+    /// Opens the PDFs of reports from other machines.
+    pub(crate) page_password: Option<String>,
+    pub(crate) schedule: Vec<ScheduleLine>,
+}
+
+/// `[[edge.schedule]]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ScheduleLine {
+    /// `mon` ... `sun`; every day when missing.
+    #[serde(default)]
+    pub(crate) days: Vec<String>,
+    /// `HH:MM` in China.
+    pub(crate) from: String,
+    /// `HH:MM`; before `from` it is of the next day.
+    pub(crate) to: String,
+    /// 0 is unlimited.
+    pub(crate) kbps: u64,
+}
+
 /// `[log]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -163,6 +202,7 @@ impl Default for Config {
             forward: Forward::default(),
             destination: Vec::new(),
             route: Vec::new(),
+            edge: EdgeSection::default(),
             log: Log::default(),
         }
     }
@@ -202,6 +242,24 @@ impl Default for ArchiveConfig {
             data_dir: PathBuf::from("data/state"),
             scrub_days: 30,
             journal_mib: JOURNAL_MIB,
+        }
+    }
+}
+
+impl Default for EdgeSection {
+    fn default() -> Self {
+        EdgeSection {
+            centre_url: None,
+            centre_ca: None,
+            enrolment_token: None,
+            spool_dir: PathBuf::from("data/spool"),
+            dicom_listen: None,
+            watch_dir: None,
+            bandwidth_kbps: 0,
+            spool_max_gb: 100,
+            keep_hours: 72,
+            page_password: None,
+            schedule: Vec::new(),
         }
     }
 }

@@ -4,10 +4,12 @@
 mod cli;
 mod config;
 mod demo;
+mod edge;
 mod forwarding;
 mod metrics;
 mod node;
 mod output;
+mod parcel;
 mod tls;
 mod tls_client;
 mod transcoder;

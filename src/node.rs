@@ -204,18 +204,7 @@ impl Node {
 impl Running {
     /// Waits for SIGINT, SIGTERM or the failure of a role, then ends all roles in order.
     pub(crate) async fn until_stopped(mut self) -> Result<()> {
-        let failed = tokio::select! {
-            signal = signal() => { signal?; None }
-            ended = self.tasks.join_next() => ended,
-        };
-        let mut outcome = match failed {
-            Some(ended) => ended?.and_then(|()| anyhow::bail!("a role of this node ended by itself")),
-            None => Ok(()),
-        };
-        self.stop.cancel();
-        while let Some(ended) = self.tasks.join_next().await {
-            outcome = outcome.and(ended?);
-        }
+        let outcome = until_stopped(&mut self.tasks, &self.stop).await;
         self.archive.close().await?;
         outcome
     }
@@ -223,6 +212,23 @@ impl Running {
 
 fn processors() -> usize {
     std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+}
+
+/// Waits for SIGINT, SIGTERM or the end of a task, then ends all tasks by `stop`.
+pub(crate) async fn until_stopped(tasks: &mut JoinSet<Result<()>>, stop: &CancellationToken) -> Result<()> {
+    let failed = tokio::select! {
+        signal = signal() => { signal?; None }
+        ended = tasks.join_next() => ended,
+    };
+    let mut outcome = match failed {
+        Some(ended) => ended?.and_then(|()| anyhow::bail!("a role of this node ended by itself")),
+        None => Ok(()),
+    };
+    stop.cancel();
+    while let Some(ended) = tasks.join_next().await {
+        outcome = outcome.and(ended?);
+    }
+    outcome
 }
 
 async fn listen(address: SocketAddr, key: &str) -> Result<TcpListener> {

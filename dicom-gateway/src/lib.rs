@@ -3,12 +3,13 @@
 //! **Promises:** a slow, stalled or hostile peer costs one task and never delays another; no
 //! allocation follows a length field; an object is streamed to the archive in the pieces in which
 //! it arrives, so memory does not depend on its size; a complete C-STORE always gets a status, and
-//! Success only after the archive has the object durably. This crate knows neither HTTP nor SQL,
-//! nor what attributes mean to the index.
+//! Success only after the archive has the object durably. This crate knows no SQL and not what
+//! attributes mean to the index; HTTP only as a client, in [`edge`].
 
 mod association;
 mod config;
 mod dimse;
+pub mod edge;
 mod error;
 pub mod forward;
 mod limits;

@@ -4,6 +4,7 @@
 mod audit;
 mod community;
 mod device;
+mod edge;
 mod import;
 mod outbox;
 mod peers;
@@ -17,7 +18,7 @@ use clap::{Args, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Institutions, users, devices, tokens; other nodes, the outbox; verify, reindex, back up, audit.
+/// Institutions, users, devices, tokens, township nodes; other nodes, the outbox; verify, reindex, back up, audit.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Admin {
     /// Institutions of the community.
@@ -32,6 +33,9 @@ pub(crate) enum Admin {
     /// Bearer tokens of machines.
     #[command(subcommand)]
     Token(community::Token),
+    /// Township nodes.
+    #[command(subcommand)]
+    Edge(edge::Edge),
     /// The audit trail.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -123,6 +127,7 @@ impl Admin {
                 Admin::User(command) => command.run().await,
                 Admin::Device(command) => command.run().await,
                 Admin::Token(command) => command.run().await,
+                Admin::Edge(command) => command.run().await,
                 Admin::Audit(command) => command.run().await,
                 Admin::Outbox(command) => command.run().await,
                 Admin::Route(command) => command.run().await,

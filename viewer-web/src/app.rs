@@ -3,6 +3,7 @@
 use crate::cache::Cache;
 use crate::dicomweb::holdings::Held;
 use crate::dicomweb::layout::Layout;
+use crate::edge::Uploads;
 use crate::events::STREAMS_MAX;
 use crate::pages::Fonts;
 use crate::pool::Pool;
@@ -23,6 +24,9 @@ const DECODED_BYTES_MAX: usize = 192 * 1024 * 1024;
 const CHOICE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Memory for image descriptions.
 const LAYOUT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Folder below the data folder for objects of township nodes that are not whole yet.
+const UPLOADS_FOLDER: &str = "edge-uploads";
 
 /// How this node presents itself; set once at start.
 #[derive(Clone, Debug, Default)]
@@ -66,6 +70,7 @@ struct Inner {
     decoded: Cache<Arc<StoredPixels>>,
     layouts: Cache<Arc<Layout>>,
     choices: Cache<Held>,
+    uploads: Arc<Uploads>,
     reading: Reading,
 }
 
@@ -89,6 +94,9 @@ impl App {
             decoded: Cache::new(DECODED_BYTES_MAX),
             layouts: Cache::new(LAYOUT_BYTES_MAX),
             choices: Cache::new(CHOICE_BYTES_MAX),
+            uploads: Arc::new(Uploads::new(
+                reading.archive().config().data_dir.join(UPLOADS_FOLDER),
+            )),
             reading,
         };
         Self {
@@ -155,6 +163,11 @@ impl App {
     /// Layouts of opened objects.
     pub(crate) fn layouts(&self) -> &Cache<Arc<Layout>> {
         &self.inner.layouts
+    }
+
+    /// Objects of township nodes that are not whole yet.
+    pub(crate) fn uploads(&self) -> &Arc<Uploads> {
+        &self.inner.uploads
     }
 
     pub(crate) fn tries(&self) -> &Tries {

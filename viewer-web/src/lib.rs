@@ -11,6 +11,7 @@ mod dicomweb;
 mod ecg_api;
 pub mod ecg_pdf;
 pub mod ecg_png;
+mod edge;
 mod events;
 pub mod extract;
 mod failure;
@@ -25,6 +26,7 @@ mod serve;
 pub mod session;
 pub mod shape;
 mod telemetry;
+pub mod township;
 
 pub use app::{App, Settings};
 pub use http::client::ClientAddress;
@@ -48,6 +50,7 @@ pub fn routes() -> Vec<Route> {
     routes.extend(events::routes());
     routes.extend(dicomweb::routes());
     routes.extend(ecg_api::routes());
+    routes.extend(edge::routes());
     routes.extend(api::routes());
     routes
 }

@@ -12,6 +12,7 @@ pub mod db;
 pub mod derived;
 mod derived_due;
 pub mod device;
+pub mod edge;
 pub mod error;
 pub mod events;
 pub mod health;
@@ -58,6 +59,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         step(4, "work", include_str!("../migrations/0004_work.sql")),
         step(5, "services", include_str!("../migrations/0005_services.sql")),
         step(6, "outbox", include_str!("../migrations/0006_outbox.sql")),
+        step(7, "edge", include_str!("../migrations/0007_edge.sql")),
         step(8, "upkeep", include_str!("../migrations/0008_upkeep.sql")),
         step(9, "records", include_str!("../migrations/0009_records.sql")),
     ],
@@ -110,6 +112,7 @@ struct Shared {
     tallies: tally::Tallies,
     health: health::HealthMemory,
     settler: OnceLock<receive::Settler>,
+    spool: Option<Arc<edge::spool::SpoolState>>,
 }
 
 impl Archive {
@@ -167,6 +170,29 @@ impl Archive {
     /// # Errors
     /// As [`Archive::open`].
     pub async fn open_beside(config: Config, extra_migrations: &[&'static Migrations]) -> Result<Self> {
+        Self::build(config, extra_migrations, None).await
+    }
+
+    /// Opens the archive of a township node: all that it takes waits in [`Archive::spool`] for its way to the centre.
+    /// Beyond `spool_bytes_max` nothing more is taken.
+    ///
+    /// # Errors
+    /// As [`Archive::open`].
+    pub async fn open_spool(config: Config, spool_bytes_max: u64) -> Result<Self> {
+        let state = Arc::new(edge::spool::SpoolState::new(spool_bytes_max));
+        let archive = Self::build(config, &[&edge::SPOOL_MIGRATIONS], Some(state)).await?;
+        if let Some(spool) = archive.spool() {
+            spool.load().await?;
+        }
+        archive.recover().await?;
+        Ok(archive)
+    }
+
+    async fn build(
+        config: Config,
+        extra_migrations: &[&'static Migrations],
+        spool: Option<Arc<edge::spool::SpoolState>>,
+    ) -> Result<Self> {
         for folder in [&config.data_dir, &config.objects] {
             std::fs::create_dir_all(folder)
                 .map_err(|error| ArchiveError::io("create folder", folder, error))?;
@@ -174,7 +200,7 @@ impl Archive {
         let (folder, settings) = (config.objects.clone(), config.store.clone());
         let opened = tokio::task::spawn_blocking(move || store::ObjectStore::open(&folder, &settings)).await;
         let store = opened.map_err(|_| ArchiveError::Closed)??;
-        Self::open_with(config, extra_migrations, store).await
+        Self::assemble(config, extra_migrations, store, spool).await
     }
 
     /// Like [`Archive::open_beside`] over a store that is open.
@@ -185,6 +211,15 @@ impl Archive {
         config: Config,
         extra_migrations: &[&'static Migrations],
         store: store::ObjectStore,
+    ) -> Result<Self> {
+        Self::assemble(config, extra_migrations, store, None).await
+    }
+
+    async fn assemble(
+        config: Config,
+        extra_migrations: &[&'static Migrations],
+        store: store::ObjectStore,
+        spool: Option<Arc<edge::spool::SpoolState>>,
     ) -> Result<Self> {
         let signer = Arc::new(AuditSigner::open(&config.data_dir)?);
         let mut sets = vec![&MIGRATIONS];
@@ -209,6 +244,7 @@ impl Archive {
                 tallies: tally::Tallies::default(),
                 health: health::HealthMemory::default(),
                 settler: OnceLock::new(),
+                spool,
             }),
         };
         work::listen(&archive.work());

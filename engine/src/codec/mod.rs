@@ -13,6 +13,7 @@ pub mod jpegls;
 mod jxl;
 mod native;
 pub mod npy;
+pub mod parcel;
 pub mod rle;
 mod stored;
 pub mod syntax;

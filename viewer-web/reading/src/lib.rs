@@ -14,6 +14,7 @@ mod context;
 pub mod critical;
 pub mod demo;
 mod detail;
+pub mod edge;
 mod error;
 mod events;
 pub mod exchange;

@@ -57,7 +57,7 @@ pub struct Rejection {
     pub note: Option<String>,
 }
 
-fn reason_text(code: &str) -> Option<&'static str> {
+pub(crate) fn reason_text(code: &str) -> Option<&'static str> {
     REJECT_REASONS.iter().find(|r| r.0 == code).map(|r| r.1)
 }
 

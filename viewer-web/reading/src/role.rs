@@ -27,11 +27,13 @@ pub enum Role {
     Auditor,
     /// A machine of an institution which stores studies.
     Device,
+    /// A township node: stores studies, keeps worklist and results of its own institution.
+    Edge,
 }
 
 impl Role {
     /// Every role, in the order of display.
-    pub const ALL: [Role; 10] = [
+    pub const ALL: [Role; 11] = [
         Role::Technician,
         Role::RadiologyWriter,
         Role::RadiologyReviewer,
@@ -42,6 +44,7 @@ impl Role {
         Role::SecurityAdmin,
         Role::Auditor,
         Role::Device,
+        Role::Edge,
     ];
 
     /// The word used in JSON, in the index and on the command line.
@@ -58,6 +61,7 @@ impl Role {
             Role::SecurityAdmin => "security_admin",
             Role::Auditor => "auditor",
             Role::Device => "device",
+            Role::Edge => "edge",
         }
     }
 

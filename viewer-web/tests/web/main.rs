@@ -4,6 +4,7 @@
 mod access;
 mod dicomweb;
 mod ecg;
+mod edge;
 mod events;
 mod metadata;
 mod reading_flow;

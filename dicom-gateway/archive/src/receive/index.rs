@@ -114,8 +114,14 @@ pub(crate) async fn index_object(
         from.received_at
     ];
     tx.execute(sql::STUDY_COUNT, counts).await?;
-    enqueue_jobs(archive, tx, from, at.priority).await?;
-    route(archive, tx, from, &at).await?;
+    match archive.spool_state() {
+        // A township node computes nothing: what it takes has to reach the centre.
+        Some(spool) => crate::edge::spool::enqueue(spool, tx, from, at.priority).await?,
+        None => {
+            enqueue_jobs(archive, tx, from, at.priority).await?;
+            route(archive, tx, from, &at).await?;
+        }
+    }
     tx.audit(audit_row(from));
     if at.is_new {
         let news = Event::new(

@@ -15,7 +15,7 @@ mod tests;
 
 pub(crate) use disk::PlacedObject;
 pub use facts::{InstanceFacts, SeriesKind};
-pub(crate) use facts::{inflate, unpack};
+pub(crate) use facts::{inflate, pack, unpack};
 
 pub(crate) use index::{IndexStop, Indexed, Indexing, index_object};
 pub use refused::{RefusedKind, StoreRefused};
@@ -26,6 +26,7 @@ pub(crate) const STATEMENTS: &[crate::conformance::Statements] = &[index::sql::A
 
 use crate::Archive;
 use crate::device::Device;
+use crate::error::ArchiveError;
 use crate::ids::{DeviceId, InstitutionId, Sha256Digest};
 use bytes::Bytes;
 use dataset::{SopClassUid, SopInstanceUid, StudyInstanceUid, TransferSyntaxUid};
@@ -230,6 +231,10 @@ impl Archive {
         syntax: Option<TransferSyntaxUid>,
         expected_study: Option<StudyInstanceUid>,
     ) -> Result<Incoming, StoreRefused> {
+        if self.spool_state().is_some_and(|spool| spool.is_full()) {
+            let full = "the spool of this township node is full of what the centre does not have yet";
+            return Err(ArchiveError::OutOfSpace(full.to_owned()).into());
+        }
         let code = self.institution_code(sender.institution_id).await?;
         let (device_id, source) = (sender.device_id, sender.source);
         let state = DiskState::new(

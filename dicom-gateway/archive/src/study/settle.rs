@@ -9,9 +9,13 @@ use crate::params;
 use crate::work::NewJob;
 use std::time::Duration;
 
+/// A study whose township node said that more belongs to it waits so long for the rest.
+const MANIFEST_AWAITED: Duration = Duration::from_secs(24 * 3600);
+
 crate::statements! {
     mod sql {
-        QUIET = "SELECT st.id, st.study_uid, st.institution_id, st.instance_count, o.priority FROM study st LEFT JOIN exam_order o ON o.id = st.order_id WHERE st.state = 'receiving' AND st.received_last_at < $1 ORDER BY st.received_last_at LIMIT 200";
+        // A study of a township node waits for its manifest, unless the node was not heard of for long.
+        QUIET = "SELECT st.id, st.study_uid, st.institution_id, st.instance_count, o.priority FROM study st LEFT JOIN exam_order o ON o.id = st.order_id WHERE st.state = 'receiving' AND st.received_last_at < $1 AND NOT EXISTS (SELECT 1 FROM edge_manifest m WHERE m.study_uid = st.study_uid AND m.complete_at IS NULL AND m.heard_at > $2) ORDER BY st.received_last_at LIMIT 200";
         // The count is the fence: an object that came meanwhile keeps the study open.
         READY = "UPDATE study SET state = 'ready' WHERE id = $1 AND state = 'receiving' AND instance_count = $2";
         READY_NOW = "SELECT id, study_uid, institution_id, instance_count, NULL AS priority FROM study WHERE study_uid = $1 AND state = 'receiving'";
@@ -24,8 +28,9 @@ impl Studies {
     /// # Errors
     /// What the index says.
     pub async fn settle_quiet(&self, quiet: Duration) -> Result<usize> {
-        let before = UnixMicros::now().minus(quiet);
-        let rows = self.archive.db().fetch_all(sql::QUIET, params![before]).await?;
+        let now = UnixMicros::now();
+        let values = params![now.minus(quiet), now.minus(MANIFEST_AWAITED)];
+        let rows = self.archive.db().fetch_all(sql::QUIET, values).await?;
         let mut ready = 0;
         for row in rows {
             ready += usize::from(self.make_ready(&row).await?);
@@ -61,6 +66,10 @@ impl Studies {
                 Box::pin(async move {
                     if tx.execute(sql::READY, params![id, count]).await? == 0 {
                         return Ok(false);
+                    }
+                    if let Some(spool) = archive.spool_state() {
+                        crate::edge::spool::close_study(spool, tx, &study_uid).await?;
+                        return Ok(true);
                     }
                     let job = NewJob::new("quality", &study_uid);
                     let job = job.priority(priority.map_or(0, Priority::job_priority));

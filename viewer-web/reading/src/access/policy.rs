@@ -259,6 +259,11 @@ pub const fn rule(role: Role, action: Action) -> Rule {
             Action::StoreImages => Rule::Global,
             _ => Rule::Never,
         },
+        Role::Edge => match action {
+            Action::StoreImages | Action::ListOrders => Rule::Global,
+            Action::ExportReport => Rule::Own,
+            _ => Rule::Never,
+        },
     }
 }
 

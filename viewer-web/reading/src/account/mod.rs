@@ -13,7 +13,7 @@ pub(crate) use session::sql as session_sql;
 pub use session::{Login, SESSION_ABSOLUTE_S, SESSION_IDLE_S, log_in, log_out, resume};
 #[cfg(test)]
 pub(crate) use token::sql as token_sql;
-pub use token::{NewToken, create_token, resume_token};
+pub use token::{NewToken, create_token, keep_token, resume_token, revoke_tokens};
 
 use crate::actor::Person;
 use crate::error::{ReadingError, Result};

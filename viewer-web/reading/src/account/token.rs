@@ -11,6 +11,8 @@ use crate::service::Reading;
 archive::statements! {
     mod sql {
         INSERT = "INSERT INTO bearer_token (token_hash, name, roles, institution_id, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)";
+        KEEP = "INSERT INTO bearer_token (token_hash, name, roles, institution_id, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (token_hash) DO NOTHING";
+        REVOKE = "UPDATE bearer_token SET revoked_at = $2 WHERE name = $1 AND revoked_at IS NULL";
         FIND = "SELECT name, roles, institution_id, expires_at FROM bearer_token WHERE token_hash = $1 AND revoked_at IS NULL";
     }
 }
@@ -51,6 +53,41 @@ pub async fn create_token(reading: &Reading, new: NewToken) -> Result<String> {
     ];
     reading.execute(sql::INSERT, row).await?;
     Ok(token)
+}
+
+/// Keeps a token that its machine made for itself; keeping it twice is fine.
+///
+/// # Errors
+/// `Invalid` for roles that cannot be together or a token too short to be a secret.
+pub async fn keep_token(reading: &Reading, new: NewToken, token: &str) -> Result<()> {
+    if new.roles.is_empty() || !new.roles.separation_kept() || token.len() < secret::TOKEN_BYTES {
+        return Err(ReadingError::invalid(
+            "token",
+            "口令或岗位不对",
+            "not a secret, or roles that exclude one another",
+        ));
+    }
+    let row = params![
+        secret::token_digest(token),
+        &new.name,
+        new.roles.to_words(),
+        new.institution_id,
+        UnixMicros::now(),
+        new.expires_at
+    ];
+    reading.execute(sql::KEEP, row).await.map(drop)
+}
+
+/// Ends all tokens of this name. Elsewhere they may live for a few seconds more.
+///
+/// # Errors
+/// What the index says.
+pub async fn revoke_tokens(reading: &Reading, name: &str) -> Result<()> {
+    reading
+        .execute(sql::REVOKE, params![name, UnixMicros::now()])
+        .await?;
+    reading.sessions().clear();
+    Ok(())
 }
 
 /// Who a bearer token belongs to; `None` when it is unknown or over.

@@ -14,6 +14,7 @@ fn all() -> Vec<(&'static str, &'static str)> {
         crate::claim::sql::ALL,
         crate::critical::sql::ALL,
         crate::detail::sql::ALL,
+        crate::edge::sql::ALL,
         crate::exchange::sql::ALL,
         crate::order::sql::ALL,
         crate::quality::sql::ALL,

@@ -5,7 +5,9 @@ pub mod objects;
 mod people;
 
 pub use answer::Answer;
-pub use people::{Anonymous, Auditor, Clinician, CountyAdmin, DeviceToken, Radiologist, Technician, Visitor};
+pub use people::{
+    Anonymous, Auditor, Clinician, CountyAdmin, DeviceToken, Radiologist, Technician, TownshipNode, Visitor,
+};
 
 use archive::audit::AuditFilter;
 use archive::institution::{InstitutionKind, NewInstitution};
@@ -117,6 +119,18 @@ impl House {
         };
         let token = create_token(&self.reading, new).await.unwrap();
         DeviceToken(Visitor::new(self.router.clone()).bearing(&token))
+    }
+
+    /// A token that lets one township node of Hexi in.
+    pub async fn edge_token(&self) -> String {
+        let lives = std::time::Duration::from_secs(60);
+        let centre = self.reading.archive().centre();
+        centre.new_enrolment(self.hexi, lives).await.unwrap()
+    }
+
+    /// The township node that made this secret.
+    pub fn township_node(&self, secret: &str) -> TownshipNode {
+        TownshipNode(Visitor::new(self.router.clone()).bearing(secret))
     }
 
     /// Audit rows of one account about one study.

@@ -201,4 +201,6 @@ people! {
     Auditor,
     /// A machine of an institution.
     DeviceToken,
+    /// A township node.
+    TownshipNode,
 }

@@ -41,6 +41,7 @@ crate::statements! {
         DEL_DAMAGED = "DELETE FROM damaged_object WHERE object_key IN (SELECT i.object_key FROM instance i WHERE i.study_id = $1)";
         DEL_FORWARDED = "DELETE FROM study_forwarded WHERE study_id = $1";
         DEL_QUARANTINE = "DELETE FROM quarantine WHERE study_uid = $1";
+        DEL_MANIFEST = "DELETE FROM edge_manifest WHERE study_uid = $1";
         DEL_DETAIL = "DELETE FROM instance_detail WHERE instance_id IN (SELECT id FROM instance WHERE study_id = $1)";
         DEL_INSTANCE = "DELETE FROM instance WHERE study_id = $1";
         DEL_SERIES = "DELETE FROM series WHERE study_id = $1";
@@ -301,6 +302,7 @@ impl Retention {
                 }
                 tx.execute(sql::DEL_DERIVED, params![id, uid]).await?;
                 tx.execute(sql::DEL_QUARANTINE, params![uid]).await?;
+                tx.execute(sql::DEL_MANIFEST, params![uid]).await?;
                 for text in [
                     sql::DEL_FORWARDED,
                     sql::DEL_DAMAGED,

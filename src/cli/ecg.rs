@@ -78,9 +78,9 @@ pub(crate) enum Ecg {
         #[arg(short, value_name = "OUT.npy")]
         o: PathBuf,
     },
-    /// Draw the paper at true scale.
+    /// Draw the paper at true scale, as SVG, PDF or PNG.
     #[command(
-        after_help = "Example: gongying ecg render stemi.dcm -o stemi.svg --layout 3x4+1 --speed 25 --gain 10"
+        after_help = "Example: gongying ecg render stemi.dcm -o stemi.pdf --layout 3x4+1 --speed 25 --gain 10"
     )]
     Render {
         #[command(flatten)]
@@ -95,7 +95,8 @@ pub(crate) enum Ecg {
         gain: f64,
         #[command(flatten)]
         chain: Chain,
-        #[arg(short, value_name = "OUT.svg")]
+        /// Its ending says the form: .svg, .pdf or .png (10 dots a millimetre).
+        #[arg(short, value_name = "OUT.svg|OUT.pdf|OUT.png")]
         o: PathBuf,
     },
 }
@@ -201,12 +202,7 @@ impl Ecg {
                 chain,
                 o,
             } => {
-                if o.extension().is_none_or(|e| !e.eq_ignore_ascii_case("svg")) {
-                    bail!(
-                        "{}: the paper is drawn as SVG; name the output OUT.svg",
-                        o.display()
-                    );
-                }
+                let form = Sheet::of(&o)?;
                 let options = PaperOptions {
                     layout: layout.into(),
                     speed_mm_s: speed,
@@ -215,9 +211,39 @@ impl Ecg {
                     mains: chain.mains(),
                     ..PaperOptions::default()
                 };
-                output::write(Some(&o), paper::svg(&source.read()?, &options).as_bytes())
+                output::write(Some(&o), &form.draw(&source.read()?, &options)?)
             }
         }
+    }
+}
+
+/// What the paper is drawn as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sheet {
+    Svg,
+    Pdf,
+    Png,
+}
+
+impl Sheet {
+    /// By the ending of the file's name.
+    fn of(path: &std::path::Path) -> Result<Self> {
+        let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+        match ending.to_ascii_lowercase().as_str() {
+            "svg" => Ok(Self::Svg),
+            "pdf" => Ok(Self::Pdf),
+            "png" => Ok(Self::Png),
+            _ => bail!("{}: the name must end in .svg, .pdf or .png", path.display()),
+        }
+    }
+
+    fn draw(self, record: &Record, options: &PaperOptions) -> Result<Vec<u8>> {
+        let (drawing, fonts) = (paper::draw(record, options), viewer_web::Fonts::EMBEDDED);
+        Ok(match self {
+            Self::Svg => paper::svg(record, options).into_bytes(),
+            Self::Pdf => viewer_web::ecg_pdf::print(&drawing, fonts)?,
+            Self::Png => viewer_web::ecg_png::print(&drawing, fonts)?,
+        })
     }
 }
 

@@ -7,12 +7,14 @@
     clippy::print_stderr
 )]
 
+pub mod county;
 pub mod http;
 pub mod objects;
 pub mod peer;
+pub mod people;
 pub mod zip;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -23,7 +25,7 @@ use std::time::{Duration, Instant};
 pub const PASSWORD: &str = "Pruefung-2026-x7";
 const READY_SECONDS_MAX: u64 = 180;
 
-/// A running `gongying demo`; ended by SIGKILL when dropped.
+/// A running node; ended by SIGKILL when dropped.
 pub struct Product {
     child: Child,
     pub data: PathBuf,
@@ -36,18 +38,20 @@ pub struct Product {
 impl Product {
     /// Starts the demonstration with `data` as its folder and waits until it says READY.
     pub fn start(data: &Path) -> Product {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_gongying"))
-            .args([
-                "demo",
-                "--http",
-                "127.0.0.1:0",
-                "--dicom",
-                "127.0.0.1:0",
-                "--no-browser",
-                "--data",
-            ])
-            .arg(data)
-            .env("GONGYING_DEMO_PASSWORD", PASSWORD)
+        let ports = "--http 127.0.0.1:0 --dicom 127.0.0.1:0 --no-browser --data";
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gongying"));
+        command.arg("demo").args(ports.split(' ')).arg(data);
+        Product::launch(command.env("GONGYING_DEMO_PASSWORD", PASSWORD), data)
+    }
+
+    /// Starts a node by its configuration file, which keeps everything below `data`.
+    pub fn serve(config: &Path, data: &Path) -> Product {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gongying"));
+        Product::launch(command.args(["serve", "--config"]).arg(config), data)
+    }
+
+    fn launch(command: &mut Command, data: &Path) -> Product {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -147,11 +151,21 @@ pub fn eventually<T>(seconds: u64, mut what: impl FnMut() -> Option<T>) -> Optio
 
 /// The executable with these arguments: exit code, standard output, standard error.
 pub fn run(arguments: &[&str]) -> (Option<i32>, Vec<u8>, String) {
-    let out = Command::new(env!("CARGO_BIN_EXE_gongying"))
+    run_with(arguments, "")
+}
+
+/// The same with something to read on standard input.
+pub fn run_with(arguments: &[&str], input: &str) -> (Option<i32>, Vec<u8>, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_gongying"))
         .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .expect("runs");
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    // A command that reads nothing may be gone already.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let out = child.wait_with_output().expect("runs");
     (
         out.status.code(),
         out.stdout,

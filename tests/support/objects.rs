@@ -57,6 +57,28 @@ pub fn long_head(group: u16, number: u16, vr: &str, length: u32) -> Vec<u8> {
     out
 }
 
+/// A sequence of one item, both with their lengths.
+pub fn sequence(group: u16, number: u16, content: &[u8]) -> Vec<u8> {
+    let mut item = vec![0xFE, 0xFF, 0x00, 0xE0];
+    item.extend((content.len() as u32).to_le_bytes());
+    item.extend(content);
+    element(group, number, "SQ", &item)
+}
+
+/// The value of the first element with this tag and a VR of short form, without its padding.
+pub fn value<'a>(data_set: &'a [u8], group: u16, number: u16, vr: &str) -> Option<&'a [u8]> {
+    let head = &element(group, number, vr, &[])[..6];
+    let at = data_set.windows(6).position(|w| w == head)? + 6;
+    let length = u16::from_le_bytes([*data_set.get(at)?, *data_set.get(at + 1)?]);
+    let value = data_set.get(at + 2..at + 2 + usize::from(length))?;
+    Some(
+        value
+            .trim_ascii_end()
+            .strip_suffix(&[0])
+            .unwrap_or(value.trim_ascii_end()),
+    )
+}
+
 /// Everything of an image's data set up to the header of the pixel data.
 pub fn image_head(
     class: &str,

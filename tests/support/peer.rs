@@ -6,10 +6,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 pub const VERIFICATION: &str = "1.2.840.10008.1.1";
+pub const MODALITY_WORKLIST_FIND: &str = "1.2.840.10008.5.1.4.31";
 pub const EXPLICIT_LE: &str = "1.2.840.10008.1.2.1";
 pub const IMPLICIT_LE: &str = "1.2.840.10008.1.2";
 const APPLICATION_CONTEXT: &str = "1.2.840.10008.3.1.1.1";
 const PDU_BYTES_MAX: usize = 128 * 1024;
+/// Status of an answer after which more come; its last bit says that keys were not matched (PS3.4 K.4.1.1.4).
+const PENDING: u16 = 0xFF00;
 
 /// One association; dropped without release it is a dead peer.
 pub struct Association {
@@ -17,6 +20,8 @@ pub struct Association {
     contexts: Vec<(u8, String)>,
     message_id: u16,
     peer_pdu_bytes_max: usize,
+    /// PDVs that came in one PDU with those before them.
+    unread: Vec<u8>,
 }
 
 /// What a store is about.
@@ -102,6 +107,7 @@ impl Association {
             contexts,
             message_id: 0,
             peer_pdu_bytes_max,
+            unread: Vec::new(),
         })
     }
 
@@ -164,22 +170,51 @@ impl Association {
         self.stream.write_all(&pdu(4, &pdv(context, 3, &set)))
     }
 
+    /// C-FIND with an explicit little endian identifier: what was found, and the last status.
+    pub fn find(&mut self, sop_class_uid: &str, keys: &[u8]) -> io::Result<(Vec<Vec<u8>>, u16)> {
+        let context = self.context(sop_class_uid)?;
+        self.message_id += 1;
+        let set = command(&[
+            (0x0002, even(sop_class_uid)),
+            (0x0100, 0x0020_u16.to_le_bytes().to_vec()),
+            (0x0110, self.message_id.to_le_bytes().to_vec()),
+            (0x0700, 0_u16.to_le_bytes().to_vec()),
+            (0x0800, 0x0001_u16.to_le_bytes().to_vec()),
+        ]);
+        self.stream.write_all(&pdu(4, &pdv(context, 3, &set)))?;
+        self.stream.write_all(&pdu(4, &pdv(context, 2, keys)))?;
+        let mut found = Vec::new();
+        loop {
+            let status = self.status()?;
+            if status & 0xFFFE != PENDING {
+                return Ok((found, status));
+            }
+            found.push(self.message()?);
+        }
+    }
+
     fn status(&mut self) -> io::Result<u16> {
+        status_of(&self.message()?)
+    }
+
+    /// The fragments of one command or data set up to its last.
+    fn message(&mut self) -> io::Result<Vec<u8>> {
         let mut set = Vec::new();
         loop {
-            let (kind, body) = read_pdu(&mut self.stream)?;
-            if kind != 4 {
-                return Err(io::Error::other(format!("PDU {kind} in place of an answer")));
-            }
-            let mut rest = body.as_slice();
-            while rest.len() >= 6 {
-                let length = u32::from_be_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize;
-                set.extend(&rest[6..4 + length]);
-                let last = rest[5] & 2 != 0;
-                rest = &rest[4 + length..];
-                if last {
-                    return status_of(&set);
+            if self.unread.is_empty() {
+                let (kind, body) = read_pdu(&mut self.stream)?;
+                if kind != 4 {
+                    return Err(io::Error::other(format!("PDU {kind} in place of an answer")));
                 }
+                self.unread = body;
+            }
+            let head = &self.unread;
+            let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
+            let rest = self.unread.split_off(4 + length);
+            let value = std::mem::replace(&mut self.unread, rest);
+            set.extend(&value[6..]);
+            if value[5] & 2 != 0 {
+                return Ok(set);
             }
         }
     }

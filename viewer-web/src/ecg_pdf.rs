@@ -9,16 +9,16 @@ use krilla::num::NormalizedF32;
 use krilla::page::PageSettings;
 use krilla::paint::{Fill, LineJoin, Stroke};
 use krilla::surface::Surface;
-use krilla::text::{Font, GlyphId, KrillaGlyph};
-use skrifa::instance::{LocationRef, Size};
-use skrifa::{FontRef, MetadataProvider};
-use std::sync::Arc;
+use reading::renditions::Face;
 
 /// Points in a millimetre.
 const POINTS_PER_MM: f64 = 72.0 / 25.4;
-const TRACE_MM: f64 = 0.25;
+/// Width of a trace.
+pub(crate) const TRACE_MM: f64 = 0.25;
+/// Colour of traces and letters.
+pub(crate) const INK: [u8; 3] = [17, 17, 17];
 /// Lines each millimetre, then each five: step, colour, width in millimetres.
-const GRID: [(u32, [u8; 3], f64); 2] = [(1, [243, 201, 201], 0.08), (5, [224, 143, 143], 0.2)];
+pub(crate) const GRID: [(u32, [u8; 3], f64); 2] = [(1, [243, 201, 201], 0.08), (5, [224, 143, 143], 0.2)];
 
 /// Why paper could not be printed.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +36,8 @@ pub enum PdfError {
 /// # Errors
 /// [`PdfError::NoFonts`] in a build without pages, [`PdfError::Write`] for sizes that no page can have.
 pub fn print(drawing: &Drawing, fonts: Fonts) -> Result<Vec<u8>, PdfError> {
-    let (regular, bold) = (Face::new(fonts.regular)?, Face::new(fonts.bold)?);
+    let face = |bytes| Face::new(bytes).map_err(|_| PdfError::NoFonts);
+    let (regular, bold) = (face(fonts.regular)?, face(fonts.bold)?);
     let settings = PageSettings::from_wh(points(drawing.width_mm), points(drawing.height_mm))
         .ok_or_else(|| PdfError::Write("the page has no size".to_owned()))?;
     let mut document = Document::new();
@@ -56,7 +57,7 @@ pub fn print(drawing: &Drawing, fonts: Fonts) -> Result<Vec<u8>, PdfError> {
                 ..
             } => {
                 let face = if *is_bold { &bold } else { &regular };
-                face.write(&mut surface, text, (*x, *y), *size, *anchor);
+                write(&mut surface, face, text, (*x, *y), *size, *anchor);
             }
         }
     }
@@ -85,17 +86,24 @@ fn stroke(surface: &mut Surface<'_>, path: PathBuilder, [r, g, b]: [u8; 3], widt
 fn grid(surface: &mut Surface<'_>, [x, y, width, height]: [f64; 4]) {
     for (step, colour, line_mm) in GRID {
         let mut path = PathBuilder::new();
-        let lines = |length: f64| (0..=length as u32).filter(move |mm| (mm % 5 == 0) == (step == 5));
-        for at in lines(width).map(|mm| x + f64::from(mm)) {
-            path.move_to(points(at), points(y));
-            path.line_to(points(at), points(y + height));
-        }
-        for at in lines(height).map(|mm| y + f64::from(mm)) {
-            path.move_to(points(x), points(at));
-            path.line_to(points(x + width), points(at));
+        for [from, to] in grid_lines([x, y, width, height], step) {
+            path.move_to(points(from[0]), points(from[1]));
+            path.line_to(points(to[0]), points(to[1]));
         }
         stroke(surface, path, colour, line_mm);
     }
+}
+
+/// Lines of the grid that are drawn each `step` millimetres and not by a coarser step.
+pub(crate) fn grid_lines([x, y, width, height]: [f64; 4], step: u32) -> impl Iterator<Item = [[f64; 2]; 2]> {
+    let lines = move |length: f64| (0..=length as u32).filter(move |mm| (mm % 5 == 0) == (step == 5));
+    let upright = lines(width)
+        .map(move |mm| x + f64::from(mm))
+        .map(move |at| [[at, y], [at, y + height]]);
+    let level = lines(height)
+        .map(move |mm| y + f64::from(mm))
+        .map(move |at| [[x, at], [x + width, at]]);
+    upright.chain(level)
 }
 
 fn trace(surface: &mut Surface<'_>, places: &[(f64, f64)]) {
@@ -106,64 +114,24 @@ fn trace(surface: &mut Surface<'_>, places: &[(f64, f64)]) {
             _ => path.line_to(points(*x), points(*y)),
         }
     }
-    stroke(surface, path, [17, 17, 17], TRACE_MM);
+    stroke(surface, path, INK, TRACE_MM);
 }
 
-/// A font and its widths. One glyph a character: Chinese and Latin need no shaping.
-struct Face {
-    font: Font,
-    data: Arc<Vec<u8>>,
-}
-
-impl Face {
-    fn new(bytes: &'static [u8]) -> Result<Self, PdfError> {
-        let data = Arc::new(bytes.to_vec());
-        FontRef::new(&data).map_err(|_| PdfError::NoFonts)?;
-        let font = Font::new(Arc::clone(&data).into(), 0).ok_or(PdfError::NoFonts)?;
-        Ok(Self { font, data })
-    }
-
-    fn write(&self, surface: &mut Surface<'_>, text: &str, (x, y): (f64, f64), size: f64, anchor: Anchor) {
-        let glyphs = self.glyphs(text);
-        let width: f32 = glyphs.iter().map(|glyph| glyph.x_advance).sum::<f32>() * points(size);
-        let left = if anchor == Anchor::End {
-            points(x) - width
-        } else {
-            points(x)
-        };
-        surface.set_stroke(None);
-        surface.set_fill(Some(Fill {
-            paint: rgb::Color::new(17, 17, 17).into(),
-            opacity: NormalizedF32::ONE,
-            rule: Default::default(),
-        }));
-        let place = Point::from_xy(left, points(y));
-        surface.draw_glyphs(place, &glyphs, self.font.clone(), text, points(size), false);
-    }
-
-    fn glyphs(&self, text: &str) -> Vec<KrillaGlyph> {
-        let Ok(font) = FontRef::new(&self.data) else {
-            return Vec::new();
-        };
-        let charmap = font.charmap();
-        let metrics = font.glyph_metrics(Size::new(1.0), LocationRef::default());
-        let glyph = |(at, c): (usize, char)| {
-            let id = charmap.map(c).unwrap_or_default();
-            KrillaGlyph {
-                glyph_id: GlyphId::new(id.to_u32()),
-                text_range: at..at + c.len_utf8(),
-                x_advance: metrics.advance_width(id).unwrap_or(1.0),
-                x_offset: 0.0,
-                y_offset: 0.0,
-                y_advance: 0.0,
-                location: None,
-            }
-        };
-        text.char_indices()
-            .filter(|(_, c)| !c.is_control())
-            .map(glyph)
-            .collect()
-    }
+/// Puts a line of text; nothing that a font has no glyph for.
+fn write(surface: &mut Surface<'_>, face: &Face, text: &str, (x, y): (f64, f64), size: f64, anchor: Anchor) {
+    let text: String = text.chars().filter(|c| !c.is_control()).collect();
+    let left = match anchor {
+        Anchor::End => points(x) - face.width(&text, points(size)),
+        Anchor::Start => points(x),
+    };
+    surface.set_stroke(None);
+    surface.set_fill(Some(Fill {
+        paint: rgb::Color::new(INK[0], INK[1], INK[2]).into(),
+        opacity: NormalizedF32::ONE,
+        rule: Default::default(),
+    }));
+    let (place, glyphs) = (Point::from_xy(left, points(y)), face.glyphs(&text));
+    surface.draw_glyphs(place, &glyphs, face.font().clone(), &text, points(size), false);
 }
 
 #[cfg(test)]

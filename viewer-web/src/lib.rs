@@ -10,6 +10,7 @@ mod cache;
 mod dicomweb;
 mod ecg_api;
 pub mod ecg_pdf;
+pub mod ecg_png;
 mod events;
 pub mod extract;
 mod failure;

@@ -10,27 +10,13 @@ pub(crate) fn decode(frame: &FrameDescription, input: FrameBytes<'_>, big_endian
     let count = frame.samples_per_frame()?;
     match frame.element {
         PixelElement::Float => {
-            let v = words::<f32, 4>(
-                input.bytes,
-                count,
-                if big_endian {
-                    f32::from_be_bytes
-                } else {
-                    f32::from_le_bytes
-                },
-            )?;
+            let read = [f32::from_le_bytes, f32::from_be_bytes][usize::from(big_endian)];
+            let v = words::<f32, 4>(input.bytes, count, read)?;
             return Ok(Samples::F32(interleave(frame, v)));
         }
         PixelElement::Double => {
-            let v = words::<f64, 8>(
-                input.bytes,
-                count,
-                if big_endian {
-                    f64::from_be_bytes
-                } else {
-                    f64::from_le_bytes
-                },
-            )?;
+            let read = [f64::from_le_bytes, f64::from_be_bytes][usize::from(big_endian)];
+            let v = words::<f64, 8>(input.bytes, count, read)?;
             return Ok(Samples::F64(interleave(frame, v)));
         }
         PixelElement::Integer => {}

@@ -319,6 +319,11 @@ fn patient_scope(actor: &Actor, params: &mut Vec<Value>) -> String {
     format!("p.institution_id = ${me}")
 }
 
+/// Exams of the person that the patient's institution knows of: its own, and those of others once they are signed.
+const EXAMS: &str = "FROM study s JOIN patient q ON q.id = s.patient_id \
+    LEFT JOIN reading_item r ON r.study_uid = s.study_uid \
+    WHERE q.person_id = p.person_id AND (s.institution_id = p.institution_id OR r.signed_at IS NOT NULL)";
+
 /// Patients whose name, pinyin or number begins with `q`, newest exam first without one. Audited as a query.
 ///
 /// # Errors
@@ -335,8 +340,7 @@ pub async fn patients(
     let mut params = Vec::new();
     let mut text = format!(
         "SELECT p.id, p.name, p.sex, p.birth_date, p.identifier, p.institution_id, \
-         (SELECT COUNT(*) FROM study s WHERE s.patient_id = p.id) AS studies, \
-         (SELECT MAX(s.received_first_at) FROM study s WHERE s.patient_id = p.id) AS last_at \
+         (SELECT COUNT(*) {EXAMS}) AS studies, (SELECT MAX(s.received_first_at) {EXAMS}) AS last_at \
          FROM patient p WHERE {}",
         patient_scope(actor, &mut params)
     );

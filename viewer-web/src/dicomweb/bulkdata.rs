@@ -3,7 +3,6 @@
 use super::holdings;
 use super::layout::{self, Bulk};
 use super::multipart::Boundary;
-use super::uids;
 use crate::App;
 use crate::extract::Path;
 use crate::http::accept::accepted;
@@ -16,7 +15,6 @@ use axum::response::Response;
 use dataset::Limits;
 use dataset::dictionary::tag_to_u32;
 use dataset::json::parse_bulk_path;
-use reading::access::{Action, guard};
 
 /// Largest value given in one answer; pixel data beyond is read frame by frame.
 const BULK_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -33,14 +31,8 @@ pub(crate) async fn bulkdata(
     Path((study, series, instance, path)): Path<BulkPath>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (study, series, instance) = (
-        uids::study(&study)?,
-        uids::series(&series)?,
-        uids::instance(&instance)?,
-    );
     let (steps, tag) = parse_bulk_path(&path).ok_or_else(Problem::not_found)?;
-    guard(app.reading(), &actor, Action::ViewImages, study.as_str()).await?;
-    let held = holdings::instance(&app, &study, &series, &instance).await?;
+    let held = holdings::one(&app, &actor, (study, series, instance)).await?;
     let single = single(&headers).ok_or_else(|| Problem::not_acceptable(OFFERED))?;
     let steps: Vec<(u32, usize)> = steps
         .into_iter()

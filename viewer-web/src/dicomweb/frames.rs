@@ -1,10 +1,10 @@
 //! `GET …/frames/{list}`: single frames and lists, in stored, decoded or progressive form (PS3.18 section 10.4.1.1.6).
 
 use super::forms::{self, Coding, Form, Stock};
+use super::frame_list;
 use super::holdings::{self, Held};
 use super::layout;
 use super::multipart::Boundary;
-use super::{frame_list, uids};
 use crate::App;
 use crate::extract::Path;
 use crate::http::accept::accepted;
@@ -19,7 +19,6 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use engine::codec::TransferSyntax;
-use reading::access::{Action, guard};
 use std::io;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -36,14 +35,8 @@ pub(crate) async fn frames(
     Path((study, series, instance, list)): Path<FramePath>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (study, series, instance) = (
-        uids::study(&study)?,
-        uids::series(&series)?,
-        uids::instance(&instance)?,
-    );
     let wanted = frame_list::parse(&list)?;
-    guard(app.reading(), &actor, Action::ViewImages, study.as_str()).await?;
-    let held = holdings::instance(&app, &study, &series, &instance).await?;
+    let held = holdings::one(&app, &actor, (study, series, instance)).await?;
     if let Some(absent) = wanted.iter().find(|n| **n > held.frames) {
         return Err(no_frame(*absent, held.frames));
     }

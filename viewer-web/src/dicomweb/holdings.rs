@@ -1,5 +1,6 @@
 //! What the archive holds of a study, as retrieval needs it.
 
+use super::uids;
 use crate::App;
 use crate::problem::Problem;
 use archive::receive::SeriesKind;
@@ -7,6 +8,10 @@ use archive::store::ObjectKey;
 use archive::study::{Instance, PackedAttributes, Series};
 use archive::{InstanceId, UnixMicros};
 use dataset::uid::{SeriesInstanceUid, SopInstanceUid, StudyInstanceUid};
+use reading::Actor;
+use reading::access::{Action, guard};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 
 /// One stored object.
@@ -77,6 +82,60 @@ impl Held {
             series_changed_at: UnixMicros(0),
         }
     }
+}
+
+/// What a path below `/dicomweb/studies` names: a study, one of its series, or one instance of that.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Named {
+    study: String,
+    series: Option<String>,
+    instance: Option<String>,
+}
+
+impl Named {
+    /// Whether it is a single instance.
+    pub(crate) fn is_instance(&self) -> bool {
+        self.instance.is_some()
+    }
+
+    /// Its objects, for somebody who may see them; 404 where there is none.
+    pub(crate) async fn open(&self, app: &App, actor: &Actor) -> Result<Vec<Held>, Problem> {
+        let study = uids::study(&self.study)?;
+        let series = self.series.as_deref().map(uids::series).transpose()?;
+        let instance = self.instance.as_deref().map(uids::instance).transpose()?;
+        guard(app.reading(), actor, Action::ViewImages, study.as_str()).await?;
+        match (series, instance) {
+            (Some(series), Some(instance)) => {
+                Ok(vec![self::instance(app, &study, &series, &instance).await?])
+            }
+            (Some(series), None) => self::series(app, &study, &series).await,
+            (None, _) => self::study(app, &study).await,
+        }
+    }
+}
+
+/// One object, for somebody who may see it.
+pub(crate) async fn one(
+    app: &App,
+    actor: &Actor,
+    (study, series, instance): (String, String, String),
+) -> Result<Held, Problem> {
+    let named = Named {
+        study,
+        series: Some(series),
+        instance: Some(instance),
+    };
+    let held = named.open(app, actor).await?;
+    held.into_iter().next().ok_or_else(Problem::not_found)
+}
+
+/// Digest of the objects' digests, in their order: changes when any of them does.
+pub(crate) fn digest_of(held: &[Held]) -> String {
+    let mut all = Sha256::new();
+    for object in held {
+        all.update(object.digest.as_bytes());
+    }
+    hex::encode(all.finalize())
 }
 
 fn some(held: Vec<Held>) -> Result<Vec<Held>, Problem> {

@@ -1,7 +1,6 @@
 //! `GET …/metadata`: attributes without pixel data as DICOM JSON (PS3.18 section 10.4.1.1.2 and annex F).
 
-use super::holdings::{self, Held};
-use super::uids;
+use super::holdings::{self, Held, Named};
 use crate::App;
 use crate::extract::Path;
 use crate::http::accept::choose;
@@ -14,62 +13,27 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
-use reading::access::{Action, guard};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::cmp::Ordering;
 
 /// Forms of metadata; the first is the standard's own.
 pub(crate) const JSON_FORMS: [(&str, &str); 2] = [("application", "dicom+json"), ("application", "json")];
 
-pub(crate) async fn study(
+/// Of a study, a series or an instance.
+pub(crate) async fn metadata(
     State(app): State<App>,
     Signed(actor): Signed,
-    Path(study): Path<String>,
+    Path(named): Path<Named>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let study = uids::study(&study)?;
-    guard(app.reading(), &actor, Action::ViewImages, study.as_str()).await?;
-    let held = holdings::study(&app, &study).await?;
+    let held = named.open(&app, &actor).await?;
     answer(&app, held, &headers).await
-}
-
-pub(crate) async fn series(
-    State(app): State<App>,
-    Signed(actor): Signed,
-    Path((study, series)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let (study, series) = (uids::study(&study)?, uids::series(&series)?);
-    guard(app.reading(), &actor, Action::ViewImages, study.as_str()).await?;
-    let held = holdings::series(&app, &study, &series).await?;
-    answer(&app, held, &headers).await
-}
-
-pub(crate) async fn instance(
-    State(app): State<App>,
-    Signed(actor): Signed,
-    Path((study, series, instance)): Path<(String, String, String)>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let (study, series, instance) = (
-        uids::study(&study)?,
-        uids::series(&series)?,
-        uids::instance(&instance)?,
-    );
-    guard(app.reading(), &actor, Action::ViewImages, study.as_str()).await?;
-    let held = holdings::instance(&app, &study, &series, &instance).await?;
-    answer(&app, vec![held], &headers).await
 }
 
 async fn answer(app: &App, held: Vec<Held>, headers: &HeaderMap) -> Result<Response, Problem> {
     let (main, sub) = choose(headers, &JSON_FORMS)
         .ok_or_else(|| Problem::not_acceptable("application/dicom+json, application/json"))?;
-    let mut all = Sha256::new();
-    for object in &held {
-        all.update(object.digest.as_bytes());
-    }
-    let tag = etag(&["metadata", &hex::encode(all.finalize())]);
+    let tag = etag(&["metadata", &holdings::digest_of(&held)]);
     if is_current(headers, &tag) {
         return Ok(not_modified(&tag, CACHE_PRIVATE_REVALIDATE));
     }

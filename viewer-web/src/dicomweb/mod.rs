@@ -80,12 +80,12 @@ fn search_routes() -> Vec<Route> {
         searching(Route::get(
             "/dicomweb/series",
             "QIDO-RS: series of all studies",
-            search::all_series,
+            search::series,
         )),
         searching(Route::get(
             "/dicomweb/instances",
             "QIDO-RS: instances of all studies",
-            search::all_instances,
+            search::instances,
         )),
         searching(Route::get(
             below_study!("/series"),
@@ -95,12 +95,12 @@ fn search_routes() -> Vec<Route> {
         searching(Route::get(
             below_study!("/instances"),
             "QIDO-RS: instances of a study",
-            search::instances_of_study,
+            search::instances,
         )),
         searching(Route::get(
             below_series!("/instances"),
             "QIDO-RS: instances of a series",
-            search::instances_of_series,
+            search::instances,
         )),
     ]
 }
@@ -120,32 +120,32 @@ fn object_routes() -> Vec<Route> {
         objects(Route::get(
             STUDY,
             "WADO-RS: all objects of a study",
-            objects::study,
+            objects::objects,
         )),
         objects(Route::get(
             below_series!(""),
             "WADO-RS: all objects of a series",
-            objects::series,
+            objects::objects,
         )),
         objects(Route::get(
             below_instance!(""),
             "WADO-RS: one object",
-            objects::instance,
+            objects::objects,
         )),
         metadata(Route::get(
             below_study!("/metadata"),
             "WADO-RS: attributes of a study's objects",
-            metadata::study,
+            metadata::metadata,
         )),
         metadata(Route::get(
             below_series!("/metadata"),
             "WADO-RS: attributes of a series' objects",
-            metadata::series,
+            metadata::metadata,
         )),
         metadata(Route::get(
             below_instance!("/metadata"),
             "WADO-RS: attributes of one object",
-            metadata::instance,
+            metadata::metadata,
         )),
         Route::get(
             below_instance!("/bulkdata/{*path}"),

@@ -3,9 +3,8 @@
 //! Objects are given in the transfer syntax in which they came. The 128 bytes before `DICM` are given as zeros: they
 //! may make a file look like a program or a page to other software.
 
-use super::holdings::{self, Held};
+use super::holdings::{self, Held, Named};
 use super::multipart::Boundary;
-use super::uids;
 use crate::App;
 use crate::extract::Path;
 use crate::http::accept::{MediaRange, accepted};
@@ -19,8 +18,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
-use reading::access::{Action, guard};
-use sha2::{Digest, Sha256};
 use std::io;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -34,44 +31,20 @@ const DICOM: &str = "application/dicom";
 const OFFERED: &str =
     "multipart/related; type=\"application/dicom\"; transfer-syntax=*, application/dicom (one instance)";
 
-pub(crate) async fn study(
+/// Of a study, a series or an instance.
+pub(crate) async fn objects(
     State(app): State<App>,
     Signed(actor): Signed,
-    Path(study): Path<String>,
+    Path(named): Path<Named>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let study = uids::study(&study)?;
-    guard(app.reading(), &actor, Action::ViewImages, study.as_str()).await?;
-    let held = holdings::study(&app, &study).await?;
-    answer(&app, held, &headers, CACHE_PRIVATE_REVALIDATE)
-}
-
-pub(crate) async fn series(
-    State(app): State<App>,
-    Signed(actor): Signed,
-    Path((study, series)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let (study, series) = (uids::study(&study)?, uids::series(&series)?);
-    guard(app.reading(), &actor, Action::ViewImages, study.as_str()).await?;
-    let held = holdings::series(&app, &study, &series).await?;
-    answer(&app, held, &headers, CACHE_PRIVATE_REVALIDATE)
-}
-
-pub(crate) async fn instance(
-    State(app): State<App>,
-    Signed(actor): Signed,
-    Path((study, series, instance)): Path<(String, String, String)>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let (study, series, instance) = (
-        uids::study(&study)?,
-        uids::series(&series)?,
-        uids::instance(&instance)?,
-    );
-    guard(app.reading(), &actor, Action::ViewImages, study.as_str()).await?;
-    let held = holdings::instance(&app, &study, &series, &instance).await?;
-    answer(&app, vec![held], &headers, CACHE_PRIVATE_IMMUTABLE)
+    let held = named.open(&app, &actor).await?;
+    // More objects of a study or a series may come; an object never changes.
+    let cache = match named.is_instance() {
+        true => CACHE_PRIVATE_IMMUTABLE,
+        false => CACHE_PRIVATE_REVALIDATE,
+    };
+    answer(&app, held, &headers, cache)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,13 +77,9 @@ fn framing(wishes: &[MediaRange], held: &[Held]) -> Option<Framing> {
 
 fn answer(app: &App, held: Vec<Held>, headers: &HeaderMap, cache: &'static str) -> Result<Response, Problem> {
     let framing = framing(&accepted(headers), &held).ok_or_else(|| Problem::not_acceptable(OFFERED))?;
-    let mut all = Sha256::new();
-    for object in &held {
-        all.update(object.digest.as_bytes());
-    }
     let tag = etag(&[
         "objects",
-        &hex::encode(all.finalize()),
+        &holdings::digest_of(&held),
         if framing == Framing::Single {
             "single"
         } else {

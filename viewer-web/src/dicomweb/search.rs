@@ -22,6 +22,7 @@ use dataset::matching::Match;
 use dataset::{Tag, Vr, dictionary, tags};
 use reading::Actor;
 use reading::access::{Action, SearchScope, authorise, guard_query, may, search_scope};
+use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashSet;
 
@@ -57,116 +58,46 @@ async fn asked(app: &App, actor: &Actor, query: &SearchQuery, named: bool) -> Re
     Ok(guard_query(app.reading(), actor, Action::SearchStudies, study).await?)
 }
 
-pub(crate) async fn all_series(
-    State(app): State<App>,
-    signed: Signed,
-    pairs: Pairs,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    series_of(app, signed, None, pairs, headers).await
-}
-
+/// Series of all studies, or of the one in the path.
 pub(crate) async fn series(
     State(app): State<App>,
-    signed: Signed,
-    Path(study): Path<String>,
-    pairs: Pairs,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    series_of(app, signed, Some(study), pairs, headers).await
-}
-
-async fn series_of(
-    app: App,
     Signed(actor): Signed,
-    study: Option<String>,
+    Path(below): Path<Below>,
     Query(pairs): Pairs,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut wish = Wish::of(&pairs, &headers)?;
-    let named = study.is_some();
-    wish.fix(
-        tags::STUDY_INSTANCE_UID,
-        study.map(|text| uids::study(&text).map(|uid| uid.to_string())),
-    )?;
+    wish.fix(&below)?;
     let query = &wish.query;
-    asked(&app, &actor, query, named).await?;
+    asked(&app, &actor, query, below.study.is_some()).await?;
     let sight = Sight::of(&app, actor).await?;
-    let filter = SeriesFilter {
-        study: study_filter(query),
-        ..series_filter(query)
-    };
     let mut hits = app
         .archive()
         .studies()
-        .series(&filter, &sight.scope, query.limit, query.offset)
+        .series(&series_filter(query), &sight.scope, query.limit, query.offset)
         .await?;
     let seen = sight.seen(hits.iter().map(|hit| &hit.study)).await?;
     hits.retain(|hit| seen.contains(&hit.study.study_uid));
     Ok(wish.answer(hits.iter().map(|hit| series_attributes(hit, &wish.query.include))))
 }
 
-pub(crate) async fn all_instances(
+/// Instances of all studies, or of the study or series in the path.
+pub(crate) async fn instances(
     State(app): State<App>,
-    signed: Signed,
-    pairs: Pairs,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    instances_of(app, signed, None, None, pairs, headers).await
-}
-
-pub(crate) async fn instances_of_study(
-    State(app): State<App>,
-    signed: Signed,
-    Path(study): Path<String>,
-    pairs: Pairs,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    instances_of(app, signed, Some(study), None, pairs, headers).await
-}
-
-pub(crate) async fn instances_of_series(
-    State(app): State<App>,
-    signed: Signed,
-    Path((study, series)): Path<(String, String)>,
-    pairs: Pairs,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    instances_of(app, signed, Some(study), Some(series), pairs, headers).await
-}
-
-async fn instances_of(
-    app: App,
     Signed(actor): Signed,
-    study: Option<String>,
-    series: Option<String>,
+    Path(below): Path<Below>,
     Query(pairs): Pairs,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut wish = Wish::of(&pairs, &headers)?;
-    let named = study.is_some();
-    wish.fix(
-        tags::STUDY_INSTANCE_UID,
-        study.map(|text| uids::study(&text).map(|uid| uid.to_string())),
-    )?;
-    wish.fix(
-        tags::SERIES_INSTANCE_UID,
-        series.map(|text| uids::series(&text).map(|uid| uid.to_string())),
-    )?;
+    wish.fix(&below)?;
     let query = &wish.query;
-    asked(&app, &actor, query, named).await?;
+    asked(&app, &actor, query, below.study.is_some()).await?;
     let sight = Sight::of(&app, actor).await?;
-    let filter = InstanceFilter {
-        series: SeriesFilter {
-            study: study_filter(query),
-            ..series_filter(query)
-        },
-        ..instance_filter(query)
-    };
     let mut hits = app
         .archive()
         .studies()
-        .instances(&filter, &sight.scope, query.limit, query.offset)
+        .instances(&instance_filter(query), &sight.scope, query.limit, query.offset)
         .await?;
     let seen = sight.seen(hits.iter().map(|hit| &hit.study)).await?;
     hits.retain(|hit| seen.contains(&hit.study.study_uid));
@@ -174,6 +105,13 @@ async fn instances_of(
         hits.iter()
             .map(|hit| instance_attributes(hit, &wish.query.include)),
     ))
+}
+
+/// What the path of a search names.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Below {
+    study: Option<String>,
+    series: Option<String>,
 }
 
 /// What the asker may find.
@@ -245,11 +183,15 @@ impl Wish {
         })
     }
 
-    /// A UID of the path stands before one of the query.
-    fn fix(&mut self, tag: Tag, uid: Option<Result<String, Problem>>) -> Result<(), Problem> {
-        if let Some(uid) = uid.transpose()? {
-            self.query.matches.retain(|(t, _)| *t != tag);
-            self.query.matches.push((tag, uid));
+    /// UIDs of the path stand before those of the query.
+    fn fix(&mut self, below: &Below) -> Result<(), Problem> {
+        let study = below.study.as_deref().map(uids::study).transpose()?;
+        let series = below.series.as_deref().map(uids::series).transpose()?;
+        let study = study.map(|uid| (tags::STUDY_INSTANCE_UID, uid.to_string()));
+        let series = series.map(|uid| (tags::SERIES_INSTANCE_UID, uid.to_string()));
+        for fixed in study.into_iter().chain(series) {
+            self.query.matches.retain(|(tag, _)| *tag != fixed.0);
+            self.query.matches.push(fixed);
         }
         Ok(())
     }
@@ -306,7 +248,7 @@ fn series_filter(query: &SearchQuery) -> SeriesFilter {
         body_part: matched(query, tags::BODY_PART_EXAMINED),
         series_date: matched(query, tags::SERIES_DATE),
         series_time: matched(query, tags::SERIES_TIME),
-        ..SeriesFilter::default()
+        study: study_filter(query),
     }
 }
 
@@ -315,7 +257,7 @@ fn instance_filter(query: &SearchQuery) -> InstanceFilter {
         sop_instance_uid: matched(query, tags::SOP_INSTANCE_UID),
         sop_class_uid: matched(query, tags::SOP_CLASS_UID),
         number: matched(query, tags::INSTANCE_NUMBER),
-        ..InstanceFilter::default()
+        series: series_filter(query),
     }
 }
 

@@ -48,18 +48,18 @@ pub(super) fn grids(frame: &Frame) -> Vec<Grid> {
 }
 
 /// What [`walk`] drives.
-pub(super) trait Blocks {
+pub(super) trait Blocks<'d> {
     /// The block at column `x`, row `y` of the scan's `k`-th component.
     fn block(&mut self, k: usize, x: usize, y: usize) -> Result<()>;
-    /// Before each restart interval but the first.
-    fn restart(&mut self) -> Result<()>;
-    /// After row `y` of MCUs.
-    fn line(&mut self, y: usize) -> Result<()>;
+    /// Where the bits come from.
+    fn reader(&mut self) -> &mut BitReader<'d>;
+    /// What starts anew before each restart interval but the first.
+    fn forget(&mut self);
 }
 
 /// Visits the blocks of a scan in coded order.
-pub(super) fn walk(
-    state: &mut impl Blocks,
+pub(super) fn walk<'d>(
+    state: &mut impl Blocks<'d>,
     frame: &Frame,
     grids: &[Grid],
     scan: &Scan,
@@ -80,7 +80,10 @@ pub(super) fn walk(
     for y in 0..rows {
         for x in 0..columns {
             if interval > 0 && count > 0 && count % interval == 0 {
-                state.restart()?;
+                state.forget();
+                if !state.reader().restart() {
+                    return Err(ImagingError::damaged(CODEC, "a restart marker is missing"));
+                }
             }
             count += 1;
             for (k, (c, _)) in parts.iter().enumerate() {
@@ -92,7 +95,10 @@ pub(super) fn walk(
                 }
             }
         }
-        state.line(y)?;
+        if state.reader().overrun() {
+            let why = format!("it ends in line {} of blocks", y + 1);
+            return Err(ImagingError::damaged(CODEC, why));
+        }
     }
     Ok(())
 }
@@ -183,7 +189,7 @@ pub(super) fn decode(parser: &mut Parser<'_>, frame: &Frame) -> Result<Vec<u16>>
     Err(ImagingError::damaged(CODEC, "a component is missing"))
 }
 
-impl Blocks for Decoder<'_> {
+impl<'d> Blocks<'d> for Decoder<'d> {
     fn block(&mut self, k: usize, x: usize, y: usize) -> Result<()> {
         let wrong = || ImagingError::damaged(CODEC, "an impossible code");
         let (dc, ac, quantisation, index) = self.tables.get(k).ok_or_else(wrong)?;
@@ -204,23 +210,12 @@ impl Blocks for Decoder<'_> {
         Ok(())
     }
 
-    fn restart(&mut self) -> Result<()> {
-        self.predictions = [0; 4];
-        if self.reader.restart() {
-            Ok(())
-        } else {
-            Err(ImagingError::damaged(CODEC, "a restart marker is missing"))
-        }
+    fn reader(&mut self) -> &mut BitReader<'d> {
+        &mut self.reader
     }
 
-    fn line(&mut self, y: usize) -> Result<()> {
-        if self.reader.overrun() {
-            return Err(ImagingError::damaged(
-                CODEC,
-                format!("it ends in line {} of blocks", y + 1),
-            ));
-        }
-        Ok(())
+    fn forget(&mut self) {
+        self.predictions = [0; 4];
     }
 }
 

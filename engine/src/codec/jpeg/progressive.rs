@@ -139,30 +139,19 @@ impl<'a> Decoder<'a> {
     }
 }
 
-impl Blocks for Decoder<'_> {
+impl<'d> Blocks<'d> for Decoder<'d> {
     fn block(&mut self, k: usize, x: usize, y: usize) -> Result<()> {
         self.step(k, x, y)
             .ok_or_else(|| ImagingError::damaged(CODEC, "an impossible code"))
     }
 
-    fn restart(&mut self) -> Result<()> {
-        self.predictions = [0; 4];
-        self.end_of_band_run = 0;
-        if self.reader.restart() {
-            Ok(())
-        } else {
-            Err(ImagingError::damaged(CODEC, "a restart marker is missing"))
-        }
+    fn reader(&mut self) -> &mut BitReader<'d> {
+        &mut self.reader
     }
 
-    fn line(&mut self, y: usize) -> Result<()> {
-        if self.reader.overrun() {
-            return Err(ImagingError::damaged(
-                CODEC,
-                format!("it ends in line {} of blocks", y + 1),
-            ));
-        }
-        Ok(())
+    fn forget(&mut self) {
+        self.predictions = [0; 4];
+        self.end_of_band_run = 0;
     }
 }
 

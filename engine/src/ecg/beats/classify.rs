@@ -5,7 +5,11 @@
 //! shapes and comes in time is a fusion, and one that follows a pacemaker's stimulus is Q.
 
 use super::feature::Fused;
+use super::usual_intervals;
 use super::{Beat, BeatClass};
+
+/// Intervals to either side that say how long one usually is, when beats are told apart.
+const USUAL_REACH: usize = 6;
 
 /// Window of a shape before and after the peak, in seconds.
 const BEFORE_S: f64 = 0.110;
@@ -128,7 +132,7 @@ fn likeness(a: &[f32], b: &[f32]) -> f32 {
 }
 
 fn shapes(fused: &Fused, samples: &[usize]) -> Vec<Shape> {
-    let usual = usual_intervals(samples);
+    let usual = usual_intervals(samples, USUAL_REACH);
     let mut out = Vec::with_capacity(samples.len());
     for (index, sample) in samples.iter().enumerate() {
         let centre = sample / fused.factor;
@@ -296,23 +300,6 @@ fn normal_group(groups: &[Group]) -> Option<usize> {
     scored
         .max_by(|a, b| score(a.1).total_cmp(&score(b.1)))
         .map(|(place, _)| place)
-}
-
-/// Median interval around each beat, in samples.
-fn usual_intervals(samples: &[usize]) -> Vec<f64> {
-    const REACH: usize = 6;
-    let intervals: Vec<f64> = samples.windows(2).map(|w| (w[1] - w[0]) as f64).collect();
-    (0..samples.len())
-        .map(|index| {
-            let from = index.saturating_sub(REACH);
-            let mut near = intervals
-                .get(from..(index + REACH).min(intervals.len()))
-                .unwrap_or_default()
-                .to_vec();
-            near.sort_by(f64::total_cmp);
-            near.get(near.len() / 2).copied().unwrap_or(f64::INFINITY)
-        })
-        .collect()
 }
 
 /// How irregular the rhythm is around each beat: the median relative change between intervals (high in fibrillation).

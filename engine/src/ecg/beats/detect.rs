@@ -4,6 +4,10 @@
 //! from both sides, and a candidate is judged by the beats before and after it.
 
 use super::feature::Fused;
+use super::usual_intervals;
+
+/// Intervals to either side that say how long one usually is, while beats are searched for.
+const USUAL_REACH: usize = 8;
 
 /// Nothing beats twice within this time, in seconds.
 const REFRACTORY_S: f64 = 0.200;
@@ -121,30 +125,15 @@ impl Levels {
     }
 }
 
-/// Median of the intervals between neighbours around each beat.
-fn usual_intervals(beats: &[Candidate]) -> Vec<f64> {
-    const REACH: usize = 8;
-    let intervals: Vec<f64> = beats.windows(2).map(|w| (w[1].at - w[0].at) as f64).collect();
-    (0..beats.len())
-        .map(|index| {
-            let from = index.saturating_sub(REACH);
-            let mut near = intervals
-                .get(from..(index + REACH).min(intervals.len()))
-                .unwrap_or_default()
-                .to_vec();
-            if near.is_empty() {
-                return f64::INFINITY;
-            }
-            near.sort_by(f64::total_cmp);
-            near[near.len() / 2]
-        })
-        .collect()
+fn usual_around(beats: &[Candidate]) -> Vec<f64> {
+    let places: Vec<usize> = beats.iter().map(|beat| beat.at).collect();
+    usual_intervals(&places, USUAL_REACH)
 }
 
 /// Takes out what is lower than its neighbours and leaves no room for a beat of its own: T and P waves, noise.
 fn drop_waves_between(beats: &[Candidate], rate_hz: f64) -> Vec<Candidate> {
     const T_WAVE_S: f64 = 0.40;
-    let usual = usual_intervals(beats);
+    let usual = usual_around(beats);
     let mut kept: Vec<Candidate> = Vec::with_capacity(beats.len());
     for (index, beat) in beats.iter().enumerate() {
         let Some(last) = kept.last() else {
@@ -169,7 +158,7 @@ fn drop_waves_between(beats: &[Candidate], rate_hz: f64) -> Vec<Candidate> {
 /// Looks for lower maxima where a beat is overdue.
 fn look_back(all: &[Candidate], beats: &[Candidate], rate_hz: f64) -> Vec<Candidate> {
     const T_END_S: f64 = 0.36;
-    let usual = usual_intervals(beats);
+    let usual = usual_around(beats);
     let mut out = Vec::with_capacity(beats.len());
     for (index, beat) in beats.iter().enumerate() {
         out.push(*beat);

@@ -109,5 +109,21 @@ fn detect_among(leads: &[&[f32]], sampling_rate_hz: f64, stimuli: &[usize]) -> V
     classify::label(&fused, &samples, sampling_rate_hz, stimuli)
 }
 
+/// Median interval among the nearest around each beat, `reach` to either side, in samples.
+fn usual_intervals(places: &[usize], reach: usize) -> Vec<f64> {
+    let intervals: Vec<f64> = places.windows(2).map(|w| (w[1] - w[0]) as f64).collect();
+    (0..places.len())
+        .map(|index| {
+            let from = index.saturating_sub(reach);
+            let mut near = intervals
+                .get(from..(index + reach).min(intervals.len()))
+                .unwrap_or_default()
+                .to_vec();
+            near.sort_by(f64::total_cmp);
+            near.get(near.len() / 2).copied().unwrap_or(f64::INFINITY)
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::interpret::repolarisation::st_mv;
 use super::interpret::rhythm::Rhythm;
-use super::interpret::{Facts, runs};
+use super::interpret::{Evidence, Facts, runs};
 use super::record::STANDARD_LEADS;
 
 pub use rulesets::{CONSENSUS_2017, SHANXI, ZHEJIANG, all, by_name};
@@ -18,12 +18,16 @@ pub struct Critical {
     pub rule: &'static str,
     /// Name of its rule set.
     pub ruleset: &'static str,
+    /// Where the rule set comes from.
+    pub citation: &'static str,
     /// In Chinese.
     pub text_zh: &'static str,
     /// In English.
     pub text_en: &'static str,
-    /// The numbers that fired it.
+    /// The numbers that fired it, in English.
     pub evidence: String,
+    /// The same in Chinese.
+    pub evidence_zh: String,
 }
 
 /// Rules of one authority.
@@ -95,9 +99,11 @@ pub(crate) fn evaluate(ruleset: &Ruleset, facts: &Facts<'_>, rhythm: Rhythm) -> 
             out.push(Critical {
                 rule,
                 ruleset: ruleset.name,
+                citation: ruleset.citation,
                 text_zh,
                 text_en,
-                evidence,
+                evidence: evidence.en,
+                evidence_zh: evidence.zh,
             });
         }
     }
@@ -106,36 +112,39 @@ pub(crate) fn evaluate(ruleset: &Ruleset, facts: &Facts<'_>, rhythm: Rhythm) -> 
 
 impl Condition {
     /// The numbers that fire this condition, `None` when it does not fire.
-    fn evidence(self, facts: &Facts<'_>, rhythm: Rhythm) -> Option<String> {
+    fn evidence(self, facts: &Facts<'_>, rhythm: Rhythm) -> Option<Evidence> {
         /// Beats from which a mean rate is meant seriously.
         const BEATS_MIN: usize = 3;
         let values = &facts.measured.values;
         let rate = values.heart_rate_bpm.filter(|_| facts.beats.len() >= BEATS_MIN);
         match self {
-            Self::RateAtMost(limit) => rate
-                .filter(|r| *r <= limit)
-                .map(|r| format!("mean ventricular rate {r:.0}/min")),
+            Self::RateAtMost(limit) => rate.filter(|r| *r <= limit).map(mean_rate),
             Self::PauseAtLeast(seconds) => {
-                let longest = runs::longest_interval_ms(facts) / 1_000.0;
-                (longest >= seconds).then(|| format!("longest RR {longest:.2} s"))
+                let longest_ms = runs::longest_interval_ms(facts);
+                (longest_ms >= 1_000.0 * seconds).then(|| runs::longest_rr(longest_ms))
             }
             Self::VentricularTachycardia { rate_bpm, duration_s } => {
                 let found = runs::ventricular_runs(facts.beats, facts.rate_hz).into_iter();
                 let worst = found
                     .filter(|run| run.beats >= 3 && run.rate_bpm >= rate_bpm && run.duration_s >= duration_s)
                     .max_by(|a, b| a.duration_s.total_cmp(&b.duration_s))?;
-                Some(format!("{:.0}/min for {:.0} s", worst.rate_bpm, worst.duration_s))
+                let (rate, long) = (worst.rate_bpm, worst.duration_s);
+                let zh = format!("{rate:.0}次/分, 持续{long:.0} s");
+                Some(Evidence::new(zh, format!("{rate:.0}/min for {long:.0} s")))
             }
-            Self::VentricularFibrillation => (rhythm == Rhythm::VentricularFibrillation)
-                .then(|| format!("{:.0} % of the recording", 100.0 * facts.fibrillating_share)),
+            Self::VentricularFibrillation => (rhythm == Rhythm::VentricularFibrillation).then(|| {
+                let share = 100.0 * facts.fibrillating_share;
+                let zh = format!("占记录的{share:.0} %");
+                Evidence::new(zh, format!("{share:.0} % of the recording"))
+            }),
             Self::SupraventricularRate(limit) => rate
                 .filter(|r| rhythm == Rhythm::SupraventricularTachycardia && *r >= limit)
-                .map(|r| format!("rate {r:.0}/min")),
+                .map(mean_rate),
             Self::AtrialFibrillationRate(limit) => rate
                 .filter(|r| {
                     matches!(rhythm, Rhythm::AtrialFibrillation | Rhythm::AtrialFlutter) && *r >= limit
                 })
-                .map(|r| format!("mean ventricular rate {r:.0}/min")),
+                .map(mean_rate),
             Self::LongQtWithEctopy(limit) => {
                 let qtc = values
                     .qtc_fridericia_ms
@@ -144,15 +153,26 @@ impl Condition {
                     .beats
                     .iter()
                     .any(|b| b.class == crate::ecg::BeatClass::Ventricular);
-                ectopic.then(|| format!("QTc (Fridericia) {qtc:.0} ms with ventricular ectopic beats"))
+                ectopic.then(|| {
+                    let zh = format!("QTc(Fridericia) {qtc:.0} ms, 有室性早搏");
+                    let en = format!("QTc (Fridericia) {qtc:.0} ms with ventricular ectopic beats");
+                    Evidence::new(zh, en)
+                })
             }
             Self::StElevation { limb_mv, chest_mv } => st_elevation(facts, rhythm, limb_mv, chest_mv),
         }
     }
 }
 
+fn mean_rate(bpm: f64) -> Evidence {
+    Evidence::new(
+        format!("平均心室率{bpm:.0}次/分"),
+        format!("mean ventricular rate {bpm:.0}/min"),
+    )
+}
+
 /// Leads with ST elevation when two neighbours of one wall have it; not judged with a wide or paced QRS.
-fn st_elevation(facts: &Facts<'_>, rhythm: Rhythm, limb_mv: f64, chest_mv: f64) -> Option<String> {
+fn st_elevation(facts: &Facts<'_>, rhythm: Rhythm, limb_mv: f64, chest_mv: f64) -> Option<Evidence> {
     /// Neighbours: inferior, high lateral and lateral, and the chest leads in their order.
     const NEIGHBOURS: [(usize, usize); 10] = [
         (1, 5),
@@ -183,7 +203,11 @@ fn st_elevation(facts: &Facts<'_>, rhythm: Rhythm, limb_mv: f64, chest_mv: f64) 
         .filter(|lead| raised(*lead))
         .map(|lead| STANDARD_LEADS[lead])
         .collect();
-    Some(format!("ST elevation in {}", leads.join(", ")))
+    let (zh, en) = (leads.join("、"), leads.join(", "));
+    Some(Evidence::new(
+        format!("{zh}导联ST段抬高"),
+        format!("ST elevation in {en}"),
+    ))
 }
 
 #[cfg(test)]

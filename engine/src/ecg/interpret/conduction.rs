@@ -4,7 +4,7 @@
 //! (2009, conduction) and V (2009, chamber hypertrophy).
 
 use super::rhythm::Rhythm;
-use super::{Facts, Statement, finding};
+use super::{Evidence, Facts, Statement, finding};
 use crate::ecg::measure::Measured;
 
 /// Places of leads among the standard twelve.
@@ -21,9 +21,9 @@ pub(super) fn state(facts: &Facts<'_>, rhythm: Rhythm, out: &mut Vec<Statement>)
     );
     if let Some(pr) = values.pr_ms.filter(|_| sinus) {
         if pr > 205.0 {
-            out.push(finding::AV_BLOCK_1.with(format!("PR {pr:.0} ms")));
+            out.push(finding::AV_BLOCK_1.with(Evidence::plain(format!("PR {pr:.0} ms"))));
         } else if pr < 110.0 {
-            out.push(finding::SHORT_PR.with(format!("PR {pr:.0} ms")));
+            out.push(finding::SHORT_PR.with(Evidence::plain(format!("PR {pr:.0} ms"))));
         }
     }
     if matches!(
@@ -83,13 +83,20 @@ fn bundle_branch(measured: &Measured, out: &mut Vec<Statement>) -> bool {
         && six
             .as_ref()
             .is_some_and(|v6| v6.net > 0.0 && v6.bottom > -0.25 * v6.top);
-    let evidence = |what: &str| format!("QRS {qrs:.0} ms, {what}");
+    let evidence = |zh: &str, en: &str| {
+        Evidence::new(format!("QRS {qrs:.0} ms, {zh}"), format!("QRS {qrs:.0} ms, {en}"))
+    };
     match (qrs >= WIDE_MS, right, left) {
-        (true, true, _) => out.push(finding::RBBB.with(evidence("late positive force in V1"))),
-        (true, false, true) => out.push(finding::LBBB.with(evidence("negative in V1, positive in I and V6"))),
-        (true, false, false) => out.push(finding::IVCD.with(evidence("neither bundle branch pattern"))),
+        (true, true, _) => out.push(finding::RBBB.with(evidence("V1终末向上", "late positive force in V1"))),
+        (true, false, true) => out.push(finding::LBBB.with(evidence(
+            "V1主波向下, I、V6主波向上",
+            "negative in V1, positive in I and V6",
+        ))),
+        (true, false, false) => {
+            out.push(finding::IVCD.with(evidence("不符合左或右束支图形", "neither bundle branch pattern")))
+        }
         (false, true, _) if qrs >= PART_MS => {
-            out.push(finding::INCOMPLETE_RBBB.with(evidence("late positive force in V1")));
+            out.push(finding::INCOMPLETE_RBBB.with(evidence("V1终末向上", "late positive force in V1")));
         }
         _ => {}
     }
@@ -100,7 +107,10 @@ fn axis(measured: &Measured, wide: bool, out: &mut Vec<Statement>) {
     let Some(axis) = measured.values.qrs_axis_deg else {
         return;
     };
-    let evidence = format!("QRS axis {axis:.0} degrees");
+    let evidence = Evidence::new(
+        format!("QRS电轴{axis:.0}°"),
+        format!("QRS axis {axis:.0} degrees"),
+    );
     let small_q = shape(measured, AVL).is_some_and(|avl| avl.top > 0.0 && avl.net > 0.0);
     if (-90.0..=-45.0).contains(&axis) && !wide && small_q {
         out.push(finding::LAFB.with(evidence));
@@ -119,13 +129,19 @@ fn voltage(facts: &Facts<'_>, wide: bool, out: &mut Vec<Statement>) {
         .collect();
     if limb.len() == 6 && limb.iter().all(|height| *height < LOW_UV) {
         let highest = limb.iter().copied().fold(0.0, f64::max) / 1_000.0;
-        out.push(finding::LOW_VOLTAGE_LIMB.with(format!("highest limb QRS {highest:.2} mV")));
+        out.push(finding::LOW_VOLTAGE_LIMB.with(Evidence::new(
+            format!("肢体导联QRS最高{highest:.2} mV"),
+            format!("highest limb QRS {highest:.2} mV"),
+        )));
     }
     let values = &facts.measured.values;
     if let (Some(r), Some(s)) = (values.rv5_mv, values.sv1_mv) {
         let limit = if facts.female() { 3.5 } else { 4.0 };
         if r + s > limit && !wide {
-            out.push(finding::LVH_VOLTAGE.with(format!("RV5 + SV1 {:.2} mV, limit {limit} mV", r + s)));
+            out.push(finding::LVH_VOLTAGE.with(Evidence::new(
+                format!("RV5+SV1 {:.2} mV, 界值{limit} mV", r + s),
+                format!("RV5 + SV1 {:.2} mV, limit {limit} mV", r + s),
+            )));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Words of the findings.
 
-use super::Statement;
+use super::{Evidence, Statement};
 
 /// A finding by its code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,13 +13,14 @@ pub(crate) struct Finding {
 
 impl Finding {
     /// The finding with what it rests on.
-    pub(crate) fn with(self, evidence: impl Into<String>) -> Statement {
+    pub(crate) fn with(self, evidence: Evidence) -> Statement {
         Statement {
             code: self.code,
             text_zh: self.text_zh,
             text_en: self.text_en,
             category: self.category,
-            evidence: evidence.into(),
+            evidence: evidence.en,
+            evidence_zh: evidence.zh,
         }
     }
 }

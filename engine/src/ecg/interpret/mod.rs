@@ -30,8 +30,32 @@ pub struct Statement {
     /// Group of findings: `rhythm`, `ectopy`, `conduction`, `axis`, `voltage`, `interval`, `repolarisation`,
     /// `infarction`, `pacing`.
     pub category: &'static str,
-    /// The numbers that it rests on.
+    /// The numbers that it rests on, in English.
     pub evidence: String,
+    /// The same in Chinese.
+    pub evidence_zh: String,
+}
+
+/// What something rests on, in both languages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Evidence {
+    pub(crate) zh: String,
+    pub(crate) en: String,
+}
+
+impl Evidence {
+    pub(crate) fn new(zh: impl Into<String>, en: impl Into<String>) -> Self {
+        Self {
+            zh: zh.into(),
+            en: en.into(),
+        }
+    }
+
+    /// Names and numbers, the same in every language.
+    pub(crate) fn plain(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self::new(text.clone(), text)
+    }
 }
 
 /// Everything that findings are made from.

@@ -4,7 +4,7 @@
 //! Infarction (2018), read 60 ms after the J point.
 
 use super::rhythm::Rhythm;
-use super::{Facts, Finding, Statement, finding};
+use super::{Evidence, Facts, Finding, Statement, finding};
 use crate::ecg::measure::Measured;
 use crate::ecg::record::STANDARD_LEADS;
 
@@ -42,9 +42,12 @@ fn qt(facts: &Facts<'_>, out: &mut Vec<Statement>) {
     let own = qtc - (qrs - 100.0).max(0.0) * 0.5;
     let limit = if facts.female() { 460.0 } else { 450.0 };
     if own > limit {
-        out.push(finding::LONG_QT.with(format!("QTc (Fridericia) {qtc:.0} ms, limit {limit:.0} ms")));
+        out.push(finding::LONG_QT.with(Evidence::new(
+            format!("QTc(Fridericia) {qtc:.0} ms, 界值{limit:.0} ms"),
+            format!("QTc (Fridericia) {qtc:.0} ms, limit {limit:.0} ms"),
+        )));
     } else if qtc < 330.0 {
-        out.push(finding::SHORT_QT.with(format!("QTc (Fridericia) {qtc:.0} ms")));
+        out.push(finding::SHORT_QT.with(Evidence::plain(format!("QTc (Fridericia) {qtc:.0} ms"))));
     }
 }
 
@@ -82,9 +85,9 @@ fn st(facts: &Facts<'_>, out: &mut Vec<Statement>) {
         let high = list(&|(lead, mv)| *mv >= up(*lead));
         let low = list(&|(_, mv)| *mv <= -0.07);
         if high.len() >= LEADS_MIN {
-            out.push(raised.with(high.join(", ")));
+            out.push(raised.with(Evidence::plain(high.join(", "))));
         } else if low.len() >= LEADS_MIN {
-            out.push(lowered.with(low.join(", ")));
+            out.push(lowered.with(Evidence::plain(low.join(", "))));
         }
     }
 }
@@ -103,7 +106,7 @@ fn t_inversion(measured: &Measured, out: &mut Vec<Statement>) {
         .map(|lead| STANDARD_LEADS[*lead])
         .collect();
     if inverted.len() >= LEADS_MIN {
-        out.push(finding::T_INVERSION.with(inverted.join(", ")));
+        out.push(finding::T_INVERSION.with(Evidence::plain(inverted.join(", "))));
     }
 }
 
@@ -126,7 +129,7 @@ fn q_waves(measured: &Measured, out: &mut Vec<Statement>) {
             deep.len() >= LEADS_MIN
         };
         if enough {
-            out.push(finding.with(deep.join(", ")));
+            out.push(finding.with(Evidence::plain(deep.join(", "))));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Facts, Finding, Statement, finding, runs};
+use super::{Evidence, Facts, Finding, Statement, finding, runs};
 use crate::ecg::beats::BeatClass;
 
 /// Basic rhythm.
@@ -194,10 +194,13 @@ pub(super) fn state(facts: &Facts<'_>, rhythm: Rhythm, out: &mut Vec<Statement>)
         .map_or_else(|| "-".to_owned(), |hr| format!("{hr:.0}"));
     if let Some(finding) = finding {
         let share = 100.0 * facts.evidence.share;
-        out.push(finding.with(format!("rate {rate}/min, P before {share:.0} % of beats")));
+        out.push(finding.with(Evidence::new(
+            format!("心率{rate}次/分, {share:.0} %的心搏前有P波"),
+            format!("rate {rate}/min, P before {share:.0} % of beats"),
+        )));
     }
     let longest = runs::longest_interval_ms(facts);
     if longest >= PAUSE_MS {
-        out.push(finding::PAUSE.with(format!("longest RR {:.2} s", longest / 1_000.0)));
+        out.push(finding::PAUSE.with(runs::longest_rr(longest)));
     }
 }

@@ -1,7 +1,7 @@
 //! Ectopic beats, runs and the longest interval.
 
 use super::rhythm::Rhythm;
-use super::{Facts, Statement, finding};
+use super::{Evidence, Facts, Statement, finding};
 use crate::ecg::beats::{Beat, BeatClass};
 
 /// Ventricular beats in a row.
@@ -53,16 +53,22 @@ pub(super) fn state(facts: &Facts<'_>, rhythm: Rhythm, out: &mut Vec<Statement>)
     let count = |class: BeatClass| beats.iter().filter(|b| b.class == class).count();
     let ventricular = count(BeatClass::Ventricular);
     if ventricular > 0 && rhythm != Rhythm::Paced {
-        out.push(finding::PVC.with(format!("{ventricular} of {} beats", beats.len())));
+        out.push(finding::PVC.with(share(ventricular, beats.len())));
     }
     let pattern = |class: BeatClass| if class == BeatClass::Ventricular { 'V' } else { 'N' };
     let letters: String = beats.iter().map(|b| pattern(b.class)).collect();
     if letters.contains("NVNVNV") {
-        out.push(finding::PVC_BIGEMINY.with("every second beat is ventricular"));
+        out.push(finding::PVC_BIGEMINY.with(Evidence::new(
+            "每隔一个心搏为室性",
+            "every second beat is ventricular",
+        )));
     }
     let couplets = runs.iter().filter(|run| run.beats == 2).count();
     if couplets > 0 {
-        out.push(finding::PVC_COUPLET.with(format!("{couplets} couplets")));
+        out.push(finding::PVC_COUPLET.with(Evidence::new(
+            format!("{couplets}对"),
+            format!("{couplets} couplets"),
+        )));
     }
     let fast = runs
         .iter()
@@ -73,9 +79,12 @@ pub(super) fn state(facts: &Facts<'_>, rhythm: Rhythm, out: &mut Vec<Statement>)
             duration_s,
             rate_bpm,
         } = longest;
-        out.push(
-            finding::VENTRICULAR_RUN.with(format!("{beats} beats, {duration_s:.1} s, {rate_bpm:.0}/min")),
+        let numbers = format!("{duration_s:.1} s, {rate_bpm:.0}/min");
+        let (zh, en) = (
+            format!("{beats}个心搏, {numbers}"),
+            format!("{beats} beats, {numbers}"),
         );
+        out.push(finding::VENTRICULAR_RUN.with(Evidence::new(zh, en)));
     }
     let premature = count(BeatClass::Supraventricular);
     let sinus = matches!(
@@ -83,6 +92,19 @@ pub(super) fn state(facts: &Facts<'_>, rhythm: Rhythm, out: &mut Vec<Statement>)
         Rhythm::SinusRhythm | Rhythm::SinusBradycardia | Rhythm::SinusTachycardia | Rhythm::SinusArrhythmia
     );
     if premature > 0 && sinus {
-        out.push(finding::PAC.with(format!("{premature} of {} beats", beats.len())));
+        out.push(finding::PAC.with(share(premature, beats.len())));
     }
+}
+/// The longest interval.
+pub(crate) fn longest_rr(longest_ms: f64) -> Evidence {
+    let seconds = longest_ms / 1_000.0;
+    Evidence::new(
+        format!("最长RR {seconds:.2} s"),
+        format!("longest RR {seconds:.2} s"),
+    )
+}
+
+/// So many of all beats.
+fn share(some: usize, all: usize) -> Evidence {
+    Evidence::new(format!("{all}个心搏中{some}个"), format!("{some} of {all} beats"))
 }

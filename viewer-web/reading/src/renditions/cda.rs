@@ -100,12 +100,7 @@ fn record_target(xml: &mut String, d: &Document) {
         || "<id nullFlavor=\"NI\"/>".to_owned(),
         |id| format!("<id root=\"{ARC}.1.3\" extension=\"{}\"/>", x(id)),
     );
-    let born: String = p
-        .birth_date
-        .iter()
-        .flat_map(|b| b.chars())
-        .filter(char::is_ascii_digit)
-        .collect();
+    let born = super::compact_date(p.birth_date.as_deref());
     let _ = write!(
         xml,
         "<recordTarget typeCode=\"RCT\" contextControlCode=\"OP\">\n<patientRole classCode=\"PAT\">\n\

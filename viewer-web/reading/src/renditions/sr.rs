@@ -119,12 +119,7 @@ fn patient_and_study(set: &mut DataSet, d: &Document) {
     let p = &d.patient;
     set.put_text(tags::PATIENT_NAME, Vr::PN, &person_name(&p.name));
     set.put_text(tags::PATIENT_ID, Vr::LO, &short(&p.identifier, LO_CHARS_MAX));
-    let born: String = p
-        .birth_date
-        .iter()
-        .flat_map(|b| b.chars())
-        .filter(char::is_ascii_digit)
-        .collect();
+    let born = super::compact_date(p.birth_date.as_deref());
     set.put_text(
         tags::PATIENT_BIRTH_DATE,
         Vr::DA,

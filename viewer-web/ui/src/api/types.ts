@@ -69,6 +69,6 @@ export interface Verified {
 export interface EcgAnalysis {
   format?: string; sampling_rate_hz: number; duration_s: number; leads: string[]; series_uid?: string; sop_instance_uid?: string; samples_uv_url?: string; rhythm: string;
   quality?: Record<string, { sqi?: number | null; flags?: string[] }>; beats?: { sample: number; label: string }[]; measurements: Record<string, unknown>;
-  statements: { code: string; text_zh: string; text_en: string; category?: string; evidence?: unknown }[]; critical: { rule: string; ruleset?: string; text_zh: string; text_en: string; evidence?: unknown }[]; not_measurable?: Record<string, string>;
+  statements: { code: string; text_zh: string; text_en: string; category?: string; evidence?: unknown; evidence_zh?: unknown }[]; critical: { rule: string; ruleset?: string; citation?: string; text_zh: string; text_en: string; evidence?: unknown; evidence_zh?: unknown }[]; not_measurable?: Record<string, string>;
 }
 export interface EcgLayout { leads: string[]; samples: number; sampling_rate_hz: number; uv_per_unit: number }

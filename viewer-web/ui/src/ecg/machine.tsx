@@ -48,12 +48,14 @@ function Rows({ analysis }: { analysis: EcgAnalysis }) {
   );
 }
 
+const evidence = (of: { evidence?: unknown; evidence_zh?: unknown }) => pick(evidenceText(of.evidence_zh ?? of.evidence), evidenceText(of.evidence));
+
 interface Props { analysis: EcgAnalysis; impression: string; editable: boolean; onAdd: (text: string) => void; onLocate: (code: string) => void; locatable: (code: string) => boolean }
 
 export function MachineReading({ analysis, impression, editable, onAdd, onLocate, locatable }: Props) {
   return (
     <>
-      {analysis.critical.map((c) => <Note key={c.rule} tone="crit" title={t('ecg.critical', { text: pick(c.text_zh, c.text_en) })}><span class="muted">{evidenceText(c.evidence)} {c.ruleset && t('ecg.ruleset', { name: c.ruleset })}</span></Note>)}
+      {analysis.critical.map((c) => <Note key={c.rule} tone="crit" title={t('ecg.critical', { text: pick(c.text_zh, c.text_en) })}><span class="muted">{evidence(c)} {c.ruleset && t('ecg.ruleset', { name: pick(c.citation ?? c.ruleset, c.ruleset) })}</span></Note>)}
       <section>
         <div class="row mh"><h2>{t('ecg.measurements')}</h2><span class="end"><Tag icon="heart">{t('ecg.machine')}</Tag></span></div>
         <Rows analysis={analysis} />
@@ -69,7 +71,7 @@ export function MachineReading({ analysis, impression, editable, onAdd, onLocate
               <li key={s.code}>
                 <button type="button" disabled={!editable || used} onClick={() => onAdd(text)}><Icon name={used ? 'check' : 'plus'} />{text}</button>
                 {locatable(s.code) && <button type="button" class="lk" onClick={() => onLocate(s.code)}>{t('ecg.locate')}</button>}
-                {evidenceText(s.evidence) && <span class="ev">{evidenceText(s.evidence)}</span>}
+                {evidence(s) && <span class="ev">{evidence(s)}</span>}
               </li>
             );
           })}

@@ -35,7 +35,7 @@ export const ecg = {
   'ecg.statements.none': ['没有判读语句', 'No statements'],
   'ecg.unconfirmed': ['机器判读 未经医师确认', 'Machine reading, not confirmed by a physician'],
   'ecg.critical': ['符合危急值：{text}', 'Meets critical rule: {text}'],
-  'ecg.ruleset': ['规则集 {name}', 'Rule set {name}'],
+  'ecg.ruleset': ['依据：{name}', 'Rule set {name}'],
   'ecg.locate': ['定位', 'Locate'],
   'ecg.m.hr': ['心率', 'Heart rate'],
   'ecg.m.pr': ['PR', 'PR'],

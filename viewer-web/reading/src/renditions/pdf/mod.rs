@@ -13,7 +13,7 @@ use crate::error::{ReadingError, Result};
 use crate::identity::mask_national_id;
 use crate::report::{Document, SignedVersion, VersionKind};
 use page::{FOOT_PT, HEIGHT_PT, Ink, MARGIN_PT, Mark, Paper, WIDTH_PT, a4, draw};
-use text::Face;
+pub use text::{Face, Line, Step};
 
 /// Side of the printed code, points.
 const QR_PT: f32 = 62.0;

@@ -168,7 +168,7 @@ pub(super) fn draw(surface: &mut Surface<'_>, marks: &[Mark], paper: &Paper<'_>)
                 surface.draw_glyphs(
                     Point::from_xy(*x, *y),
                     &face.glyphs(text),
-                    face.font.clone(),
+                    face.font().clone(),
                     text,
                     *size,
                     false,

@@ -2,18 +2,63 @@
 
 use krilla::text::{Font, GlyphId, KrillaGlyph};
 use skrifa::instance::{LocationRef, Size};
+use skrifa::outline::{DrawSettings, OutlinePen};
 use skrifa::{FontRef, MetadataProvider};
 
 use crate::error::{ReadingError, Result};
 
 /// A font with what is needed to set a line: no shaping, Chinese and Latin text needs none.
-pub(super) struct Face {
-    pub(super) font: Font,
+pub struct Face {
+    font: Font,
     data: std::sync::Arc<Vec<u8>>,
 }
 
+/// A step of an outline.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Step {
+    /// Begins a contour.
+    Move([f32; 2]),
+    /// Straight on.
+    Line([f32; 2]),
+    /// A quadratic curve: control point, end.
+    Quad([f32; 2], [f32; 2]),
+    /// A cubic curve: control points, end.
+    Cubic([f32; 2], [f32; 2], [f32; 2]),
+    /// Back to where the contour began.
+    Close,
+}
+
+/// Takes the outlines of a glyph, whose y runs upwards.
+struct Pen<'s, F> {
+    x: f32,
+    step: &'s mut F,
+}
+
+impl<F: FnMut(Step)> OutlinePen for Pen<'_, F> {
+    fn move_to(&mut self, x: f32, y: f32) {
+        (self.step)(Step::Move([self.x + x, -y]));
+    }
+
+    fn line_to(&mut self, x: f32, y: f32) {
+        (self.step)(Step::Line([self.x + x, -y]));
+    }
+
+    fn quad_to(&mut self, cx: f32, cy: f32, x: f32, y: f32) {
+        (self.step)(Step::Quad([self.x + cx, -cy], [self.x + x, -y]));
+    }
+
+    fn curve_to(&mut self, ax: f32, ay: f32, bx: f32, by: f32, x: f32, y: f32) {
+        let (a, b) = ([self.x + ax, -ay], [self.x + bx, -by]);
+        (self.step)(Step::Cubic(a, b, [self.x + x, -y]));
+    }
+
+    fn close(&mut self) {
+        (self.step)(Step::Close);
+    }
+}
+
 /// A glyph of a line, and the room it takes at size 1.
-pub(super) type Line = Vec<KrillaGlyph>;
+pub type Line = Vec<KrillaGlyph>;
 
 /// These never begin a line (GB/T 15834, line breaking of punctuation).
 const NOT_FIRST: &str = "，。、；：？！）》】」』”’…％℃·,.;:?!)]}%";
@@ -21,7 +66,11 @@ const NOT_FIRST: &str = "，。、；：？！）》】」』”’…％℃·,.
 const NOT_LAST: &str = "（《【「『“‘([{";
 
 impl Face {
-    pub(super) fn new(bytes: &[u8]) -> Result<Face> {
+    /// Reads a TrueType font.
+    ///
+    /// # Errors
+    /// `Rendition` when it is none.
+    pub fn new(bytes: &[u8]) -> Result<Face> {
         let data = std::sync::Arc::new(bytes.to_vec());
         let unusable =
             || ReadingError::Rendition("the font of printed reports is missing or damaged".to_owned());
@@ -30,8 +79,15 @@ impl Face {
         Ok(Face { font, data })
     }
 
+    /// The font itself.
+    #[must_use]
+    pub fn font(&self) -> &Font {
+        &self.font
+    }
+
     /// The glyphs of a text, one for each character.
-    pub(super) fn glyphs(&self, text: &str) -> Line {
+    #[must_use]
+    pub fn glyphs(&self, text: &str) -> Line {
         let Ok(font) = FontRef::new(&self.data) else {
             return Vec::new();
         };
@@ -52,8 +108,26 @@ impl Face {
         text.char_indices().map(glyph).collect()
     }
 
-    /// Width of a text in points.
-    pub(super) fn width(&self, text: &str, size: f32) -> f32 {
+    /// The outlines of a text that begins at 0, 0, as one path; y downwards, in the unit of `size`.
+    pub fn outline(&self, text: &str, size: f32, mut step: impl FnMut(Step)) {
+        let Ok(font) = FontRef::new(&self.data) else {
+            return;
+        };
+        let (glyphs, shapes) = (self.glyphs(text), font.outline_glyphs());
+        let mut x = 0.0;
+        for glyph in glyphs {
+            if let Some(shape) = shapes.get(skrifa::GlyphId::new(glyph.glyph_id.to_u32())) {
+                // What cannot be drawn is left out, as a missing letter is.
+                let settings = DrawSettings::unhinted(Size::new(size), LocationRef::default());
+                let _ = shape.draw(settings, &mut Pen { x, step: &mut step });
+            }
+            x += glyph.x_advance * size;
+        }
+    }
+
+    /// Width of a text set at `size`, in the unit of `size`.
+    #[must_use]
+    pub fn width(&self, text: &str, size: f32) -> f32 {
         self.glyphs(text).iter().map(|g| g.x_advance * size).sum()
     }
 

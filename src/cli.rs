@@ -5,6 +5,8 @@ mod bench;
 mod demo;
 mod ecg;
 pub(crate) mod image;
+mod image;
+mod kernel;
 mod send;
 mod serve;
 

@@ -1,5 +1,6 @@
 //! `gongying bench`: times one kernel inside this process, as the operator sizes a node and as the benches compare it.
 
+use super::kernel::Loaded;
 use super::{ecg, image};
 use crate::output;
 use anyhow::{Result, bail};
@@ -53,14 +54,6 @@ enum Backend {
     Cpu,
     Gpu,
     Auto,
-}
-
-/// A kernel with its input loaded, and how much one run does.
-pub(super) struct Loaded {
-    /// Work of one run, in `unit`.
-    pub(super) work: f64,
-    pub(super) unit: &'static str,
-    pub(super) run: Box<dyn FnMut() -> Result<()> + Send>,
 }
 
 #[derive(Serialize, Debug)]

@@ -2,7 +2,7 @@
 
 mod record;
 
-use super::bench::Loaded;
+use super::kernel::Loaded;
 use crate::output;
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand, ValueEnum};

@@ -2,7 +2,7 @@
 
 use super::file::{Bytes, ImageFile};
 use super::{index, parse_size};
-use crate::cli::bench::Loaded;
+use crate::cli::kernel::Loaded;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use engine::pixel::{RenderOptions, Window};

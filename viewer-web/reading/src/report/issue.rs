@@ -1,6 +1,7 @@
 //! The steps of a report, each in one transaction with its event, its audit row and its place on the worklist.
 
 use archive::db::Tx;
+use archive::order::OrderState;
 use archive::{InstitutionId, UnixMicros};
 
 use super::document::SignedVersion;
@@ -216,8 +217,16 @@ async fn issue(reading: &Reading, actor: &Actor, access: Access, command: Comman
             let record = step(tx, uid, &command, &by).await?;
             let version: SignedVersion = versions::compose(tx, frame, &record, &command, &signer).await?;
             versions::insert(tx, &version).await?;
-            if matches!(command, Command::Sign) {
-                versions::mark_item(tx, uid, version.document.hr_mark.as_ref()).await?;
+            match command {
+                Command::Sign => {
+                    versions::mark_item(tx, uid, version.document.hr_mark.as_ref()).await?;
+                    versions::tell_order(tx, uid, OrderState::Reported).await?;
+                }
+                Command::Amend {
+                    kind: VersionKind::Revocation,
+                    ..
+                } => versions::tell_order(tx, uid, OrderState::Arrived).await?,
+                _ => {}
             }
             claim::end(tx, uid).await
         })

@@ -1,6 +1,7 @@
 //! Issued versions: composing, signing, keeping, reading back, checking.
 
 use archive::db::{Row, Tx};
+use archive::order::OrderState;
 use archive::{UnixMicros, params};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -37,6 +38,7 @@ archive::statements! {
         LAST = "SELECT canonical, sha256, signature, evidence FROM report_version WHERE study_uid = $1 ORDER BY version DESC LIMIT 1";
         BY_CODE = "SELECT v.study_uid, v.canonical, v.sha256, v.signature, v.evidence, k.public_key FROM report_version v LEFT JOIN signing_key k ON k.key_id = v.key_id WHERE v.verify_code = $1";
         NAME = "SELECT display_name FROM account WHERE user_name = $1";
+        ORDER_STATE = "UPDATE exam_order SET state = $2, state_at = $3 WHERE id = (SELECT order_id FROM study WHERE study_uid = $1)";
         MARK = "UPDATE reading_item SET hr_scope = $2, hr_valid_until = $3 WHERE study_uid = $1";
     }
 }
@@ -280,6 +282,12 @@ pub(super) async fn mark_item(tx: &mut Tx, study_uid: &str, mark: Option<&HrMark
         )
         .await
         .map(drop)?)
+}
+
+/// Tells the order behind the study, if there is one, whether a report of it stands.
+pub(super) async fn tell_order(tx: &mut Tx, study_uid: &str, state: OrderState) -> Result<()> {
+    let values = params![study_uid, state.as_str(), UnixMicros::now()];
+    Ok(tx.execute(sql::ORDER_STATE, values).await.map(drop)?)
 }
 
 fn read(row: &Row) -> Result<SignedVersion> {

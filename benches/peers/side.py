@@ -44,14 +44,13 @@ def child_ms(command, times=5):
     return best * 1e3
 
 
-def ours_ms(binary, kernel, *more, seconds=1.0):
-    """Median CPU time of a kernel, the lowest of three runs of `gongying bench`."""
+def ours_ms(binary, kernel, *more, runs=12):
+    """Least of several short medians of a kernel's CPU time, as the peers' least: a busy machine lengthens the rest."""
     def run(repeat):
         command = [binary, "bench", kernel, *map(str, more), "--threads", "1", "--backend", "cpu", "--repeat", str(repeat), "--json"]
-        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    once = max(run(1)["cpu_ms_median"], 0.01)
-    repeat = int(max(3, min(2000, seconds * 1e3 / once)))
-    return min(run(repeat)["cpu_ms_median"] for _ in range(3))
+        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["cpu_ms_median"]
+    repeat = int(max(3, min(200, 60 / max(run(3), 0.01))))
+    return min(run(repeat) for _ in range(runs))
 
 
 def attempt(name, work):

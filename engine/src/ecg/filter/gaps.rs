@@ -73,9 +73,7 @@ fn rails(samples: &[f32], rate_hz: f64) -> Vec<Range<usize>> {
     const LENGTH_S_MIN: f64 = 0.25;
     const JUMP_UV_MIN: f32 = 1_000.0;
     let least = (LENGTH_S_MIN * rate_hz).max(3.0) as usize;
-    let Some(usual) = usual_level(samples) else {
-        return Vec::new();
-    };
+    let mut usual = None;
     let mut out = Vec::new();
     let mut start = 0;
     for index in 1..=samples.len() {
@@ -89,8 +87,12 @@ fn rails(samples: &[f32], rate_hz: f64) -> Vec<Range<usize>> {
             let after = samples.get(index);
             let enters = before.is_none_or(|v| !v.is_finite()) || jump(before);
             let leaves = after.is_none_or(|v| !v.is_finite()) || jump(after);
-            if enters && leaves && (level - usual).abs() > JUMP_UV_MIN && (jump(before) || jump(after)) {
-                out.push(start..index);
+            if enters && leaves && (jump(before) || jump(after)) {
+                // Runs are rare, and the level takes a look at the whole lead.
+                let usual = *usual.get_or_insert_with(|| usual_level(samples));
+                if usual.is_some_and(|usual| (level - usual).abs() > JUMP_UV_MIN) {
+                    out.push(start..index);
+                }
             }
         }
         start = index;

@@ -11,6 +11,8 @@ const STRETCH_S: f64 = 20.0;
 const BLOCK_S: f64 = 0.25;
 /// Blocks on each side which speak for the amplitude of a block.
 const REACH_BLOCKS: usize = 6;
+/// Phases turned side by side: each waits for the one before, neighbours fill the wait.
+const LANES: usize = 4;
 /// How far the grid strays from its nominal frequency at most, in hertz.
 const STRAY_HZ_MAX: f64 = 0.9;
 
@@ -57,6 +59,35 @@ impl Complex {
     }
 }
 
+/// Phases of consecutive samples, `LANES` at a time.
+struct Phases {
+    re: [f64; LANES],
+    im: [f64; LANES],
+    step: Complex,
+}
+
+impl Phases {
+    /// From the phase `start` (in cycles), `cycles` a sample.
+    fn new(start: f64, cycles: f64) -> Self {
+        let phases: [Complex; LANES] =
+            std::array::from_fn(|lane| Complex::turn(TAU * (start + cycles * lane as f64).fract()));
+        Self {
+            re: phases.map(|p| p.re),
+            im: phases.map(|p| p.im),
+            step: Complex::turn(TAU * (cycles * LANES as f64).fract()),
+        }
+    }
+
+    /// On to the next samples.
+    fn advance(&mut self) {
+        for lane in 0..LANES {
+            let (re, im) = (self.re[lane], self.im[lane]);
+            self.re[lane] = re * self.step.re - im * self.step.im;
+            self.im[lane] = re * self.step.im + im * self.step.re;
+        }
+    }
+}
+
 /// Sums of one block at one frequency, phases counted from the start of the stretch.
 #[derive(Debug, Clone, Copy, Default)]
 struct Block {
@@ -90,7 +121,7 @@ pub(super) fn remove(signal: &mut [f64], rate_hz: f64, hertz: f64) {
     }
 }
 
-/// The signal with all slow content gone, and which of its samples may speak.
+/// The signal with all slow content gone, zero where a sample may not speak.
 struct Rough {
     values: Vec<f32>,
     usable: Vec<bool>,
@@ -103,10 +134,17 @@ impl Rough {
         let half_period = (rate_hz / hertz / 2.0).round().max(1.0) as usize;
         let n = signal.len();
         let mut values = vec![0.0_f32; n];
-        for at in half_period..n.saturating_sub(half_period) {
-            values[at] = (signal[at] - 0.5 * (signal[at - half_period] + signal[at + half_period])) as f32;
+        if n > 2 * half_period {
+            let (middle, after) = (&signal[half_period..], &signal[2 * half_period..]);
+            let neighbours = signal.iter().zip(after).zip(middle);
+            for (value, ((before, after), at)) in values[half_period..].iter_mut().zip(neighbours) {
+                *value = (at - 0.5 * (before + after)) as f32;
+            }
         }
         let usable = usable(&values, rate_hz, half_period);
+        for (value, usable) in values.iter_mut().zip(&usable) {
+            *value = if *usable { *value } else { 0.0 };
+        }
         Self {
             values,
             usable,
@@ -127,23 +165,38 @@ impl Rough {
     }
 
     fn blocks(&self, seen: &std::ops::Range<usize>, block: usize, cycles: f64) -> Vec<Block> {
-        let step = Complex::turn(-TAU * cycles);
         let values = self.values[seen.clone()]
             .chunks(block)
             .zip(self.usable[seen.clone()].chunks(block));
         let mut out = Vec::with_capacity(seen.len() / block + 1);
         for (index, (part, usable)) in values.enumerate() {
-            let mut phase = Complex::turn(-TAU * (cycles * (index * block) as f64).fract());
-            let mut made = Block::default();
-            for (value, usable) in part.iter().zip(usable) {
-                let value = if *usable { f64::from(*value) } else { 0.0 };
-                made.sum.re += value * phase.re;
-                made.sum.im += value * phase.im;
-                made.power += value * value;
-                made.weight += f64::from(u8::from(*usable));
-                phase = phase.times(step);
+            let mut phases = Phases::new(-(cycles * (index * block) as f64).fract(), -cycles);
+            let (mut re, mut im, mut power) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
+            let mut add = |values: [f64; LANES]| {
+                for lane in 0..LANES {
+                    re[lane] += values[lane] * phases.re[lane];
+                    im[lane] += values[lane] * phases.im[lane];
+                    power[lane] += values[lane] * values[lane];
+                }
+                phases.advance();
+            };
+            let (whole, rest) = part.as_chunks::<LANES>();
+            for values in whole {
+                add(values.map(f64::from));
             }
-            out.push(made);
+            let mut last = [0.0; LANES];
+            for (place, value) in last.iter_mut().zip(rest) {
+                *place = f64::from(*value);
+            }
+            add(last);
+            out.push(Block {
+                sum: Complex {
+                    re: re.iter().sum(),
+                    im: im.iter().sum(),
+                },
+                weight: usable.iter().filter(|u| **u).count() as f64,
+                power: power.iter().sum(),
+            });
         }
         out
     }
@@ -230,29 +283,58 @@ fn amplitudes(blocks: &[Block], gain: f64) -> Option<Vec<Complex>> {
 
 /// The real sinusoid with amplitudes drawn straight between the middles of the blocks.
 fn synthesise(amplitudes: &[Complex], n: usize, block: usize, cycles: f64) -> Vec<f64> {
-    let step = Complex::turn(TAU * cycles);
-    let mut out = Vec::with_capacity(n);
-    let at_place = |index: usize| {
-        amplitudes
-            .get(index.min(amplitudes.len().saturating_sub(1)))
-            .copied()
-            .unwrap_or_default()
-    };
-    let mut index = 0;
-    while out.len() < n {
-        let mut phase = Complex::turn(TAU * (cycles * (index * block) as f64).fract());
-        for offset in 0..block.min(n - out.len()) {
-            let place = (offset as f64 + 0.5) / block as f64 - 0.5;
-            let (a, b, share) = if place < 0.0 {
-                (at_place(index.saturating_sub(1)), at_place(index), 1.0 + place)
-            } else {
-                (at_place(index), at_place(index + 1), place)
-            };
-            let amplitude = a.scaled(1.0 - share).plus(b.scaled(share));
-            out.push(amplitude.re * phase.re - amplitude.im * phase.im);
-            phase = phase.times(step);
-        }
-        index += 1;
+    let last = amplitudes.len().saturating_sub(1);
+    let at_place = |index: usize| amplitudes.get(index.min(last)).copied().unwrap_or_default();
+    let mut out = vec![0.0; n];
+    for (index, part) in out.chunks_mut(block).enumerate() {
+        let start = cycles * (index * block) as f64;
+        let half = (block / 2).min(part.len());
+        let (before, after) = part.split_at_mut(half);
+        let here = at_place(index);
+        let rising = Line::new(
+            at_place(index.saturating_sub(1)),
+            here,
+            0.5 + 0.5 / block as f64,
+            block,
+        );
+        rising.draw(before, Phases::new(start.fract(), cycles));
+        let place = (half as f64 + 0.5) / block as f64 - 0.5;
+        let falling = Line::new(here, at_place(index + 1), place, block);
+        falling.draw(after, Phases::new((start + cycles * half as f64).fract(), cycles));
     }
     out
+}
+
+/// An amplitude on its way from one block to the next.
+struct Line {
+    first: Complex,
+    /// Change a sample.
+    slope: Complex,
+}
+
+impl Line {
+    /// From the share `place` of the way from `from` to `to` on, which is `block` samples long.
+    fn new(from: Complex, to: Complex, place: f64, block: usize) -> Self {
+        let way = to.plus(from.scaled(-1.0));
+        Self {
+            first: from.plus(way.scaled(place)),
+            slope: way.scaled(1.0 / block as f64),
+        }
+    }
+
+    /// The sinusoid with this amplitude.
+    fn draw(&self, out: &mut [f64], mut phases: Phases) {
+        let offsets: [f64; LANES] = std::array::from_fn(|lane| lane as f64);
+        let mut done = 0.0;
+        for part in out.chunks_mut(LANES) {
+            for (lane, value) in part.iter_mut().enumerate() {
+                let at = done + offsets[lane];
+                let re = self.first.re + self.slope.re * at;
+                let im = self.first.im + self.slope.im * at;
+                *value = re * phases.re[lane] - im * phases.im[lane];
+            }
+            phases.advance();
+            done += LANES as f64;
+        }
+    }
 }

@@ -108,11 +108,8 @@ pub(crate) fn low_passed(lead: &[f64], edge_hz: f64, rate_hz: f64) -> Vec<f64> {
         .map(|v| if v.is_finite() { *v } else { 0.0 })
         .collect();
     if edge_hz < 0.45 * rate_hz {
-        biquad::zero_phase(
-            &[Section::low_pass(edge_hz, rate_hz)],
-            &mut signal,
-            (0.2 * rate_hz) as usize,
-        );
+        let sections = [Section::low_pass(edge_hz, rate_hz)];
+        biquad::zero_phase(&sections, &mut [&mut signal], (0.2 * rate_hz) as usize);
     }
     signal
 }
@@ -138,22 +135,26 @@ fn chain(
         Path::Diagnostic => diagnostic_sections(rate_hz),
         Path::Display => display_sections(rate_hz),
     };
-    let mut out = Vec::with_capacity(prepared.len());
-    for lead in prepared {
-        if lead.is_empty() {
-            out.push(vec![f64::NAN; lead.values.len()]);
-            continue;
-        }
+    let mut out: Vec<Vec<f64>> = Vec::with_capacity(prepared.len());
+    for lead in &prepared {
         let mut signal: Vec<f64> = lead.values.iter().map(|v| f64::from(*v)).collect();
-        if let Some(hertz) = mains.hertz() {
-            mains::remove(&mut signal, rate_hz, hertz);
+        if !lead.is_empty() {
+            if let Some(hertz) = mains.hertz() {
+                mains::remove(&mut signal, rate_hz, hertz);
+            }
+            if path == Path::Diagnostic {
+                baseline::remove(&mut signal, &lead.gaps, rate_hz, beats);
+            }
         }
-        if path == Path::Diagnostic {
-            baseline::remove(&mut signal, &lead.gaps, rate_hz, beats);
-        }
-        biquad::zero_phase(&sections, &mut signal, pad_of(path, rate_hz));
-        lead.put_gaps_back(&mut signal);
         out.push(signal);
+    }
+    let mut signals: Vec<&mut [f64]> = out.iter_mut().map(Vec::as_mut_slice).collect();
+    biquad::zero_phase(&sections, &mut signals, pad_of(path, rate_hz));
+    for (lead, signal) in prepared.iter().zip(&mut out) {
+        if lead.is_empty() {
+            signal.fill(f64::NAN);
+        }
+        lead.put_gaps_back(signal);
     }
     out
 }

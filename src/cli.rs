@@ -5,7 +5,6 @@ mod bench;
 mod demo;
 mod ecg;
 pub(crate) mod image;
-mod image;
 mod kernel;
 mod send;
 mod serve;

@@ -15,6 +15,7 @@ pub async fn open(folder: &Path) -> Archive {
         index: IndexUrl::Sqlite(folder.join("index.sqlite")),
         objects: folder.join("objects"),
         data_dir: folder.join("state"),
+        store: archive::store::Settings::default(),
     };
     Archive::open(config, &[]).await.unwrap()
 }

@@ -3,11 +3,11 @@
 
 mod audit;
 mod community;
+mod device;
 mod import;
-mod retention;
 mod outbox;
 mod peers;
-mod device;
+mod retention;
 mod store;
 
 use crate::config::Config;

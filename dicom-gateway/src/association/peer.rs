@@ -160,7 +160,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Peer<S> {
                 self.notices.answered(&command);
                 Ok(())
             }
-            (field::N_EVENT_REPORT_RQ, Service::Commitment) => commitment::take(self, &context, &command).await,
+            (field::N_EVENT_REPORT_RQ, Service::Commitment) => {
+                commitment::take(self, &context, &command).await
+            }
             // what it would cancel has been answered already
             (field::C_CANCEL_RQ, _) => Ok(()),
             (

@@ -8,8 +8,8 @@
     reason = "test support"
 )]
 
-pub mod scp;
 pub mod normalized;
+pub mod scp;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

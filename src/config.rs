@@ -116,16 +116,21 @@ pub(crate) struct Http {
     pub(crate) metrics_token: Option<String>,
 }
 
+/// Room for the objects of several seconds over the fastest line, little beside a county's disk.
+const JOURNAL_MIB: u32 = 256;
+
 /// `[archive]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ArchiveConfig {
     pub(crate) index: String,
     pub(crate) objects: String,
-    /// Keys, the anchor of the audit chain and the spool.
+    /// Keys, the anchor of the audit chain, the journal of arriving objects.
     pub(crate) data_dir: PathBuf,
     /// Days in which every object is read and hashed again; 0 = never.
     pub(crate) scrub_days: u32,
+    /// Size of that journal in MiB; 0: none.
+    pub(crate) journal_mib: u32,
 }
 
 /// `[worker]`
@@ -196,6 +201,7 @@ impl Default for ArchiveConfig {
             objects: "file:data/objects".into(),
             data_dir: PathBuf::from("data/state"),
             scrub_days: 30,
+            journal_mib: JOURNAL_MIB,
         }
     }
 }

@@ -96,6 +96,7 @@ pub(super) fn settings(config: &Config) -> Result<store::Settings> {
     Ok(store::Settings {
         remote,
         encryption: encryption(&config.encryption)?,
+        journal_mib: config.archive.journal_mib,
         scrub_days: config.archive.scrub_days,
     })
 }

@@ -9,6 +9,7 @@ pub(crate) type Statements = &'static [(&'static str, &'static str)];
 
 const BOTH: &[Statements] = &[
     crate::db::migrate_sql::ALL,
+    crate::db::sql::ALL,
     institution::sql::ALL,
     device::sql::ALL,
     patient::sql::ALL,

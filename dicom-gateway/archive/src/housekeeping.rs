@@ -96,8 +96,14 @@ impl Archive {
     }
 
     pub(crate) async fn write_marks(&self) -> Result<()> {
+        // What came before this moment is made durable first; then the mark may say so.
+        let mark = self.placements().watermark();
+        if let Some(journal) = self.store().journal() {
+            journal.rotate();
+        }
+        self.db().flush().await?;
         let archive = self.clone();
-        let written = tokio::task::spawn_blocking(move || recover::write_watermark(&archive)).await;
+        let written = tokio::task::spawn_blocking(move || recover::write_watermark(&archive, mark)).await;
         written.map_err(|_| ArchiveError::Closed)??;
         audit::write_anchor(self.db(), &self.config().data_dir).await
     }

@@ -109,6 +109,7 @@ struct Shared {
     upkeep: upkeep::Upkeep,
     tallies: tally::Tallies,
     health: health::HealthMemory,
+    settler: OnceLock<receive::Settler>,
 }
 
 impl Archive {
@@ -151,7 +152,13 @@ impl Archive {
             Err(error) => tracing::error!(%error, "the object store cannot be written"),
             Ok(()) => {}
         }
-        recover::recover(self).await
+        let recovery = recover::recover(self).await?;
+        let settler = receive::start_settling(self)?;
+        if let Some(settler) = settler {
+            // set once, at the start of a process
+            let _ = self.shared.settler.set(settler);
+        }
+        Ok(recovery)
     }
 
     /// Like [`Archive::open`] without cleaning up after an unexpected end: for commands that run
@@ -201,6 +208,7 @@ impl Archive {
                 upkeep: upkeep::Upkeep::default(),
                 tallies: tally::Tallies::default(),
                 health: health::HealthMemory::default(),
+                settler: OnceLock::new(),
             }),
         };
         work::listen(&archive.work());
@@ -386,6 +394,7 @@ impl Archive {
     /// # Errors
     /// When the anchor file cannot be written.
     pub async fn close(&self) -> Result<()> {
+        self.settle_journal().await;
         self.write_marks().await
     }
 }

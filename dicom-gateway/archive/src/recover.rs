@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// File below the data folder: no file placed before this moment lacks its row.
 const WATERMARK_FILE: &str = "store.watermark";
+/// Folder below the data folder: objects on their way to their files.
+const JOURNAL_FOLDER: &str = "journal";
 /// Looked at before the watermark too, for clocks that were set back a little.
 const MARGIN: Duration = Duration::from_secs(120);
 /// Files looked at when there is no watermark; beyond it an operator must rebuild the index.
@@ -45,7 +47,7 @@ impl Placements {
     }
 
     /// No placement before this moment is without its row.
-    fn watermark(&self) -> UnixMicros {
+    pub(crate) fn watermark(&self) -> UnixMicros {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.1.values().min().copied().unwrap_or_else(UnixMicros::now)
     }
@@ -65,6 +67,8 @@ impl InFlight {
 /// What a start found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Recovery {
+    /// Files made again from the journal.
+    pub restored: u64,
     /// Unfinished files removed.
     pub spool_removed: u64,
     /// Whole files without a row that were taken in.
@@ -79,10 +83,10 @@ fn read_watermark(data_dir: &Path) -> Option<UnixMicros> {
 }
 
 /// Remembers from when on files may lack their row. An older value left by a crash is safe.
-pub(crate) fn write_watermark(archive: &Archive) -> Result<()> {
+pub(crate) fn write_watermark(archive: &Archive, mark: UnixMicros) -> Result<()> {
     let path = archive.config().data_dir.join(WATERMARK_FILE);
     let fresh = path.with_extension("new");
-    let text = archive.placements().watermark().0.to_string();
+    let text = mark.0.to_string();
     std::fs::write(&fresh, text)
         .and_then(|()| std::fs::rename(&fresh, &path))
         .map_err(|error| ArchiveError::io("write", &path, error))
@@ -111,10 +115,15 @@ fn candidates(store: &ObjectStore, data_dir: &Path) -> Result<Vec<crate::store::
 /// Cleans up and takes in what the last end left behind.
 pub(crate) async fn recover(archive: &Archive) -> Result<Recovery> {
     let (store, data_dir) = (archive.store().clone(), archive.config().data_dir.clone());
-    let look = move || Ok::<_, ArchiveError>((store.clear_spool()?, candidates(&store, &data_dir)?));
+    let journal_bytes = u64::from(archive.config().store.journal_mib) << 20;
+    let look = move || {
+        let restored = store.open_journal(&data_dir.join(JOURNAL_FOLDER), journal_bytes)?;
+        Ok::<_, ArchiveError>((restored, store.clear_spool()?, candidates(&store, &data_dir)?))
+    };
     let looked = tokio::task::spawn_blocking(look).await;
-    let (spool_removed, keys) = looked.map_err(|_| ArchiveError::Closed)??;
+    let (restored, spool_removed, keys) = looked.map_err(|_| ArchiveError::Closed)??;
     let mut recovery = Recovery {
+        restored,
         spool_removed,
         ..Recovery::default()
     };
@@ -128,6 +137,8 @@ pub(crate) async fn recover(archive: &Archive) -> Result<Recovery> {
     if recovery != Recovery::default() {
         tracing::info!(?recovery, "cleaned up after an unexpected end");
     }
-    write_watermark(archive)?;
+    let mark = archive.placements().watermark();
+    archive.db().flush().await?;
+    write_watermark(archive, mark)?;
     Ok(recovery)
 }

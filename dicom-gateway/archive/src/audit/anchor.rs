@@ -67,6 +67,8 @@ pub async fn write_anchor(db: &Db, data_dir: &Path) -> Result<()> {
     if heads.is_empty() {
         return Ok(());
     }
+    // The file must never know more than the index does after a crash.
+    db.flush().await?;
     let text = serde_json::to_vec_pretty(&heads).map_err(|error| ArchiveError::Corrupt(error.to_string()))?;
     let path = data_dir.join(ANCHOR_FILE);
     let write = move || -> Result<()> {

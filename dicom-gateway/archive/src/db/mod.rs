@@ -21,6 +21,7 @@ pub(crate) use migrate::sql as migrate_sql;
 pub use migrate::{Migration, Migrations};
 pub use tx::Tx;
 pub use value::{Row, Value};
+pub(crate) use writer::Backing;
 
 use crate::audit::AuditSigner;
 use crate::error::{ArchiveError, Result};
@@ -31,6 +32,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tx::{TxConn, bind_all};
@@ -53,6 +55,13 @@ macro_rules! statements {
 const POSTGRES_CONNECTIONS_MAX: u32 = 24;
 /// Longest wait for a connection or for another process's write lock.
 const WAIT_MAX: Duration = Duration::from_secs(15);
+statements! {
+    mod sql {
+        // An empty COMMIT flushes nothing.
+        FLUSH = "INSERT INTO setting (name, value) VALUES ('index.flushed', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    }
+}
+
 /// Prepared statements kept per connection to PostgreSQL.
 const STATEMENTS_KEPT: usize = 512;
 /// Longest read of one state of the index, e.g. of the whole audit trail.
@@ -107,6 +116,8 @@ struct Inner {
     readers: Readers,
     /// SQLite only: the queue of the writer task.
     writer: Option<mpsc::Sender<Box<dyn writer::Work>>>,
+    /// SQLite only: rows were written whose COMMIT was not flushed.
+    unflushed: Arc<AtomicBool>,
     signer: Arc<AuditSigner>,
 }
 
@@ -144,10 +155,12 @@ impl Db {
         let (send, queue) = mpsc::channel(writer::QUEUE_WRITERS_MAX);
         let (runtime, writers_signer) = (tokio::runtime::Handle::current(), signer.clone());
         let keeper = keeper::start(path)?;
+        let unflushed = Arc::new(AtomicBool::new(false));
+        let told = unflushed.clone();
         std::thread::Builder::new()
             .name("index-writer".to_owned())
             .spawn(move || {
-                writer::serve(conn, queue, &writers_signer, &runtime);
+                writer::serve(conn, queue, &writers_signer, &runtime, &told);
                 drop(keeper);
             })
             .map_err(|error| ArchiveError::io("start the writer of", path, error))?;
@@ -155,6 +168,7 @@ impl Db {
             inner: Arc::new(Inner {
                 readers: Readers::Sqlite(Arc::new(readers::Readers::new(path.to_path_buf(), WAIT_MAX))),
                 writer: Some(send),
+                unflushed,
                 signer,
             }),
         })
@@ -175,6 +189,7 @@ impl Db {
             inner: Arc::new(Inner {
                 readers: Readers::Postgres(pool),
                 writer: None,
+                unflushed: Arc::default(),
                 signer,
             }),
         })
@@ -267,10 +282,29 @@ impl Db {
         T: Send + 'static,
         E: From<ArchiveError> + Send + 'static,
     {
+        self.write_backed(None, closure).await
+    }
+
+    /// Like [`Db::write`], for rows that can be made again from `backing`: it is flushed before the
+    /// answer, the rows themselves only with the next ordinary write. Later rows are never durable
+    /// before earlier ones.
+    ///
+    /// # Errors
+    /// As [`Db::write`], and what the backing says.
+    pub(crate) async fn write_backed<T, E, F>(
+        &self,
+        backing: Option<Arc<dyn Backing>>,
+        closure: F,
+    ) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<ArchiveError> + Send + 'static,
+    {
         match (&self.inner.writer, &self.inner.readers) {
             (Some(queue), _) => {
                 let (answer, result) = oneshot::channel();
-                let work = Box::new(writer::ClosureWork::new(closure, answer));
+                let work = Box::new(writer::ClosureWork::new(closure, backing, answer));
                 if queue.send(work).await.is_err() {
                     return Err(E::from(ArchiveError::Closed));
                 }
@@ -282,10 +316,30 @@ impl Db {
                 let (pool, signer) = (pool.clone(), self.inner.signer.clone());
                 // A task of its own, so that a caller who stops waiting leaves no open transaction.
                 let done = tokio::spawn(write_postgres(pool, signer, closure)).await;
-                done.unwrap_or_else(|_| Err(E::from(ArchiveError::Closed)))
+                let value = done.unwrap_or_else(|_| Err(E::from(ArchiveError::Closed)))?;
+                if let Some(backing) = backing {
+                    let flushed = tokio::task::spawn_blocking(move || backing.flush()).await;
+                    flushed.map_err(|_| ArchiveError::Closed)??;
+                }
+                Ok(value)
             }
             (None, Readers::Sqlite(_)) => Err(E::from(ArchiveError::Closed)),
         }
+    }
+
+    /// Waits until everything written so far is on stable storage.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn flush(&self) -> Result<()> {
+        if !self.inner.unflushed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let now = crate::ids::UnixMicros::now().0.to_string();
+        self.write(move |tx| {
+            Box::pin(async move { tx.execute(sql::FLUSH, vec![now.into()]).await.map(drop) })
+        })
+        .await
     }
 
     /// Runs read statements that all see the same state of the index.

@@ -9,6 +9,8 @@ use crate::error::{ArchiveError, FLUSH_FAILED, Result};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -23,21 +25,35 @@ const WRITER_TIME_MAX: Duration = Duration::from_secs(60);
 pub(super) trait Work: Send {
     /// Runs the statements; `true` when they should stay.
     fn run(&mut self, tx: &mut Tx) -> bool;
+    /// What its rows can be made from again, when its COMMIT need not be flushed.
+    fn backing(&self) -> Option<Arc<dyn Backing>>;
     /// Hands the result to who waits for it; an error when the batch was undone.
     fn settle(self: Box<Self>, batch: Result<(), String>);
+}
+
+/// Something durable from which the rows of a transaction can be made again after a crash.
+pub(crate) trait Backing: Send + Sync {
+    /// Waits until it is on stable storage. Called after COMMIT, before the answer.
+    fn flush(&self) -> Result<()>;
 }
 
 /// A closure with the channel its result goes to.
 pub(super) struct ClosureWork<F, T, E> {
     closure: Option<F>,
+    backing: Option<Arc<dyn Backing>>,
     result: Option<Result<T, E>>,
     answer: oneshot::Sender<Result<T, E>>,
 }
 
 impl<F, T, E> ClosureWork<F, T, E> {
-    pub(super) fn new(closure: F, answer: oneshot::Sender<Result<T, E>>) -> Self {
+    pub(super) fn new(
+        closure: F,
+        backing: Option<Arc<dyn Backing>>,
+        answer: oneshot::Sender<Result<T, E>>,
+    ) -> Self {
         Self {
             closure: Some(closure),
+            backing,
             result: None,
             answer,
         }
@@ -73,6 +89,10 @@ where
         keep
     }
 
+    fn backing(&self) -> Option<Arc<dyn Backing>> {
+        self.backing.clone()
+    }
+
     fn settle(self: Box<Self>, batch: Result<(), String>) {
         let result = match (self.result, batch) {
             (Some(Err(own)), _) => Err(own),
@@ -103,26 +123,68 @@ pub(super) fn serve(
     mut queue: mpsc::Receiver<Box<dyn Work>>,
     signer: &AuditSigner,
     runtime: &tokio::runtime::Handle,
+    unflushed: &AtomicBool,
 ) {
     let _entered = runtime.enter();
     let mut tx = Tx::new(TxConn::Sqlite(Box::new(conn)));
     let mut batch = Vec::with_capacity(BATCH_WRITERS_MAX);
+    let mut flushes = true;
+    let mut failing = None;
     while queue.blocking_recv_many(&mut batch, BATCH_WRITERS_MAX) > 0 {
-        let outcome = run_batch(&mut tx, &mut batch, signer);
+        let all_backed = batch.iter().all(|work| work.backing().is_some());
+        let outcome = match failing {
+            Some(_) => Err(ArchiveError::Closed),
+            None => set_flush(&mut tx, &mut flushes, !all_backed)
+                .and_then(|()| run_batch(&mut tx, &mut batch, signer)),
+        };
         let after = std::mem::take(&mut tx.on_commit);
         if let Err(error) = &outcome {
             tracing::error!(%error, "a batch of index writes was undone");
             // COMMIT or a statement failed: make sure that no transaction stays open.
             let _ = tx.sqlite().and_then(|conn| conn.execute("ROLLBACK", &[]));
         }
-        let outcome = outcome.map_err(|error| error.to_string());
+        if failing.is_none() && matches!(outcome, Err(ArchiveError::StorageFailing(_))) {
+            failing = outcome.as_ref().err().map(ToString::to_string);
+        }
+        let outcome = match &failing {
+            Some(why) => Err(why.clone()),
+            None => outcome.map_err(|error| error.to_string()),
+        };
+        let mut backed = Ok(());
         if outcome.is_ok() {
+            unflushed.store(!flushes, Ordering::Release);
+            backed = flush_backings(&batch).map_err(|error| error.to_string());
             after.into_iter().for_each(|then| then());
         }
         for work in batch.drain(..) {
-            work.settle(outcome.clone());
+            let flushed = match work.backing() {
+                Some(_) => backed.clone(),
+                None => Ok(()),
+            };
+            work.settle(outcome.clone().and(flushed));
         }
     }
+}
+
+/// Whether COMMIT waits for stable storage; can be changed only between transactions.
+fn set_flush(tx: &mut Tx, now: &mut bool, wanted: bool) -> Result<()> {
+    if *now != wanted {
+        let level = if wanted { "FULL" } else { "NORMAL" };
+        tx.sqlite()?.batch(&format!("PRAGMA synchronous = {level}"))?;
+        *now = wanted;
+    }
+    Ok(())
+}
+
+fn flush_backings(batch: &[Box<dyn Work>]) -> Result<()> {
+    let mut flushed: Vec<Arc<dyn Backing>> = Vec::new();
+    for backing in batch.iter().filter_map(|work| work.backing()) {
+        if !flushed.iter().any(|done| Arc::ptr_eq(done, &backing)) {
+            backing.flush()?;
+            flushed.push(backing);
+        }
+    }
+    Ok(())
 }
 
 fn run_batch(tx: &mut Tx, batch: &mut [Box<dyn Work>], signer: &AuditSigner) -> Result<()> {

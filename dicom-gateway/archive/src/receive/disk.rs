@@ -2,6 +2,7 @@
 
 use super::{InstanceFacts, Sender, StoreRefused};
 use crate::ids::Sha256Digest;
+use crate::store::journal::Ticket;
 use crate::store::{FileDigests, ObjectKey, ObjectStore, SpoolFile};
 use bytes::Bytes;
 use dataset::{
@@ -195,7 +196,8 @@ impl DiskState {
     }
 
     /// Ends the bytes: checks them and gives the file its durable place.
-    pub(super) fn place(mut self: Box<Self>) -> Result<PlacedObject, StoreRefused> {
+    /// With a ticket it is durable once the ticket's file is flushed.
+    pub(super) fn place(mut self: Box<Self>) -> Result<(PlacedObject, Option<Ticket>), StoreRefused> {
         if let Some(refused) = self.refused.take() {
             return Err(refused);
         }
@@ -238,17 +240,16 @@ impl DiskState {
             dataset: Sha256Digest(self.dataset_hash.finalize().into()),
         };
         let extension = format!("{}.dcm", self.institution_code);
-        let key = self.store.place(spool, digests.whole(), &extension)?;
-        Ok(PlacedObject {
+        let mut facts = facts;
+        facts.size_bytes = self.meta_bytes + self.dataset_bytes;
+        let (key, ticket) = self.store.place_soon(spool, digests.whole(), &extension)?;
+        let object = PlacedObject {
             key,
             digests,
             facts,
             warnings: parsed.warnings.iter().map(ToString::to_string).collect(),
             sender: self.sender,
-        })
-        .map(|mut object| {
-            object.facts.size_bytes = self.meta_bytes + self.dataset_bytes;
-            object
-        })
+        };
+        Ok((object, ticket))
     }
 }

@@ -4,10 +4,12 @@ use super::disk::PlacedObject;
 use super::{IndexStop, Indexed, Indexing, Outcome, StoreRefused, Stored, index_object};
 use crate::Archive;
 use crate::audit::{AuditAction, AuditEntry, AuditOutcome, event};
+use crate::db::Backing;
 use crate::error::ArchiveError;
 use crate::ids::UnixMicros;
 use crate::params;
 use crate::recover::InFlight;
+use crate::store::journal::Ticket;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +28,7 @@ crate::statements! {
 pub(super) async fn index(
     archive: &Archive,
     object: PlacedObject,
+    ticket: Option<Ticket>,
     in_flight: InFlight,
 ) -> Result<Stored, StoreRefused> {
     let institution_code = archive.institution_code(object.sender.institution_id).await?;
@@ -38,12 +41,19 @@ pub(super) async fn index(
     let result = loop {
         tries += 1;
         let (shared, from) = (archive.clone(), indexing.clone());
+        let backing = ticket.as_ref().map(|ticket| ticket.file() as Arc<dyn Backing>);
         let done = archive
             .db()
-            .write(move |tx| Box::pin(async move { index_object(&shared, tx, &from).await }))
+            .write_backed(backing, move |tx| {
+                Box::pin(async move { index_object(&shared, tx, &from).await })
+            })
             .await;
         match done {
-            Err(IndexStop::Failed(error)) if error.is_transient() && tries < TRIES_MAX => {
+            Err(IndexStop::Failed(error))
+                if error.is_transient()
+                    && tries < TRIES_MAX
+                    && archive.store().health().failing().is_none() =>
+            {
                 tokio::time::sleep(RETRY_WAIT * 2u32.pow(tries)).await;
             }
             other => break other,
@@ -57,11 +67,15 @@ pub(super) async fn index(
                 Outcome::New
             } else {
                 forget_file(archive, &indexing).await;
-                Outcome::DuplicateEqual
+                ticket.map(Ticket::cancel);
+                // the first copy may be a moment away from stable storage
+                archive.flush_received().await?;
+                in_flight.done();
+                return Ok(stored(&indexing, Outcome::DuplicateEqual));
             }
         }
         Err(IndexStop::Conflict) => {
-            let refused = quarantine(archive, &indexing).await;
+            let refused = quarantine(archive, &indexing, ticket).await;
             in_flight.done();
             return Err(refused);
         }
@@ -71,6 +85,7 @@ pub(super) async fn index(
             }
             // Whether the row exists is not certain: the file stays, and the next start compares.
             in_flight.keep();
+            archive.store().health().check()?;
             return Err(error.into());
         }
     };
@@ -103,9 +118,17 @@ async fn forget_file(archive: &Archive, indexing: &Arc<Indexing>) {
 }
 
 /// Keeps the refused object apart, with a row and an audit row.
-async fn quarantine(archive: &Archive, indexing: &Arc<Indexing>) -> StoreRefused {
+async fn quarantine(archive: &Archive, indexing: &Arc<Indexing>, ticket: Option<Ticket>) -> StoreRefused {
     let (store, from) = (archive.store().clone(), indexing.clone());
-    let moved = tokio::task::spawn_blocking(move || store.quarantine(&from.object.key)).await;
+    let put_apart = move || {
+        let key = &from.object.key;
+        if let Some(ticket) = ticket {
+            store.flush_files(&[key.file_name()])?;
+            ticket.cancel();
+        }
+        store.quarantine(key)
+    };
+    let moved = tokio::task::spawn_blocking(put_apart).await;
     let key = match moved {
         Ok(Ok(key)) => key,
         Ok(Err(error)) => return error.into(),

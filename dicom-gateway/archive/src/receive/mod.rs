@@ -9,6 +9,7 @@ mod facts;
 mod finish;
 mod index;
 mod refused;
+mod settle;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ pub(crate) use facts::{inflate, unpack};
 
 pub(crate) use index::{IndexStop, Indexed, Indexing, index_object};
 pub use refused::{RefusedKind, StoreRefused};
+pub(crate) use settle::{Settler, start as start_settling};
 
 #[cfg(test)]
 pub(crate) const STATEMENTS: &[crate::conformance::Statements] = &[index::sql::ALL, finish::sql::ALL];
@@ -31,8 +33,9 @@ use disk::{DiskState, Head};
 use std::net::IpAddr;
 use tokio::task::JoinHandle;
 
-/// Bytes gathered before they are handed to the disk. Twice this is held at most.
-const GATHER_BYTES: usize = 256 << 10;
+/// Bytes gathered before they are handed to the disk: a CT slice is handed over once. Twice this is
+/// held at most.
+const GATHER_BYTES: usize = 640 << 10;
 
 /// By which way an object came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -308,8 +311,8 @@ impl Incoming {
                 }
             }
         });
-        let (object, in_flight) = placed.await.map_err(|_| StoreRefused::failed())??;
-        finish::index(&self.archive, object, in_flight).await
+        let ((object, ticket), in_flight) = placed.await.map_err(|_| StoreRefused::failed())??;
+        finish::index(&self.archive, object, ticket, in_flight).await
     }
 
     async fn at_rest(&mut self) -> Result<Box<DiskState>, StoreRefused> {

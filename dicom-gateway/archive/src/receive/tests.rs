@@ -398,7 +398,7 @@ async fn placed_files_without_rows_are_taken_in_at_the_next_start() {
         None,
     );
     state.absorb(&[Bytes::from(lost.file_bytes())]);
-    let placed = Box::new(state).place().unwrap();
+    let (placed, _) = Box::new(state).place().unwrap();
     let damaged = site
         .archive
         .store()
@@ -426,4 +426,88 @@ async fn placed_files_without_rows_are_taken_in_at_the_next_start() {
     assert!(!damaged.exists(), "a damaged file is put away");
     let again = crate::recover::recover(&archive).await.unwrap();
     assert_eq!(again, crate::recover::Recovery::default());
+}
+
+fn with_journal(folder: &std::path::Path) -> crate::Config {
+    let mut config = config(folder);
+    config.store.journal_mib = 8;
+    config
+}
+
+/// A folder as it was at a moment, as after the end of the power.
+fn copied(from: &std::path::Path) -> TemporaryFolder {
+    fn copy(from: &std::path::Path, to: &std::path::Path) {
+        std::fs::create_dir_all(to).unwrap();
+        for entry in std::fs::read_dir(from).unwrap().flatten() {
+            let target = to.join(entry.file_name());
+            if entry.path().is_dir() {
+                copy(&entry.path(), &target);
+            } else {
+                std::fs::copy(entry.path(), target).unwrap();
+            }
+        }
+    }
+    let folder = TemporaryFolder::new().unwrap();
+    copy(from, folder.path());
+    folder
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlite_by_way_of_the_journal() {
+    let folder = TemporaryFolder::new().unwrap();
+    let archive = Archive::open(with_journal(folder.path()), &[]).await.unwrap();
+    assert!(archive.store().journal().is_some());
+    all(archive).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_files_and_the_index_lost_comes_back_from_the_journal() {
+    let folder = TemporaryFolder::new().unwrap();
+    let archive = Archive::open(with_journal(folder.path()), &[]).await.unwrap();
+    let site = Site::new(archive).await;
+    site.archive.write_marks().await.unwrap();
+    let mut kept = Vec::new();
+    for n in 1..=30 {
+        let spec = ObjectSpec::new("1.2.77", 1, n);
+        site.store(&spec).await.unwrap();
+        kept.push((spec.sop_instance.clone(), site.file_of(&spec.sop_instance).await));
+    }
+    for lose_index in [false, true] {
+        let cut = copied(folder.path());
+        let files = walk(&cut.path().join("objects"));
+        assert!(files.len() >= 30);
+        for (n, file) in files.iter().enumerate() {
+            match n % 3 {
+                0 => std::fs::remove_file(file).unwrap(),
+                1 => std::fs::write(file, b"").unwrap(),
+                _ => {}
+            }
+        }
+        if lose_index {
+            for file in ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"] {
+                let _ = std::fs::remove_file(cut.path().join(file));
+            }
+        }
+        let archive = Archive::open(with_journal(cut.path()), &[]).await.unwrap();
+        let again = Site {
+            archive,
+            sender: site.sender.clone(),
+        };
+        for (uid, bytes) in &kept {
+            assert!(again.file_of(uid).await == *bytes, "{uid}");
+        }
+        assert_eq!(again.count("SELECT COUNT(*) AS n FROM instance").await, 30);
+    }
+}
+
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        if entry.path().is_dir() {
+            found.extend(walk(&entry.path()));
+        } else {
+            found.push(entry.path());
+        }
+    }
+    found
 }

@@ -107,7 +107,7 @@ impl ObjectKey {
     }
 
     /// Name of the file: for an encrypted object one that tells nothing but the ten minutes.
-    pub(super) fn file_name(&self) -> String {
+    pub(crate) fn file_name(&self) -> String {
         if !self.is_sealed() {
             return self.0.clone();
         }

@@ -1,12 +1,13 @@
 //! Files in a folder of this machine.
 
 use super::SPOOL_FOLDER;
-use super::dir_sync::DirSync;
 use super::disk::{Disk, DiskFile, write_all_at};
+use super::folders::Folders;
 use super::health::Health;
 use super::medium::{Blob, Listed, Medium};
-use super::spool::{Finished, SpoolFile};
+use super::spool::{Finished, MovedFile, SpoolFile};
 use crate::error::{ArchiveError, Result};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +19,7 @@ const COPY_BYTES: usize = 1 << 20;
 pub(super) struct Local {
     root: PathBuf,
     disk: Arc<dyn Disk>,
-    dirs: DirSync,
+    folders: Folders,
     health: Health,
 }
 
@@ -41,7 +42,7 @@ impl Local {
     pub(super) fn open(root: &Path, disk: Arc<dyn Disk>, health: Health) -> Result<Self> {
         Ok(Self {
             root: root.to_path_buf(),
-            dirs: DirSync::start(root, disk.clone(), health.clone())?,
+            folders: Folders::new(root, disk.clone(), health.clone()),
             disk,
             health,
         })
@@ -59,6 +60,15 @@ impl Local {
         })
     }
 
+    /// Gives a finished file its name, not yet durably.
+    fn name(&self, file: Finished, path: &Path, folder: &Path) -> Result<MovedFile> {
+        self.folders.ensure(folder)?;
+        self.disk
+            .rename(file.path(), path)
+            .map_err(|error| ArchiveError::io("move into the store", path, error))?;
+        Ok(file.moved())
+    }
+
     fn folder_of<'a>(&'a self, path: &'a Path) -> &'a Path {
         path.parent().unwrap_or(&self.root)
     }
@@ -72,20 +82,44 @@ impl Medium for Local {
     fn put(&self, file: Finished, name: &str) -> Result<()> {
         let path = self.path(name);
         let folder = self.folder_of(&path);
-        self.dirs.ensure(folder)?;
-        // The entry moves first, so that the flush of the file and of the folder can run at once
-        // and share the file system's own commit. Until both are done nobody knows the name.
-        self.disk
-            .rename(file.path(), &path)
-            .map_err(|error| ArchiveError::io("move into the store", &path, error))?;
-        let file = file.moved();
-        let entry = self.dirs.sync_later(folder);
-        let bytes = file.sync_data();
-        let flushed = bytes.and_then(|()| entry.wait());
+        let file = self.name(file, &path, folder)?;
+        // One after the other and in this thread: the folder's entry mostly went with the file's
+        // own commit, and nobody has to be woken.
+        let flushed = file.sync_data().and_then(|()| self.disk.sync_dir(folder));
         flushed.map_err(|error| {
             let _ = self.disk.remove(&path);
             self.health.flush_failed(&path, error)
         })
+    }
+
+    fn put_unflushed(&self, file: Finished, name: &str) -> Result<()> {
+        let path = self.path(name);
+        self.name(file, &path, self.folder_of(&path)).map(drop)
+    }
+
+    fn gains_by_journal(&self) -> bool {
+        true
+    }
+
+    fn flush(&self, names: &[String]) -> Result<()> {
+        let mut folders = BTreeSet::new();
+        for name in names {
+            let path = self.path(name);
+            match self.open_file(name, false) {
+                Ok(file) => file
+                    .sync_data()
+                    .map_err(|error| self.health.flush_failed(&path, error))?,
+                Err(ArchiveError::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+            folders.insert(self.folder_of(&path).to_path_buf());
+        }
+        for folder in folders {
+            self.disk
+                .sync_dir(&folder)
+                .map_err(|error| self.health.flush_failed(&folder, error))?;
+        }
+        Ok(())
     }
 
     fn copy_in(&self, from: &mut dyn Blob, name: &str) -> Result<()> {
@@ -117,13 +151,12 @@ impl Medium for Local {
     fn rename(&self, from: &str, to: &str) -> Result<()> {
         let path = self.path(to);
         let folder = self.folder_of(&path);
-        self.dirs.ensure(folder)?;
+        self.folders.ensure(folder)?;
         self.disk
             .rename(&self.path(from), &path)
             .map_err(|error| ArchiveError::io("move in the store", &path, error))?;
-        self.dirs
-            .sync_later(folder)
-            .wait()
+        self.disk
+            .sync_dir(folder)
             .map_err(|error| self.health.flush_failed(folder, error))
     }
 

@@ -68,6 +68,22 @@ pub(super) trait Medium: Send + Sync {
     /// Gives a finished file its name; the file is gone from the spool afterwards.
     fn put(&self, file: Finished, name: &str) -> Result<()>;
 
+    /// Like [`Medium::put`], but the bytes need not be on stable storage yet: [`Medium::flush`]
+    /// waits for that.
+    fn put_unflushed(&self, file: Finished, name: &str) -> Result<()> {
+        self.put(file, name)
+    }
+
+    /// Whether a flush of each file is dear here, so that a journal helps.
+    fn gains_by_journal(&self) -> bool {
+        false
+    }
+
+    /// Waits until files and their names are on stable storage; one that is gone is fine.
+    fn flush(&self, _names: &[String]) -> Result<()> {
+        Ok(())
+    }
+
     /// Copies a file in, with the same promises.
     fn copy_in(&self, from: &mut dyn Blob, name: &str) -> Result<()>;
 

@@ -10,11 +10,13 @@
 
 mod check;
 mod digest;
-mod dir_sync;
+
 mod disk;
 #[cfg(any(test, feature = "testing"))]
 pub mod faults;
+mod folders;
 mod health;
+pub(crate) mod journal;
 mod key;
 mod listing;
 mod local;
@@ -23,6 +25,7 @@ mod raw;
 mod s3;
 mod seal;
 mod settings;
+mod soon;
 mod spool;
 #[cfg(any(test, feature = "testing"))]
 pub mod suite;
@@ -49,7 +52,7 @@ use medium::{Blob, Medium, read_exact_at};
 use seal::{KeyRing, SealWriter, SealedBlob};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Folder of unfinished files below the store.
@@ -81,6 +84,7 @@ struct Inner {
     /// Bytes placed since this process began.
     placed_bytes: AtomicU64,
     probed: Mutex<Option<(Instant, bool)>>,
+    journal: OnceLock<journal::Journal>,
 }
 
 impl ObjectStore {
@@ -122,6 +126,7 @@ impl ObjectStore {
                 health,
                 placed_bytes: AtomicU64::new(0),
                 probed: Mutex::default(),
+                journal: OnceLock::new(),
             }),
         })
     }

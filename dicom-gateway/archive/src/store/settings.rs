@@ -38,6 +38,9 @@ pub struct Settings {
     pub encryption: Option<Encryption>,
     /// Days in which every object is read and hashed again; 0: never.
     pub scrub_days: u32,
+    /// Size of the journal through which small objects become durable, in MiB; 0: none, each is
+    /// flushed under its own name.
+    pub journal_mib: u32,
 }
 
 /// An S3 store, for all objects or for the older ones.

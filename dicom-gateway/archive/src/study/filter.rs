@@ -356,8 +356,9 @@ impl Conditions {
         }
         if let Some(here) = treating {
             let mark = self.mark(*here);
+            // Asked row by row: a set of all persons treated here would be made for each query.
             parts.push(format!(
-                "p.person_id IN (SELECT pt.person_id FROM patient pt WHERE pt.institution_id = {mark} \
+                "EXISTS (SELECT 1 FROM patient pt WHERE pt.person_id = p.person_id AND pt.institution_id = {mark} \
                  AND (EXISTS (SELECT 1 FROM exam_order ot WHERE ot.patient_id = pt.id) \
                  OR EXISTS (SELECT 1 FROM study tt WHERE tt.patient_id = pt.id)))"
             ));

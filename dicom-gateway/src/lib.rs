@@ -12,12 +12,14 @@ mod dimse;
 pub mod edge;
 mod error;
 pub mod forward;
+mod hooks;
 mod limits;
 mod pdu;
 pub mod scu;
 mod server;
 mod service;
 
-pub use config::{Config, ReadSeek, StoredObject, Transcoder, UserVerifier};
+pub use config::Config;
 pub use error::GatewayError;
+pub use hooks::{ReadSeek, StoredObject, Transcoder, UserVerifier};
 pub use server::{Port, serve};

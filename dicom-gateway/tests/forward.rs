@@ -456,3 +456,21 @@ async fn an_enrolled_device_is_a_destination_by_its_title() {
     assert_eq!(scp.fields().len(), 2);
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_own_gateway_answers_for_what_it_was_sent() {
+    let centre = Gateway::start().await;
+    let mut answered = route("all", "centre");
+    answered.commit = true;
+    let there = endpoint("centre", centre.address.port(), "GONGYING");
+    let node = Node::new(vec![answered], vec![there]).await.go();
+    node.store("1.2.79", 1..=5).await;
+    node.empty("centre").await;
+    assert!(node.list(true).await.is_empty());
+    assert_eq!(
+        digests(&centre.archive, "1.2.79").await,
+        digests(&node.archive, "1.2.79").await
+    );
+    node.stop().await;
+    centre.stop().await;
+}

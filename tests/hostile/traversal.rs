@@ -131,7 +131,12 @@ fn http_paths(target: &Target) {
     ] {
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         let answer = exchange(target.product.http, [request.into_bytes()], WAIT);
-        assert!(answer.status().is_some_and(|s| s < 500), "{path}: {answer:?}");
+        // 501: an executable that was built without its pages says so
+        assert!(
+            answer.status().is_some_and(|s| s < 500 || s == 501),
+            "{path}: {}",
+            answer.text()
+        );
         assert!(!answer.text().contains("root:"), "{path} came out");
     }
 }

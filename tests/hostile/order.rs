@@ -18,71 +18,73 @@ const STORM: usize = 200;
 /// What goes over the line for a sound object.
 type Script = fn(&Object) -> Vec<Vec<u8>>;
 
+/// Broken orders by name.
+const SCRIPTS: [(&str, Script); 12] = [
+    ("unknown_presentation_context", |o| {
+        vec![begin(99, o), data_pdu(99, LAST, &o.bytes())]
+    }),
+    ("data_set_on_another_context", |o| {
+        let d = o.bytes();
+        vec![
+            begin(1, o),
+            data_pdu(5, 0, &d[..400]),
+            data_pdu(5, LAST, &d[400..]),
+        ]
+    }),
+    ("two_contexts_in_one_data_set", |o| {
+        let d = o.bytes();
+        let parts = [data_pdu(1, 0, &d[..300]), data_pdu(3, 0, &d[300..600])];
+        vec![begin(1, o), parts.concat(), data_pdu(1, LAST, &d[600..])]
+    }),
+    ("command_in_the_middle_of_a_data_set", |o| {
+        let d = o.bytes();
+        vec![
+            begin(1, o),
+            data_pdu(1, 0, &d[..300]),
+            begin(1, o),
+            data_pdu(1, LAST, &d[300..]),
+        ]
+    }),
+    ("data_set_before_the_command", |o| {
+        vec![data_pdu(1, LAST, &o.bytes())]
+    }),
+    ("command_without_an_end", |o| {
+        let piece = store_command(SECONDARY_CAPTURE, &o.place.instance).repeat(40);
+        vec![data_pdu(1, COMMAND, &piece); 40]
+    }),
+    ("command_with_lengths_beyond_its_end", |o| {
+        let mut set = store_command(SECONDARY_CAPTURE, &o.place.instance);
+        let end = set.len() - 10;
+        set[end..].fill(0xff);
+        vec![data_pdu(1, COMMAND | LAST, &set), data_pdu(1, LAST, &o.bytes())]
+    }),
+    ("release_in_the_middle_of_a_data_set", |o| {
+        vec![
+            begin(1, o),
+            data_pdu(1, 0, &o.bytes()[..300]),
+            RELEASE_RQ.to_vec(),
+        ]
+    }),
+    ("abort_in_the_middle_of_a_data_set", |o| {
+        vec![begin(1, o), data_pdu(1, 0, &o.bytes()[..300]), ABORT.to_vec()]
+    }),
+    ("second_association_request", |_| vec![request()]),
+    ("association_request_in_the_middle_of_a_data_set", |o| {
+        vec![begin(1, o), data_pdu(1, 0, &o.bytes()[..300]), request()]
+    }),
+    ("an_answer_nobody_asked_for", |o| {
+        let mut set = store_command(SECONDARY_CAPTURE, &o.place.instance);
+        let at = set
+            .windows(8)
+            .position(|w| w == [0, 0, 0, 1, 2, 0, 0, 0])
+            .unwrap();
+        set[at + 9] |= 0x80;
+        vec![data_pdu(1, COMMAND | LAST, &set), data_pdu(1, LAST, &o.bytes())]
+    }),
+];
+
 pub fn rows() -> Vec<Row> {
-    let scripts: [(&str, Script); 12] = [
-        ("unknown_presentation_context", |o| {
-            vec![begin(99, o), data_pdu(99, LAST, &o.bytes())]
-        }),
-        ("data_set_on_another_context", |o| {
-            let d = o.bytes();
-            vec![
-                begin(1, o),
-                data_pdu(5, 0, &d[..400]),
-                data_pdu(5, LAST, &d[400..]),
-            ]
-        }),
-        ("two_contexts_in_one_data_set", |o| {
-            let d = o.bytes();
-            let parts = [data_pdu(1, 0, &d[..300]), data_pdu(3, 0, &d[300..600])];
-            vec![begin(1, o), parts.concat(), data_pdu(1, LAST, &d[600..])]
-        }),
-        ("command_in_the_middle_of_a_data_set", |o| {
-            let d = o.bytes();
-            vec![
-                begin(1, o),
-                data_pdu(1, 0, &d[..300]),
-                begin(1, o),
-                data_pdu(1, LAST, &d[300..]),
-            ]
-        }),
-        ("data_set_before_the_command", |o| {
-            vec![data_pdu(1, LAST, &o.bytes())]
-        }),
-        ("command_without_an_end", |o| {
-            let piece = store_command(SECONDARY_CAPTURE, &o.place.instance).repeat(40);
-            vec![data_pdu(1, COMMAND, &piece); 40]
-        }),
-        ("command_with_lengths_beyond_its_end", |o| {
-            let mut set = store_command(SECONDARY_CAPTURE, &o.place.instance);
-            let end = set.len() - 10;
-            set[end..].fill(0xff);
-            vec![data_pdu(1, COMMAND | LAST, &set), data_pdu(1, LAST, &o.bytes())]
-        }),
-        ("release_in_the_middle_of_a_data_set", |o| {
-            vec![
-                begin(1, o),
-                data_pdu(1, 0, &o.bytes()[..300]),
-                RELEASE_RQ.to_vec(),
-            ]
-        }),
-        ("abort_in_the_middle_of_a_data_set", |o| {
-            vec![begin(1, o), data_pdu(1, 0, &o.bytes()[..300]), ABORT.to_vec()]
-        }),
-        ("second_association_request", |_| vec![request()]),
-        ("association_request_in_the_middle_of_a_data_set", |o| {
-            vec![begin(1, o), data_pdu(1, 0, &o.bytes()[..300]), request()]
-        }),
-        ("an_answer_nobody_asked_for", |o| {
-            let mut set = store_command(SECONDARY_CAPTURE, &o.place.instance);
-            let at = set
-                .windows(8)
-                .position(|w| w == [0, 0, 0, 1, 2, 0, 0, 0])
-                .unwrap();
-            set[at + 9] |= 0x80;
-            vec![data_pdu(1, COMMAND | LAST, &set), data_pdu(1, LAST, &o.bytes())]
-        }),
-    ];
-    let mut rows: Vec<Row> = scripts
+    let mut rows: Vec<Row> = SCRIPTS
         .into_iter()
         .map(|(name, script)| Row::new(name, move |t| play(t, script)))
         .collect();

@@ -250,8 +250,9 @@ pub fn functions(text: &str) -> Vec<Function> {
             continue;
         };
         let indent = line.len() - trimmed.len();
-        let closes =
-            |l: &&str| l.len() > indent && l[..indent].trim().is_empty() && l[indent..].starts_with('}');
+        // A declaration without a body ends with its signature.
+        let ends = |rest: &str| rest.starts_with('}') || rest.starts_with(')') && rest.ends_with(';');
+        let closes = |l: &&str| l.len() > indent && l[..indent].trim().is_empty() && ends(&l[indent..]);
         let one_line = trimmed.ends_with('}') || trimmed.ends_with(';');
         let lines_taken = if one_line {
             1

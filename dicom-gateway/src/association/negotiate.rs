@@ -79,6 +79,9 @@ const NOT_FOR_STUDIES: [&str; 4] = [
     "1.2.840.10008.5.1.4.1.1.200.1", // CT Defined Procedure Protocol
 ];
 
+/// Of those, what archives elsewhere take: agreed to, so that each object is refused by a status.
+const REFUSED_BY_STATUS: [&str; 2] = ["1.2.840.10008.5.1.4.38.1", "1.2.840.10008.5.1.4.39.1"];
+
 /// Service of an abstract syntax; `None` when we do not offer it.
 pub(crate) fn service_of(abstract_syntax: &str) -> Option<Service> {
     match abstract_syntax {
@@ -93,7 +96,7 @@ pub(crate) fn service_of(abstract_syntax: &str) -> Option<Service> {
         uids::MODALITY_PERFORMED_PROCEDURE_STEP => Some(Service::PerformedStep),
         uids::MODALITY_PERFORMED_PROCEDURE_STEP_RETRIEVE => Some(Service::PerformedStepRetrieve),
         uids::STORAGE_COMMITMENT_PUSH_MODEL => Some(Service::Commitment),
-        other => is_storage(other).then_some(Service::Storage),
+        other => (is_storage(other) || REFUSED_BY_STATUS.contains(&other)).then_some(Service::Storage),
     }
 }
 

@@ -65,7 +65,11 @@ fn searching(route: Route) -> Route {
             shape::text(),
             "further attributes, by tag or keyword, or `all`",
         )
-        .query("fuzzymatching", shape::boolean(), "names match by their beginning, parts, pinyin and first letters")
+        .query(
+            "fuzzymatching",
+            shape::boolean(),
+            "names match by their beginning, parts, pinyin and first letters",
+        )
         .response_as("application/dicom+json", shape::list(shape::any()))
         .response_as("application/json", shape::list(shape::any()))
 }

@@ -67,7 +67,9 @@ pub(super) async fn index(
                 Outcome::New
             } else {
                 forget_file(archive, &indexing).await;
-                ticket.map(Ticket::cancel);
+                if let Some(ticket) = ticket {
+                    ticket.cancel();
+                }
                 // the first copy may be a moment away from stable storage
                 archive.flush_received().await?;
                 in_flight.done();

@@ -77,7 +77,6 @@ pub(super) enum After {
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) waiting: Waiting,
-    pub(super) coded_size: u64,
 }
 
 impl PartialEq for Done {
@@ -110,10 +109,6 @@ impl Board {
         self.uploads.insert(key, upload);
     }
 
-    pub(super) fn has(&self, id: SpoolId) -> bool {
-        self.uploads.keys().any(|key| key.1 == id)
-    }
-
     /// Objects and bytes in memory of those that are (not) urgent.
     pub(super) fn size(&self, urgent: bool) -> (usize, usize) {
         let of_kind = self
@@ -126,7 +121,7 @@ impl Board {
     }
 
     /// Objects that the centre has to be asked about and nobody asks about.
-    pub(super) fn to_ask(&mut self, count_max: usize) -> Vec<(Key, ObjectOffer)> {
+    pub(super) fn due_questions(&mut self, count_max: usize) -> Vec<(Key, ObjectOffer)> {
         let due = self.uploads.iter_mut().filter(|(_, upload)| {
             upload.phase != Phase::Open && !upload.asked && upload.in_flight.is_empty()
         });
@@ -213,7 +208,6 @@ impl Board {
     fn drop_upload(&mut self, key: Key) -> Option<Box<Done>> {
         self.uploads.remove(&key).map(|upload| {
             Box::new(Done {
-                coded_size: upload.offer.coded_size,
                 waiting: upload.waiting,
             })
         })

@@ -168,12 +168,12 @@ proptest! {
                 // The centre lost what was not whole, e.g. by a new disk.
                 5 if centre.stored == 0 => centre.bytes.clear(),
                 6 => {
-                    let keys: Vec<Key> = board.to_ask(8).iter().map(|ask| ask.0).collect();
+                    let keys: Vec<Key> = board.due_questions(8).iter().map(|ask| ask.0).collect();
                     board.unasked(&keys);
                 }
                 _ => {}
             }
-            for (key, offer) in board.to_ask(8) {
+            for (key, offer) in board.due_questions(8) {
                 count(board.told(key, centre.standing(offer.coded_size)));
             }
         }

@@ -66,7 +66,7 @@ fn chunk_bytes(shared: &Shared) -> u64 {
 
 enum Job {
     Ask(Vec<(Key, ObjectOffer)>),
-    Send(Chunk),
+    Send(Box<Chunk>),
     Beat,
 }
 
@@ -115,13 +115,13 @@ impl Worker {
             {
                 let mut board = lock(&self.shared.board);
                 if self.index < URGENT_WORKERS && (up || self.index == 0) {
-                    let asks = board.to_ask(OFFERS_MAX);
+                    let asks = board.due_questions(OFFERS_MAX);
                     if !asks.is_empty() {
                         return Job::Ask(asks);
                     }
                 }
                 if up && let Some(chunk) = board.next(self.index < URGENT_WORKERS, size) {
-                    return Job::Send(chunk);
+                    return Job::Send(Box::new(chunk));
                 }
             }
             if self.index == 0 && (!up || self.beat_at <= Instant::now()) {

@@ -241,7 +241,8 @@ async fn news_come_when_something_changes_and_only_then() {
     let technician = house.technician().await;
     let order = json!({"patient": {"id": "H1", "name": "王小明"}, "modality": "CT", "body_part": "CHEST",
         "item_code": "CT-CHEST", "item_name": "胸部CT平扫", "priority": "STAT"});
-    let (news, placed) = tokio::join!(node.get(&format!("{known}&wait=20")), async {
+    let question = format!("{known}&wait=20");
+    let (news, placed) = tokio::join!(node.get(&question), async {
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         technician.post("/api/orders", &order).await
     });

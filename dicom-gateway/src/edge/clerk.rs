@@ -4,6 +4,7 @@ use super::client::{Ask, Connection, Content, LineError, json, read};
 use super::{Shared, lock};
 use archive::ArchiveError;
 use archive::edge::spool::Untold;
+use archive::edge::status::LineState;
 use archive::edge::wire::{Completeness, Manifest, ReportWire};
 use bytes::Bytes;
 use hyper::Method;
@@ -58,6 +59,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
             Err(Failed::Line(error)) if error.is_line() => {
                 clerk.connection = None;
                 clerk.shared.line.failed(begun, &error.to_string());
+            }
+            Err(Failed::Line(error)) if error.is_shut_out() => {
+                clerk.shared.line.shut_out(LineState::Refused, &error.to_string());
             }
             Err(error) => tracing::warn!(%error, "the centre was not told, or did not tell, everything"),
         }

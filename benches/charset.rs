@@ -1,6 +1,12 @@
 //! Character sets: text of Chinese devices to Unicode and back.
 //!
 //! Floor: every byte is read once and every byte of UTF-8 is written once.
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a bench says what failed by failing"
+)]
 
 mod support;
 

@@ -6,6 +6,12 @@
 //! of the context that the sample before may have changed (load 5, compare and shift 3, store to load 4: 19); JPEG 2000,
 //! one decision of the arithmetic coder for each bit of the stream at least (10); HTJ2K, one quad of four samples in
 //! 16 cycles (4 a sample). Encoders of JPEG-LS have the decoder's chain.
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a bench says what failed by failing"
+)]
 
 mod support;
 

@@ -1,6 +1,12 @@
 //! ECG: filters, beats, marks and the whole analysis.
 //!
 //! Floor: every sample is read once as 4 bytes; a filtered one is written once as 8 bytes.
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a bench says what failed by failing"
+)]
 
 mod support;
 

@@ -4,6 +4,12 @@
 //! measured in the same run; for lists that time for the question and one pass over the bytes of the rows.
 //!
 //! The studies are made at the first run and kept in cargo's folder for temporary files of benches.
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a bench says what failed by failing"
+)]
 
 mod support;
 

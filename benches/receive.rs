@@ -4,6 +4,12 @@
 //! SHA-256 with the processor's own instructions is a chain of 32 steps of 4 cycles for each block of 64 bytes, 2
 //! cycles a byte; storing an object has to hash it and to hand it to the kernel once. Waiting for the disk is no CPU
 //! time and does not count here; objects a second over the network stand in RESULTS.md.
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a bench says what failed by failing"
+)]
 
 mod support;
 

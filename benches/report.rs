@@ -2,6 +2,12 @@
 //!
 //! Floor: both fonts, of which the letters of the page are cut out, are read once. A build without pages
 //! (`VIEWER_UI=none`) has no fonts and times nothing.
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a bench says what failed by failing"
+)]
 
 mod support;
 

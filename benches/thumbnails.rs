@@ -1,6 +1,12 @@
 //! Thumbnails: from a frame as it is stored to a picture of 256 pixels, and that picture as a file.
 //!
 //! Floor: the stored frame is read once. What has to be decoded for it costs more, which codecs.rs tells apart.
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a bench says what failed by failing"
+)]
 
 mod support;
 

@@ -1,6 +1,12 @@
 //! The VOI window: stored values to grey levels for the screen (PS3.3 C.11.2.1.2).
 //!
 //! Floor: two bytes of each pixel are read and one is written, once.
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a bench says what failed by failing"
+)]
 
 mod support;
 

@@ -69,7 +69,8 @@ impl Row {
 }
 
 fn rows() -> Vec<Row> {
-    let groups: [(&str, fn() -> Vec<Row>); 11] = [
+    type Rows = fn() -> Vec<Row>;
+    let groups: [(&str, Rows); 11] = [
         ("nested", nested::rows),
         ("lengths", lengths::rows),
         ("bombs", bombs::rows),

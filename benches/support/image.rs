@@ -69,12 +69,12 @@ impl Image {
     /// Bytes of the decoded frame.
     pub fn decoded_bytes(&self) -> usize {
         let shape = &self.description.frame;
-        shape.pixels() as usize * usize::from(shape.samples_per_pixel) * usize::from(shape.bits_allocated) / 8
+        shape.pixels() * usize::from(shape.samples_per_pixel) * usize::from(shape.bits_allocated) / 8
     }
 
     pub fn samples(&self) -> usize {
         let shape = &self.description.frame;
-        shape.pixels() as usize * usize::from(shape.samples_per_pixel)
+        shape.pixels() * usize::from(shape.samples_per_pixel)
     }
 }
 

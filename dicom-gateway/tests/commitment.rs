@@ -58,26 +58,25 @@ type Told = (u16, Vec<String>, Vec<(String, u16)>);
 
 /// Waits for an N-EVENT-REPORT and answers it.
 async fn told(peer: &mut Peer, answer: u16) -> Told {
-    let (mut command_bytes, mut data, mut context) = (Vec::new(), Vec::new(), 0);
-    'message: loop {
+    let (mut command_bytes, mut data) = (Vec::new(), Vec::new());
+    let context = 'message: loop {
         let (kind, body) = peer.receive().await;
         assert_eq!(kind, 4, "a report");
         let mut rest = &body[..];
         while rest.len() >= 6 {
             let length = u32::from_be_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize;
             let (control, part) = (rest[5], &rest[6..4 + length]);
-            context = rest[4];
             if control & 1 == 1 {
                 command_bytes.extend_from_slice(part);
             } else {
                 data.extend_from_slice(part);
                 if control & 2 == 2 {
-                    break 'message;
+                    break 'message rest[4];
                 }
             }
             rest = &rest[4 + length..];
         }
-    }
+    };
     let command = dataset::write::decode_command(&command_bytes).expect("command");
     assert_eq!(command.i64(tags::COMMAND_FIELD), Some(i64::from(N_EVENT_REPORT)));
     assert_eq!(

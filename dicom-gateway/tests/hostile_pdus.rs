@@ -20,7 +20,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use std::sync::LazyLock;
 
-static SEEDS: LazyLock<Vec<(&str, Vec<u8>)>> = LazyLock::new(|| oracles::seeds());
+static SEEDS: LazyLock<Vec<(&str, Vec<u8>)>> = LazyLock::new(oracles::seeds);
 
 fn run(target: &str, bytes: &[u8]) {
     match target {

@@ -39,6 +39,8 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
                 primary: b"name".to_vec(),
                 secondary: b"passcode".to_vec(),
             }),
+            extended: Vec::new(),
+            operations_window: None,
             identity_accepted: false,
         },
     };

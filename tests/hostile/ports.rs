@@ -13,7 +13,8 @@ const VERDICT_MAX: Duration = Duration::from_secs(2);
 const STALLED_HANDSHAKES: usize = 50;
 
 pub fn rows() -> Vec<Row> {
-    let foreign: [(&str, fn() -> Vec<u8>); 6] = [
+    type Words = fn() -> Vec<u8>;
+    let foreign: [(&str, Words); 6] = [
         ("http_on_the_dicom_port", || {
             b"GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: curl\r\n\r\n".to_vec()
         }),

@@ -16,6 +16,8 @@ use super::client::Pair;
 const PIECE_BYTES: usize = 256 << 10;
 /// Pieces read ahead of the network.
 const PIECES_AHEAD: usize = 8;
+/// Preamble, prefix and the header of one element.
+const FILE_BYTES_MIN: usize = 140;
 /// First look at a file.
 const HEAD_BYTES: usize = 4 << 10;
 /// Files without file meta information are parsed this far for their UIDs.
@@ -45,6 +47,10 @@ pub(super) fn inspect(path: &Path) -> Result<Item, String> {
             Ok(header) => break header,
             Err(DatasetError::Incomplete { .. }) if count == head.len() && count < file::META_BYTES_MAX => {
                 head.resize(count * 8, 0);
+            }
+            // shorter than a preamble and one element
+            Err(DatasetError::Incomplete { .. }) if count < FILE_BYTES_MIN => {
+                return Err(format!("this is not a DICOM file: it has {count} bytes"));
             }
             Err(DatasetError::Incomplete { .. }) => return Err("the file ends inside its header".into()),
             Err(error) => return Err(error.to_string()),

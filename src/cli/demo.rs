@@ -25,7 +25,7 @@ pub(crate) struct Demo {
     /// Address of the DICOM port.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:11112")]
     dicom: SocketAddr,
-    /// Address of the DICOM port with TLS; port 2762 beside the DICOM port, or a free one, when missing.
+    /// Address of the DICOM port with TLS; port 2762 beside the usual DICOM port, else a free one, when missing.
     #[arg(long, value_name = "ADDR")]
     dicom_tls: Option<SocketAddr>,
     /// Do not open a browser.
@@ -81,13 +81,15 @@ impl Demo {
     }
 }
 
-/// The registered port of DICOM over TLS where it is free, else any.
+/// The registered port of DICOM over TLS beside the usual DICOM port where it is free, else any: several
+/// demonstrations on one machine do not race for it.
 fn tls_address(dicom: SocketAddr) -> SocketAddr {
+    const DICOM_PORT: u16 = 11112;
     const DICOM_TLS_PORT: u16 = 2762;
     let usual = SocketAddr::new(dicom.ip(), DICOM_TLS_PORT);
-    match std::net::TcpListener::bind(usual) {
-        Ok(_) => usual,
-        Err(_) => SocketAddr::new(dicom.ip(), 0),
+    match dicom.port() == DICOM_PORT && std::net::TcpListener::bind(usual).is_ok() {
+        true => usual,
+        false => SocketAddr::new(dicom.ip(), 0),
     }
 }
 

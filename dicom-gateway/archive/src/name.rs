@@ -298,11 +298,11 @@ pub fn search_key(text: &str) -> String {
         .chars()
         .take(NAME_CHARACTERS_MAX)
         .map(|c| match u32::from(c) {
-            0x3000 => ' ',
             full @ 0xFF01..=0xFF5E => char::from_u32(full - 0xFEE0).unwrap_or(c),
-            _ if is_gap(c) => ' ',
             _ => c,
         })
+        // after the folding: a full-width comma is a gap too
+        .map(|c| if c == '\u{3000}' || is_gap(c) { ' ' } else { c })
         .filter(|c| !is_mark(*c));
     let upper = folded.flat_map(char::to_uppercase).filter(|c| !is_mark(*c));
     let upper: String = upper.map(bare).collect();

@@ -128,21 +128,46 @@ async fn decide(
         .devices()
         .authorise_presenting(calling.as_str(), address.ip(), origin.certificate.as_deref())
         .await;
-    let device = authorised.map_err(|refused| refuse_device(&calling, request, origin, gateway, refused))?;
+    let device = match authorised {
+        Ok(device) => device,
+        Err(refused) => {
+            if let (Some(reason), Ok(known)) = (
+                reason_of(refused),
+                gateway.archive.devices().by_ae_title(calling.as_str()).await,
+            ) {
+                gateway.archive.note_rejected(known.id, reason);
+            }
+            return Err(refuse_device(&calling, request, origin, gateway, refused));
+        }
+    };
     let place = gateway
         .counts
         .admit(config, address.ip(), device.id.0)
         .map_err(|full| {
             warn!(%address, %calling, "association refused: {full}");
+            gateway.archive.note_rejected(device.id, "too_many_associations");
             Rejection::LOCAL_LIMIT
         })?;
     if let Some(identity) = &request.user.user_identity
         && !verify(identity, origin, gateway).await
     {
         warn!(%address, %calling, "association refused: the user identity is not right");
+        gateway.archive.note_rejected(device.id, "wrong_user_identity");
         return Err(Rejection::NO_REASON);
     }
     Ok((device, place))
+}
+
+/// What the counts of an enrolled device call it; none when no device is meant.
+fn reason_of(refused: DeviceRefused) -> Option<&'static str> {
+    match refused {
+        DeviceRefused::WrongAddress => Some("wrong_address"),
+        DeviceRefused::WrongCertificate => Some("wrong_certificate"),
+        DeviceRefused::Unknown
+        | DeviceRefused::Expired
+        | DeviceRefused::Revoked
+        | DeviceRefused::Unavailable => None,
+    }
 }
 
 /// Says how to let the device in, in the log and in the list of refused callers.

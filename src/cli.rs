@@ -7,6 +7,7 @@ mod ecg;
 mod edge;
 pub(crate) mod image;
 mod kernel;
+mod recon;
 mod send;
 mod serve;
 
@@ -42,6 +43,9 @@ enum Command {
     /// Decode and render DICOM images.
     #[command(subcommand)]
     Image(image::ImageCommand),
+    /// Reconstruct images from projections.
+    #[command(subcommand)]
+    Recon(recon::Recon),
     /// Time a kernel on this machine.
     Bench(bench::Bench),
 }
@@ -56,6 +60,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Admin(admin) => admin.run(),
         Command::Ecg(ecg) => ecg.run(),
         Command::Image(image) => image.run(),
+        Command::Recon(recon) => recon.run(),
         Command::Bench(bench) => bench.run(),
     }
 }

@@ -1,7 +1,7 @@
 //! `gongying bench`: times one kernel inside this process, as the operator sizes a node and as the benches compare it.
 
 use super::kernel::Loaded;
-use super::{ecg, image};
+use super::{ecg, image, recon};
 use crate::output;
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
@@ -37,6 +37,8 @@ pub(crate) struct Bench {
     ecg: ecg::KernelOptions,
     #[command(flatten)]
     image: image::KernelOptions,
+    #[command(flatten)]
+    recon: recon::KernelOptions,
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +49,8 @@ enum Kernel {
     ImageDecode,
     ImageRender,
     ImageThumbnail,
+    ReconFbp,
+    ReconSirt,
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +136,8 @@ impl Bench {
             Kernel::ImageDecode => image::load_decode(&self.input, &self.image),
             Kernel::ImageRender => image::load_render(&self.input, &self.image),
             Kernel::ImageThumbnail => image::load_thumbnail(&self.input, &self.image),
+            Kernel::ReconFbp => recon::load_fbp(&self.input, &self.recon, self.image.size()),
+            Kernel::ReconSirt => recon::load_sirt(&self.input, &self.recon, self.image.size()),
         }
     }
 }

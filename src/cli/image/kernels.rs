@@ -19,12 +19,18 @@ pub(crate) struct KernelOptions {
     /// Image kernels: CENTER,WIDTH[,FUNCTION] instead of the image's own window.
     #[arg(long, allow_hyphen_values = true)]
     window: Option<String>,
-    /// Image kernels: WIDTH,HEIGHT of a rendered picture, or the longest side of a thumbnail.
+    /// WIDTH,HEIGHT of a rendered picture, the longest side of a thumbnail, or the side of a reconstruction.
     #[arg(long)]
     size: Option<String>,
 }
 
-/// The files' bytes and the work of all of them in pixels of one frame.
+impl KernelOptions {
+    /// `--size` as it was written; each kernel has its own form of it.
+    pub(in crate::cli) fn size(&self) -> Option<&str> {
+        self.size.as_deref()
+    }
+}
+
 /// Files, work of one run, and the frames of each.
 type Inputs = (Vec<Arc<[u8]>>, f64, u64);
 

@@ -1,74 +1,43 @@
 //! NumPy arrays (`.npy`, format versions 1 to 3): samples in microvolts, shape (leads, samples) or (samples,).
 
 use super::ReadOptions;
+use crate::codec::npy::{self, Array, NpyError};
 use crate::ecg::error::EcgError;
 use crate::ecg::record::{self, Lead, LeadName, Record, STANDARD_LEADS};
 
-/// First bytes of every `.npy` file.
-pub const MAGIC: &[u8] = b"\x93NUMPY";
+pub use crate::codec::npy::MAGIC;
+
 const FORMAT: &str = "npy";
-/// Longest header accepted, in bytes; NumPy writes about 120.
-const HEADER_BYTES_MAX: usize = 65_536;
-
-/// Kind of number in the array.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
-    Float,
-    Signed,
-    Unsigned,
-}
-
-/// What the header says.
-#[derive(Debug, PartialEq)]
-struct Header {
-    kind: Kind,
-    item_bytes: usize,
-    big_endian: bool,
-    fortran_order: bool,
-    leads: usize,
-    samples: usize,
-    data_offset: usize,
-}
 
 /// Reads an array of microvolts.
 ///
 /// # Errors
-/// [`EcgError::NoSamplingRate`] without [`ReadOptions::sampling_rate_hz`]; [`EcgError::Field`], [`EcgError::Cut`],
-/// [`EcgError::Unsupported`] and [`EcgError::TooLarge`] for a header that cannot be followed.
+/// [`EcgError::NoSamplingRate`] without [`ReadOptions::sampling_rate_hz`]; [`EcgError::Field`], [`EcgError::Cut`] and
+/// [`EcgError::TooLarge`] for a header that cannot be followed.
 pub fn read(bytes: &[u8], options: &ReadOptions) -> Result<Record, EcgError> {
-    let header = parse_header(bytes)?;
+    let array = Array::parse(bytes)?;
     let rate_hz = options
         .sampling_rate_hz
         .ok_or(EcgError::NoSamplingRate { format: FORMAT })?;
     record::check_sampling_rate(FORMAT, rate_hz)?;
-    record::check_size(FORMAT, header.leads as u64, header.samples as u64)?;
-    let data = bytes.get(header.data_offset..).unwrap_or_default();
-    let wanted = header.leads * header.samples * header.item_bytes;
-    if data.len() < wanted {
-        let (wanted, got) = (wanted as u64, data.len() as u64);
-        return Err(EcgError::Cut {
-            format: FORMAT,
-            what: "the array".into(),
-            wanted,
-            got,
-        });
-    }
-    let names = lead_names(options, header.leads)?;
-    let mut leads = Vec::with_capacity(header.leads);
+    let (count, samples) = shape(&array)?;
+    record::check_size(FORMAT, count as u64, samples as u64)?;
+    let names = lead_names(options, count)?;
+    let values = array.to_f32();
+    let mut leads = Vec::with_capacity(count);
     for (row, name) in names.into_iter().enumerate() {
-        let samples_uv = decode_row(data, &header, row);
         leads.push(Lead {
             name,
-            samples_uv,
+            samples_uv: values[row * samples..(row + 1) * samples].to_vec(),
             resolution_uv: 0.0,
             derived: false,
         });
     }
     let mut made = Record::new(FORMAT, leads, rate_hz)?;
-    if data.len() > wanted {
+    if array.trailing_bytes() > 0 {
         made.warnings.push(format!(
             "npy: {} bytes after the array were ignored",
-            data.len() - wanted
+            array.trailing_bytes()
         ));
     }
     Ok(made)
@@ -78,20 +47,8 @@ pub fn read(bytes: &[u8], options: &ReadOptions) -> Result<Record, EcgError> {
 #[must_use]
 pub fn write(rows: &[Vec<f64>]) -> Vec<u8> {
     let samples = rows.first().map_or(0, Vec::len);
-    let mut dict = format!(
-        "{{'descr': '<f8', 'fortran_order': False, 'shape': ({}, {}), }}",
-        rows.len(),
-        samples
-    );
-    // The data starts at a multiple of 64 bytes, as NumPy's format note asks.
-    let unpadded = MAGIC.len() + 4 + dict.len() + 1;
-    dict.push_str(&" ".repeat((64 - unpadded % 64) % 64));
-    dict.push('\n');
-    let mut out = Vec::with_capacity(MAGIC.len() + 4 + dict.len() + rows.len() * samples * 8);
-    out.extend_from_slice(MAGIC);
-    out.extend_from_slice(&[1, 0]);
-    out.extend_from_slice(&u16::try_from(dict.len()).unwrap_or(u16::MAX).to_le_bytes());
-    out.extend_from_slice(dict.as_bytes());
+    let mut out = npy::header("<f8", &[rows.len() as u64, samples as u64]);
+    out.reserve(rows.len() * samples * 8);
     for row in rows {
         for value in row.iter().take(samples) {
             out.extend_from_slice(&value.to_le_bytes());
@@ -121,161 +78,41 @@ fn lead_names(options: &ReadOptions, count: usize) -> Result<Vec<LeadName>, EcgE
         .collect())
 }
 
-fn parse_header(bytes: &[u8]) -> Result<Header, EcgError> {
-    let bad = |field: &str, value: &str, expected| EcgError::field(FORMAT, field, value, expected);
-    let cut = || EcgError::Cut {
-        format: FORMAT,
-        what: "the header".into(),
-        wanted: 128,
-        got: bytes.len() as u64,
-    };
-    if !bytes.starts_with(MAGIC) {
-        return Err(bad(
-            "first bytes",
-            "something else",
-            "the magic number of a .npy file",
-        ));
-    }
-    let version = *bytes.get(6).ok_or_else(cut)?;
-    let byte = |at: usize| bytes.get(at).map(|b| usize::from(*b)).ok_or_else(cut);
-    let (header_bytes, start) = match version {
-        1 => (byte(8)? | byte(9)? << 8, 10),
-        2 | 3 => (byte(8)? | byte(9)? << 8 | byte(10)? << 16 | byte(11)? << 24, 12),
-        other => return Err(bad("version", &other.to_string(), "1, 2 or 3")),
-    };
-    if header_bytes > HEADER_BYTES_MAX {
-        let (value, limit) = (header_bytes as u64, HEADER_BYTES_MAX as u64);
-        return Err(EcgError::TooLarge {
-            format: FORMAT,
-            what: "header length",
-            value,
-            limit,
-        });
-    }
-    let text = bytes.get(start..start + header_bytes).ok_or_else(cut)?;
-    let text = String::from_utf8_lossy(text);
-    let descr = quoted_after(&text, "'descr'").ok_or_else(|| bad("descr", &text, "a type such as '<f8'"))?;
-    let (big_endian, kind, item_bytes) = parse_type(&descr)?;
-    let fortran_order = after(&text, "'fortran_order'").is_some_and(|rest| rest.starts_with("True"));
-    let shape = after(&text, "'shape'").and_then(|rest| rest.strip_prefix('('));
-    let shape = shape.and_then(|rest| rest.split(')').next());
-    let shape = shape.ok_or_else(|| bad("shape", &text, "(leads, samples)"))?;
-    let sizes: Option<Vec<usize>> = shape
-        .split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .map(|part| part.parse().ok())
-        .collect();
-    let (leads, samples) = match sizes.as_deref() {
-        Some([samples]) => (1, *samples),
-        Some([leads, samples]) => (*leads, *samples),
-        _ => return Err(bad("shape", shape, "(leads, samples)")),
+fn shape(array: &Array<'_>) -> Result<(usize, usize), EcgError> {
+    let expected = "(leads, samples)";
+    let refused = |expected| EcgError::field(FORMAT, "shape", format!("{:?}", array.shape()), expected);
+    let (leads, samples) = match array.shape() {
+        [samples] => (1, *samples),
+        [leads, samples] => (*leads, *samples),
+        _ => return Err(refused(expected)),
     };
     if leads > record::LEADS_MAX && samples <= record::LEADS_MAX {
-        return Err(bad("shape", shape, "(leads, samples); transpose the array"));
+        return Err(refused("(leads, samples); transpose the array"));
     }
-    Ok(Header {
-        kind,
-        item_bytes,
-        big_endian,
-        fortran_order,
-        leads,
-        samples,
-        data_offset: start + header_bytes,
-    })
+    Ok((leads, samples))
 }
 
-fn parse_type(descr: &str) -> Result<(bool, Kind, usize), EcgError> {
-    let unsupported = || EcgError::Unsupported {
-        format: FORMAT,
-        what: format!("array type {descr:.16}"),
-    };
-    let mut chars = descr.chars();
-    let order = chars.next().ok_or_else(unsupported)?;
-    let kind = match chars.next() {
-        Some('f') => Kind::Float,
-        Some('i') => Kind::Signed,
-        Some('u') => Kind::Unsigned,
-        _ => return Err(unsupported()),
-    };
-    let item_bytes: usize = chars.as_str().parse().map_err(|_| unsupported())?;
-    let known = match kind {
-        Kind::Float => matches!(item_bytes, 4 | 8),
-        Kind::Signed | Kind::Unsigned => matches!(item_bytes, 1 | 2 | 4 | 8),
-    };
-    if !known || !matches!(order, '<' | '>' | '|' | '=') {
-        return Err(unsupported());
-    }
-    Ok((order == '>', kind, item_bytes))
-}
-
-fn after<'t>(text: &'t str, key: &str) -> Option<&'t str> {
-    let rest = &text[text.find(key)? + key.len()..];
-    Some(rest.trim_start().strip_prefix(':')?.trim_start())
-}
-
-fn quoted_after(text: &str, key: &str) -> Option<String> {
-    let rest = after(text, key)?.strip_prefix('\'')?;
-    Some(rest[..rest.find('\'')?].to_owned())
-}
-
-fn decode_row(data: &[u8], header: &Header, row: usize) -> Vec<f32> {
-    let size = header.item_bytes;
-    let (first, stride) = if header.fortran_order {
-        (row, header.leads)
-    } else {
-        (row * header.samples, 1)
-    };
-    let mut out = Vec::with_capacity(header.samples);
-    if !header.fortran_order && !header.big_endian && header.kind == Kind::Float {
-        // The common case without a branch for each sample.
-        let part = data
-            .get(first * size..(first + header.samples) * size)
-            .unwrap_or_default();
-        if size == 4 {
-            out.extend(
-                part.as_chunks::<4>()
-                    .0
-                    .iter()
-                    .map(|item| f32::from_le_bytes(*item)),
-            );
-        } else {
-            out.extend(
-                part.as_chunks::<8>()
-                    .0
-                    .iter()
-                    .map(|item| f64::from_le_bytes(*item) as f32),
-            );
+impl From<NpyError> for EcgError {
+    fn from(error: NpyError) -> Self {
+        match error {
+            NpyError::Magic => EcgError::field(
+                FORMAT,
+                "first bytes",
+                "something else",
+                "the magic number of a .npy file",
+            ),
+            NpyError::Field {
+                field,
+                value,
+                expected,
+            } => EcgError::field(FORMAT, field, value, expected),
+            NpyError::Cut { what, wanted, got } => EcgError::Cut {
+                format: FORMAT,
+                what: format!("the {what}"),
+                wanted,
+                got,
+            },
         }
-        return out;
-    }
-    for index in 0..header.samples {
-        let at = (first + index * stride) * size;
-        let item = data.get(at..at + size).unwrap_or_default();
-        out.push(decode_item(item, header) as f32);
-    }
-    out
-}
-
-fn decode_item(item: &[u8], header: &Header) -> f64 {
-    let mut le = [0_u8; 8];
-    for (place, byte) in item.iter().enumerate().take(8) {
-        let to = if header.big_endian {
-            item.len() - 1 - place
-        } else {
-            place
-        };
-        le[to] = *byte;
-    }
-    let raw = u64::from_le_bytes(le);
-    match (header.kind, header.item_bytes) {
-        (Kind::Float, 4) => f64::from(f32::from_bits(raw as u32)),
-        (Kind::Float, _) => f64::from_bits(raw),
-        (Kind::Signed, bytes) => {
-            let shift = 64 - 8 * bytes as u32;
-            (((raw << shift) as i64) >> shift) as f64
-        }
-        (Kind::Unsigned, _) => raw as f64,
     }
 }
 

@@ -139,7 +139,7 @@ fn back_project(level: Level, grid: &Grid, views: &[View], filtered: &Padded, fi
                 out: &mut out[left..],
             };
             let source = Source {
-                data: filtered.from_row(row),
+                data: filtered.starting_at(row),
                 stride: 0,
                 width: filtered.width(),
             };

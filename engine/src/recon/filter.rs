@@ -118,7 +118,7 @@ fn ramp_response(length: usize) -> Vec<f64> {
         .map(|n| (n, -2.0 / (PI * n as f64).powi(2)))
         .collect();
     let at = |k: usize| {
-        let sum: f64 = odd.iter().map(|(n, h)| h * cosine[n * k & (length - 1)]).sum();
+        let sum: f64 = odd.iter().map(|(n, h)| h * cosine[(n * k) & (length - 1)]).sum();
         0.25 + sum
     };
     let quarter: Vec<f64> = (0..=half).into_par_iter().map(at).collect();
@@ -133,8 +133,8 @@ mod tests {
     fn windows_fall_from_one() {
         for (window, half, full) in [
             (Window::Ramp, 1.0, 1.0),
-            (Window::SheppLogan, 0.900_316, 0.636_62),
-            (Window::Cosine, 0.707_107, 0.0),
+            (Window::SheppLogan, 0.900_316, 2.0 / PI),
+            (Window::Cosine, (PI / 4.0).cos(), 0.0),
             (Window::Hann, 0.5, 0.0),
         ] {
             assert_eq!(window.at(0.0), 1.0);
@@ -174,7 +174,7 @@ mod tests {
                     );
                 }
             }
-            assert!(rows.from_row(0)[..PAD].iter().all(|v| *v == 0.0));
+            assert!(rows.starting_at(0)[..PAD].iter().all(|v| *v == 0.0));
         }
     }
 }

@@ -12,7 +12,7 @@ const SIZE_MAX: usize = 4_096;
 pub(super) const VALUES_MAX: usize = 1 << 29;
 /// Lengths beyond this in either direction are typing mistakes.
 const LENGTH_MM_RANGE: std::ops::RangeInclusive<f64> = 1e-6..=1e6;
-const ANGLE_RAD_MAX: f64 = 1e4;
+const ANGLE_RAD_RANGE: std::ops::RangeInclusive<f64> = -1e4..=1e4;
 /// Ratio of detector and pixel, either way.
 const RATIO_MAX: f64 = 64.0;
 
@@ -98,7 +98,7 @@ impl Scan {
         check_count("number of detectors", columns, 2, COLUMNS_MAX)?;
         check_count("number of detector rows", rows, 1, ROWS_MAX)?;
         check_length("distance of the detectors in mm", pitch_mm)?;
-        if let Some(angle) = angles_rad.iter().find(|a| !(a.abs() <= ANGLE_RAD_MAX)) {
+        if let Some(angle) = angles_rad.iter().find(|a| !ANGLE_RAD_RANGE.contains(a)) {
             return Err(ReconError::field("an angle in radians", angle, "-10000 to 10000"));
         }
         if let Some((source, detector)) = beam.distances_mm() {
@@ -126,7 +126,8 @@ impl Scan {
     /// # Errors
     /// [`ReconError::Field`] when that is not on the detector.
     pub fn with_axis(mut self, axis_mm: f64) -> Result<Self, ReconError> {
-        if !(axis_mm.abs() <= self.columns as f64 * self.pitch_mm / 2.0) {
+        let half_mm = self.columns as f64 * self.pitch_mm / 2.0;
+        if !(-half_mm..=half_mm).contains(&axis_mm) {
             let expected = "a place on the detector";
             return Err(ReconError::field("place of the axis in mm", axis_mm, expected));
         }

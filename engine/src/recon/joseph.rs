@@ -126,7 +126,7 @@ impl Joseph {
                 rows,
             };
             let source = Source {
-                data: image.from_row(strip),
+                data: image.starting_at(strip),
                 stride: image.stride(),
                 width: self.size,
             };
@@ -184,7 +184,7 @@ impl Joseph {
                     out: &mut out[PAD + left..],
                 };
                 let source = Source {
-                    data: weighted.from_row(row),
+                    data: weighted.starting_at(row),
                     stride: 0,
                     width: self.columns,
                 };

@@ -42,7 +42,7 @@ impl Padded {
     }
 
     /// Everything from the zeros before `row` on.
-    pub(super) fn from_row(&self, row: usize) -> &[f32] {
+    pub(super) fn starting_at(&self, row: usize) -> &[f32] {
         &self.data[row * self.stride()..]
     }
 
@@ -98,8 +98,8 @@ mod tests {
         let padded = Padded::of(&values, 23);
         assert_eq!((padded.rows(), padded.width()), (40, 23));
         assert_eq!(padded.to_dense(), values);
-        assert!(padded.from_row(39)[..PAD].iter().all(|v| *v == 0.0));
-        assert!(padded.from_row(39)[PAD + 23..].iter().all(|v| *v == 0.0));
+        assert!(padded.starting_at(39)[..PAD].iter().all(|v| *v == 0.0));
+        assert!(padded.starting_at(39)[PAD + 23..].iter().all(|v| *v == 0.0));
         let turned = padded.transposed();
         assert_eq!(turned.row(22)[39], values[39 * 23 + 22]);
         assert_eq!(turned.transposed(), padded);

@@ -117,11 +117,10 @@ pub(super) struct Hat {
 impl Hat {
     /// Half as wide as 1 / `slope`; `None` when wider than the kernels reach.
     pub(super) fn new(slope: f64) -> Option<Self> {
-        let reach = (1.0 / slope).ceil().max(1.0);
-        if !(reach <= REACH_MAX as f64) {
+        let reach = (1.0 / slope).ceil().max(1.0) as usize;
+        if reach > REACH_MAX {
             return None;
         }
-        let reach = reach as usize;
         let constants = std::array::from_fn(|tap| {
             let m = tap as f64 + 1.0 - reach as f64;
             (1.0 - m.abs() * slope) as f32
@@ -290,7 +289,7 @@ mod tests {
             slope in 0.13_f64..3.0, hat: bool, one_source: bool, one_target: bool, seed: u32,
         ) {
             let source = Padded::of(&noise(width * rows, seed), width);
-            let view = Source { data: source.from_row(0), stride: if one_source { 0 } else { source.stride() }, width };
+            let view = Source { data: source.starting_at(0), stride: if one_source { 0 } else { source.stride() }, width };
             let stride = if one_target { 0 } else { columns + 3 };
             let walk = Walk { start: fixed(start), column_step: fixed(column_step), row_step: fixed(row_step) };
             let kernel = if hat { Kernel::Hat(Hat::new(slope).unwrap()) } else { Kernel::Linear };
@@ -323,7 +322,7 @@ mod tests {
             numerator in prop::array::uniform3(-3.0_f32..3.0), tilt in prop::array::uniform2(-0.002_f32..0.002), seed: u32,
         ) {
             let source = Padded::of(&noise(width, seed), width);
-            let view = Source { data: source.from_row(0), stride: 0, width };
+            let view = Source { data: source.starting_at(0), stride: 0, width };
             let walk = FanWalk { numerator, denominator: [1.0, tilt[0], tilt[1]], axis };
             let (rows, stride) = (3, columns);
             let mut made = Vec::new();
@@ -340,7 +339,7 @@ mod tests {
     fn blocks_have_to_fit_their_slices() {
         let source = Padded::zeros(1, 8);
         let fits = |stride, rows| {
-            let (data, width) = (source.from_row(0), 8);
+            let (data, width) = (source.starting_at(0), 8);
             Source { data, stride, width }.is_sound(rows)
         };
         assert!(fits(0, 2) && fits(104, 1) && !fits(104, 2) && !fits(usize::MAX, 3));

@@ -12,11 +12,12 @@ use std::io::Write;
 /// Bytes copied at once.
 const COPY_BYTES: usize = 1 << 20;
 /// What everybody takes, then what some want.
-const TARGETS: [&str; 4] = [
+const TARGETS: [&str; 5] = [
     uids::EXPLICIT_VR_LITTLE_ENDIAN,
     uids::IMPLICIT_VR_LITTLE_ENDIAN,
     uids::RLE_LOSSLESS,
     uids::JPEGLS_LOSSLESS,
+    uids::HTJ2K_LOSSLESS_RPCL,
 ];
 /// Pixel data that are in fragments have these beside them; native ones must not.
 const OFFSET_TABLES: [Tag; 2] = [tags::EXTENDED_OFFSET_TABLE, tags::EXTENDED_OFFSET_TABLE_LENGTHS];
@@ -129,7 +130,7 @@ fn recode(
     settle_colour(&mut frame, &first);
     if frame.samples_per_pixel > 1 {
         set.put_u16(tags::PLANAR_CONFIGURATION, 0);
-        set.put_text(tags::PHOTOMETRIC_INTERPRETATION, Vr::CS, name(frame.photometric));
+        set.put_text(tags::PHOTOMETRIC_INTERPRETATION, Vr::CS, name(&frame, target));
     }
     for tag in OFFSET_TABLES {
         set.remove(tag);

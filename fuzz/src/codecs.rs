@@ -27,6 +27,8 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         } else {
             shape(1, 8)
         };
+        let ht = codec::htj2k::encode(&frame, &data).expect("sound samples can be encoded");
+        seeds.push(("codec_jpeg2000", [&[0][..], &ht.stream].concat()));
         seeds.push(("codec_jpegls", [&[0][..], &ls].concat()));
         seeds.push(("codec_rle", [&shape[..], &rle].concat()));
         seeds.push(("codec_native", [&shape[..], &data.to_le_bytes()].concat()));
@@ -261,9 +263,15 @@ pub fn codec_jpegls(bytes: &[u8]) {
     );
 }
 
-/// JPEG 2000 and HTJ2K.
+/// JPEG 2000 and HTJ2K; any samples are encoded as HTJ2K and decoded again the same.
 pub fn codec_jpeg2000(bytes: &[u8]) {
     stream("1.2.840.10008.1.2.4.90", bytes);
+    let Some((&option, rest)) = bytes.split_first() else {
+        return;
+    };
+    encoded_again(option, rest, "1.2.840.10008.1.2.4.202", |frame, data| {
+        Ok(codec::htj2k::encode(frame, data)?.stream)
+    });
 }
 
 /// JPEG XL.

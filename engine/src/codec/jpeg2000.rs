@@ -1,11 +1,12 @@
-//! JPEG 2000 and HTJ2K (ITU-T T.800, T.814): the code stream's headers are read and bounded here, the wavelet and block
-//! decoding is OpenJPEG's in its Rust translation.
+//! JPEG 2000 and HTJ2K (ITU-T T.800, T.814): the code stream's headers are read and bounded here. The common kinds are
+//! decoded by ourselves, all others by OpenJPEG in its Rust translation.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jpeg2k::{DecodeParameters, Image};
 
 use super::frame::FrameDescription;
+use super::j2k;
 use super::stored::{DecodedColour, StoredPixels, pack};
 use super::{FrameDecoder, StreamHeader};
 use crate::error::{ImagingError, Result};
@@ -180,40 +181,65 @@ impl FrameDecoder for Jpeg2000 {
     }
 
     fn decode(&self, frame: &FrameDescription, bytes: &[u8], reduce: u8) -> Result<StoredPixels> {
-        let main = Main::read(bytes)?;
-        main.stream.check(CODEC, frame)?;
-        if main.stream.bits > 31 {
-            return Err(ImagingError::unsupported(CODEC, "more than 31 bits a sample"));
-        }
+        let (main, stream) = checked(frame, bytes)?;
         let reduce = reduce.min(main.levels);
-        let stream = code_stream(bytes)?;
-        // The decoder is translated C: a fault in it must end the frame, not the process.
-        let image = catch_unwind(AssertUnwindSafe(|| {
-            Image::from_bytes_with(stream, DecodeParameters::new().reduce(reduce.into()))
-        }));
-        let image = image
-            .map_err(|_| damaged("its block data is impossible"))?
-            .map_err(|e| damaged(&e.to_string()))?;
-        let pixels = collect(frame, &main, &image, reduce)?;
-        Ok(pixels)
+        if let Some(picture) = j2k::decode(stream, reduce) {
+            let planes: Vec<&[i32]> = picture.planes.iter().map(Vec::as_slice).collect();
+            return collect(frame, &main, (picture.width, picture.height), &planes, reduce);
+        }
+        by_openjpeg(frame, &main, stream, reduce)
     }
 }
 
-/// Decoded components to stored values, interleaved.
-fn collect(frame: &FrameDescription, main: &Main, image: &Image, reduce: u8) -> Result<StoredPixels> {
+/// The stream and what its main header says, which agrees with `frame`.
+fn checked<'b>(frame: &FrameDescription, bytes: &'b [u8]) -> Result<(Main, &'b [u8])> {
+    let main = Main::read(bytes)?;
+    main.stream.check(CODEC, frame)?;
+    if main.stream.bits > 31 {
+        return Err(ImagingError::unsupported(CODEC, "more than 31 bits a sample"));
+    }
+    Ok((main, code_stream(bytes)?))
+}
+
+/// Decodes a frame by OpenJPEG whatever its stream is: proof of what this program encodes.
+pub(super) fn prove(frame: &FrameDescription, bytes: &[u8]) -> Result<StoredPixels> {
+    let (main, stream) = checked(frame, bytes)?;
+    by_openjpeg(frame, &main, stream, 0)
+}
+
+fn by_openjpeg(frame: &FrameDescription, main: &Main, stream: &[u8], reduce: u8) -> Result<StoredPixels> {
+    // The decoder is translated C: a fault in it must end the frame, not the process.
+    let image = catch_unwind(AssertUnwindSafe(|| {
+        Image::from_bytes_with(stream, DecodeParameters::new().reduce(reduce.into()))
+    }));
+    let image = image
+        .map_err(|_| damaged("its block data is impossible"))?
+        .map_err(|e| damaged(&e.to_string()))?;
+    let size = (image.width() as usize, image.height() as usize);
     let components = image.components();
-    let part = |n: u16| usize::from(n).div_ceil(1 << reduce);
-    let (rows, columns) = (image.height() as usize, image.width() as usize);
-    // Reduced sizes may differ by one where the image does not start at 0.
-    let near = rows.abs_diff(part(frame.rows)) <= 1 && columns.abs_diff(part(frame.columns)) <= 1;
-    let count = components.len();
-    let complete = components
-        .iter()
-        .all(|c| (c.width() as usize, c.height() as usize) == (columns, rows));
-    if !near || !complete || count != usize::from(frame.samples_per_pixel) {
+    let complete = |c: &jpeg2k::ImageComponent| (c.width() as usize, c.height() as usize) == size;
+    if !components.iter().all(complete) {
         return Err(damaged("it decodes to another size than it claims"));
     }
     let planes: Vec<&[i32]> = components.iter().map(jpeg2k::ImageComponent::data).collect();
+    collect(frame, main, size, &planes, reduce)
+}
+
+/// Decoded components to stored values, interleaved.
+fn collect(
+    frame: &FrameDescription,
+    main: &Main,
+    (columns, rows): (usize, usize),
+    planes: &[&[i32]],
+    reduce: u8,
+) -> Result<StoredPixels> {
+    let part = |n: u16| usize::from(n).div_ceil(1 << reduce);
+    // Reduced sizes may differ by one where the image does not start at 0.
+    let near = rows.abs_diff(part(frame.rows)) <= 1 && columns.abs_diff(part(frame.columns)) <= 1;
+    let count = planes.len();
+    if !near || count != usize::from(frame.samples_per_pixel) {
+        return Err(damaged("it decodes to another size than it claims"));
+    }
     // An unsigned stream in an image of signed values holds them in two's complement of its own depth.
     let shift = if frame.signed && !main.stream.signed {
         32 - u32::from(main.stream.bits)
@@ -221,7 +247,7 @@ fn collect(frame: &FrameDescription, main: &Main, image: &Image, reduce: u8) -> 
         0
     };
     let word = |v: i32| ((v << shift) >> shift).cast_unsigned();
-    let data = match planes.as_slice() {
+    let data = match planes {
         [one] => pack(frame, one.iter().map(|v| word(*v))),
         planes => pack(
             frame,

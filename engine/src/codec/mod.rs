@@ -7,6 +7,8 @@
 pub mod deflated;
 pub mod frame;
 pub mod frames;
+pub mod htj2k;
+mod j2k;
 mod jpeg;
 mod jpeg2000;
 pub mod jpegls;

@@ -6,14 +6,15 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use dataset::{Encoding, SopClassUid, SopInstanceUid, TransferSyntaxUid, Vr, tags};
 use engine::codec::{
-    DecodedColour, FrameDescription, Photometric, StoredPixels, TransferSyntax, jpegls, rle,
+    DecodedColour, FrameDescription, Photometric, StoredPixels, TransferSyntax, htj2k, jpegls, rle,
 };
 use std::path::PathBuf;
 
-const NAMES: [(&str, TransferSyntax); 3] = [
+const NAMES: [(&str, TransferSyntax); 4] = [
     ("explicit-le", TransferSyntax::EXPLICIT_LE),
     ("rle", TransferSyntax::RLE),
     ("jpeg-ls", TransferSyntax::JPEG_LS_LOSSLESS),
+    ("htj2k", TransferSyntax::HTJ2K_LOSSLESS_RPCL),
 ];
 
 #[derive(Args, Debug)]
@@ -21,7 +22,7 @@ const NAMES: [(&str, TransferSyntax); 3] = [
 pub(crate) struct Transcode {
     /// DICOM file.
     pub(super) file: PathBuf,
-    /// Transfer syntax: explicit-le, rle, jpeg-ls, or its UID.
+    /// Transfer syntax: explicit-le, rle, jpeg-ls, htj2k (lossless, resolution first), or its UID.
     #[arg(long)]
     to: String,
     /// File to write.
@@ -46,7 +47,7 @@ impl Transcode {
         set.remove(tags::PIXEL_DATA);
         if frame.samples_per_pixel > 1 {
             set.put_u16(tags::PLANAR_CONFIGURATION, 0);
-            set.put_text(tags::PHOTOMETRIC_INTERPRETATION, Vr::CS, name(frame.photometric));
+            set.put_text(tags::PHOTOMETRIC_INTERPRETATION, Vr::CS, name(&frame, target));
         }
         let class = set
             .text(tags::SOP_CLASS_UID)
@@ -83,8 +84,12 @@ pub(crate) fn settle_colour(frame: &mut FrameDescription, pixels: &StoredPixels)
     };
 }
 
-pub(crate) fn name(photometric: Photometric) -> &'static str {
-    match photometric {
+/// Photometric Interpretation of colour in the target syntax.
+pub(crate) fn name(frame: &FrameDescription, target: TransferSyntax) -> &'static str {
+    if target == TransferSyntax::HTJ2K_LOSSLESS_RPCL && htj2k::transforms_colour(frame) {
+        return "YBR_RCT";
+    }
+    match frame.photometric {
         Photometric::YbrFull => "YBR_FULL",
         Photometric::YbrPartial422 | Photometric::YbrPartial420 => "YBR_PARTIAL_422",
         _ => "RGB",
@@ -99,6 +104,7 @@ pub(crate) fn encode(
     Ok(match target {
         TransferSyntax::RLE => rle::encode(frame, &pixels.data)?,
         TransferSyntax::JPEG_LS_LOSSLESS => jpegls::encode(frame, &pixels.data)?,
+        TransferSyntax::HTJ2K_LOSSLESS_RPCL => htj2k::encode(frame, &pixels.data)?.stream,
         _ if frame.bits_allocated == 1 => bail!("one-bit images are not transcoded"),
         _ => pixels.data.to_le_bytes(),
     })

@@ -4,6 +4,9 @@ use crate::http::accept::MediaRange;
 
 /// Explicit VR Little Endian, the form of uncompressed pixels.
 pub(crate) const EXPLICIT_LE: &str = "1.2.840.10008.1.2.1";
+/// High-throughput JPEG 2000, lossless, resolution first: the form for progressive reading.
+pub(crate) const HTJ2K_RPCL: &str = "1.2.840.10008.1.2.4.202";
+const HTJ2K: &str = "1.2.840.10008.1.2.4.201";
 const OCTETS: (&str, &str) = ("application", "octet-stream");
 
 /// What is done with the stored bytes.
@@ -13,6 +16,8 @@ pub(crate) enum Coding {
     Stored,
     /// Decoded to little-endian pixels.
     Decoded,
+    /// Decoded, then encoded as lossless HTJ2K.
+    Htj2k,
 }
 
 /// A form of the answer.
@@ -71,6 +76,18 @@ impl Stock<'_> {
         };
         self.decodable.then(|| form("application/octet-stream"))
     }
+
+    fn htj2k(&self, media_type: &'static str, transfer_syntax: &str) -> Option<Form> {
+        if self.transfer_syntax == transfer_syntax {
+            return Some(self.stored(media_type));
+        }
+        self.decodable.then(|| Form {
+            coding: Coding::Htj2k,
+            media_type,
+            transfer_syntax: transfer_syntax.to_owned(),
+            single: false,
+        })
+    }
 }
 
 /// Media type in which a transfer syntax's frames are at home (PS3.18 table 8.7.3-5 and -6).
@@ -109,7 +126,7 @@ pub(crate) fn offered(stock: Stock<'_>) -> String {
     let mut text =
         format!("multipart/related; type=\"application/octet-stream\"; transfer-syntax=*, {native}");
     if stock.decodable {
-        text.push_str(", application/octet-stream");
+        text.push_str(", application/octet-stream, image/jphc");
     }
     text
 }
@@ -146,6 +163,13 @@ fn part(main: &str, sub: &str, syntax: Option<&str>, stock: Stock<'_>) -> Option
     if native_covered && fits {
         return Some(as_stored);
     }
+    if (main, sub) == ("image", "jphc") {
+        return match syntax {
+            None | Some("*" | HTJ2K_RPCL) => stock.htj2k("image/jphc", HTJ2K_RPCL),
+            Some(HTJ2K) => stock.htj2k("image/jphc", HTJ2K),
+            Some(_) => None,
+        };
+    }
     None
 }
 
@@ -155,6 +179,7 @@ fn octets(syntax: Option<&str>, stock: Stock<'_>) -> Option<Form> {
         Some("*") => Some(stock.stored(TYPE)),
         Some(wanted) if wanted == stock.stored(TYPE).transfer_syntax => Some(stock.stored(TYPE)),
         None | Some(EXPLICIT_LE) => stock.decoded(),
+        Some(wanted @ (HTJ2K_RPCL | HTJ2K)) => stock.htj2k(TYPE, wanted),
         Some(_) => None,
     }
 }
@@ -166,7 +191,6 @@ mod tests {
     use axum::http::{HeaderMap, header};
 
     const J2K: &str = "1.2.840.10008.1.2.4.90";
-    const HTJ2K_RPCL: &str = "1.2.840.10008.1.2.4.202";
     const H264: &str = "1.2.840.10008.1.2.4.102";
 
     fn check(stored: &str, frames: usize, accept: &str, expect: Option<(Coding, &str, &str, bool)>) {
@@ -212,7 +236,18 @@ mod tests {
             "application/octet-stream",
             octets.map(|(c, m, t, _)| (c, m, t, true)),
         );
-        check(EXPLICIT_LE, 1, "image/jphc", None);
+        check(
+            EXPLICIT_LE,
+            1,
+            "image/jphc",
+            Some((Coding::Htj2k, "image/jphc", HTJ2K_RPCL, true)),
+        );
+        check(
+            EXPLICIT_LE,
+            3,
+            "multipart/related; type=image/jphc",
+            Some((Coding::Htj2k, "image/jphc", HTJ2K_RPCL, false)),
+        );
         check(EXPLICIT_LE, 1, "video/mp4", None);
         check(EXPLICIT_LE, 1, "image/jpeg", None);
         check(

@@ -3,7 +3,7 @@
 use super::forms::{self, Coding, Form, Stock};
 use super::frame_list;
 use super::holdings::{self, Held};
-use super::layout;
+use super::layout::{self, Layout};
 use super::multipart::Boundary;
 use crate::App;
 use crate::extract::Path;
@@ -92,19 +92,34 @@ fn is_decodable(held: &Held) -> bool {
         && TransferSyntax::from_uid(&held.transfer_syntax_uid).is_some_and(|ts| ts.compression().is_some())
 }
 
-/// One frame in the wanted form.
+/// One frame in the wanted form, from memory where it was made before.
 async fn frame(app: &App, held: &Held, form: &Form, index: u64) -> Result<Bytes, Problem> {
+    let key = format!("{}-{index}-{}", held.digest, form.transfer_syntax);
+    if form.coding == Coding::Htj2k
+        && let Some(made) = app.made().get(&key)
+    {
+        return Ok(made);
+    }
     let (pool, coding) = (app.pool().clone(), form.coding);
     let (app, held) = (app.clone(), held.clone());
     pool.run(move || {
         let layout = layout::open(&app, &held)?;
-        let store = app.archive().store();
-        match coding {
-            Coding::Stored => layout.stored(store, &held, index),
-            Coding::Decoded => layout.plain(store, &held, index),
+        let bytes = encode(&app, &held, &layout, coding, index)?;
+        if coding == Coding::Htj2k {
+            app.made().put(&key, bytes.clone(), bytes.len());
         }
+        Ok(bytes)
     })
     .await?
+}
+
+fn encode(app: &App, held: &Held, layout: &Layout, coding: Coding, index: u64) -> Result<Bytes, Problem> {
+    let store = app.archive().store();
+    match coding {
+        Coding::Stored => layout.stored(store, held, index),
+        Coding::Decoded => layout.plain(store, held, index),
+        Coding::Htj2k => layout.htj2k(store, held, index),
+    }
 }
 
 /// Several frames, one part each, made while they are sent so that memory stays bounded.

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use dataset::uid::TransferSyntaxUid;
 use dataset::{DataSet, Encoding, Limits, Parsed, PixelDataInfo, Tokenizer};
 use engine::codec::{
-    Fragments, FrameBytes, FrameLocation, FrameMap, StoredPixels, TransferSyntax, decode_reduced, deflated,
+    DecodedColour, Fragments, FrameBytes, FrameLocation, FrameMap, Photometric, StoredPixels, TransferSyntax,
+    decode_reduced, deflated, htj2k,
 };
 use engine::error::ImagingError;
 use engine::pixel::ImageDescription;
@@ -179,6 +180,17 @@ impl Layout {
         } else {
             bytes
         }))
+    }
+
+    /// The frame as a lossless HTJ2K stream, resolution first.
+    pub(crate) fn htj2k(&self, store: &ObjectStore, held: &Held, index: u64) -> Result<Bytes, Problem> {
+        let pixels = self.pixels(store, held, index, 0)?;
+        let mut frame = self.image.frame.clone();
+        if pixels.colour == DecodedColour::Rgb {
+            frame.photometric = Photometric::Rgb;
+        }
+        let encoded = htj2k::encode(&frame, &pixels.data).map_err(problem)?;
+        Ok(Bytes::from(encoded.stream))
     }
 
     /// The decoded frame, at `1 / 2^reduce` of its size where the compression can do that.

@@ -1,0 +1,272 @@
+//! Cleanup pass of one code-block (ITU-T T.814 clause 7): all bit planes at once, in quads of two by two samples.
+//! Samples of a quad are counted down its columns: upper left, lower left, upper right, lower right.
+
+use super::bits::{Codes, Magnitudes, Runs, finish};
+use super::tables::{ENCODE_FIRST, ENCODE_OTHER, Encoding};
+
+/// Side of a code-block in samples.
+pub(super) const BLOCK: usize = 64;
+const QUADS: usize = BLOCK / 2;
+
+/// Encoder of code-blocks; keeps its memory from block to block.
+#[derive(Debug)]
+pub(super) struct BlockEncoder {
+    magnitudes: Magnitudes,
+    runs: Runs,
+    codes: Codes,
+    above: Above,
+    next: Above,
+    quads: [Quad; QUADS],
+}
+
+/// What a row of quads leaves for the row below: for each quad, what its two nearest samples above are (one of the quad
+/// to the left, one of its own), with one place more at the right end.
+#[derive(Debug, Clone, Copy)]
+struct Above {
+    /// Either is significant.
+    significant: [u8; 64],
+    /// The larger exponent.
+    exponent: [u8; 64],
+}
+
+impl Above {
+    const NOTHING: Self = Self {
+        significant: [0; 64],
+        exponent: [0; 64],
+    };
+}
+
+/// Exponents of a quad's samples (0 for a sample of 0), and magnitude less one above its sign bit.
+#[derive(Debug, Default, Clone, Copy)]
+struct Quad {
+    exponents: [u8; 4],
+    values: [u32; 4],
+}
+
+impl Quad {
+    /// Bit `n` is set where sample `n` is not 0.
+    #[inline]
+    fn significance(&self) -> u32 {
+        // An exponent is below 0x80, so adding 0x7f carries into the highest bit of each that is not 0.
+        let marks = (u32::from_le_bytes(self.exponents).wrapping_add(0x7f7f_7f7f) & 0x8080_8080) >> 7;
+        marks.wrapping_mul(1 << 24 | 1 << 17 | 1 << 10 | 1 << 3) >> 24 & 15
+    }
+
+    #[inline]
+    fn largest(&self) -> u32 {
+        let [a, b, c, d] = self.exponents;
+        a.max(b).max(c.max(d)).into()
+    }
+
+    /// Bit `n` is set where sample `n` has this exponent.
+    #[inline]
+    fn with_exponent(&self, exponent: u32) -> u32 {
+        let [a, b, c, d] = self.exponents.map(|e| u32::from(u32::from(e) == exponent));
+        a | b << 1 | c << 2 | d << 3
+    }
+}
+
+/// Exponent, and magnitude less one above the sign bit.
+#[inline]
+fn split(value: i32) -> (u8, u32) {
+    let magnitude = value.unsigned_abs();
+    let below = magnitude.wrapping_sub(1);
+    if magnitude == 0 {
+        return (0, 0);
+    }
+    // The exponent of 2 m - 1.
+    (
+        (33 - below.leading_zeros()) as u8,
+        below << 1 | u32::from(value < 0),
+    )
+}
+
+/// Code of an excess exponent: prefix and its length, suffix and its length (T.814 table 3).
+#[inline]
+fn excess(u: u32) -> (u32, u32, u32, u32) {
+    match u {
+        0 => (0, 0, 0, 0),
+        1 => (1, 1, 0, 0),
+        2 => (2, 2, 0, 0),
+        3 | 4 => (4, 3, u - 3, 1),
+        _ => (0, 3, u - 5, 5),
+    }
+}
+
+impl BlockEncoder {
+    pub(super) fn new() -> Self {
+        Self {
+            magnitudes: Magnitudes::new(),
+            runs: Runs::new(),
+            codes: Codes::new(),
+            above: Above::NOTHING,
+            next: Above::NOTHING,
+            quads: [Quad::default(); QUADS],
+        }
+    }
+
+    /// Appends the segment of a block to `out` and answers its bytes: 0 for a block of nothing but zeros, which is not
+    /// coded. `samples` starts at the block's upper left and has `stride` samples a row; sides are 1 to [`BLOCK`].
+    pub(super) fn encode(
+        &mut self,
+        samples: &[i32],
+        stride: usize,
+        (width, height): (usize, usize),
+        out: &mut Vec<u8>,
+    ) -> usize {
+        let rows = || {
+            samples
+                .chunks(stride)
+                .take(height)
+                .map(|r| r.get(..width).unwrap_or(r))
+        };
+        if rows().all(|row| row.iter().all(|v| *v == 0)) {
+            return 0;
+        }
+        self.magnitudes.clear();
+        self.runs.clear();
+        self.codes.clear();
+        let mut rows = rows();
+        let mut first = true;
+        while let Some(upper) = rows.next() {
+            self.load(upper, rows.next());
+            self.next = Above::NOTHING;
+            let count = width.div_ceil(2);
+            if first {
+                self.row::<true>(count, &ENCODE_FIRST);
+            } else {
+                self.row::<false>(count, &ENCODE_OTHER);
+            }
+            std::mem::swap(&mut self.above, &mut self.next);
+            first = false;
+        }
+        let start = out.len();
+        out.extend_from_slice(self.magnitudes.finish());
+        finish(&mut self.runs, &mut self.codes, out);
+        out.len() - start
+    }
+
+    /// Splits two rows of samples into quads; what lies outside the block is 0.
+    fn load(&mut self, upper: &[i32], lower: Option<&[i32]>) {
+        let set = |quad: &mut Quad, n: usize, value: i32| {
+            let (exponent, value) = split(value);
+            quad.exponents[n] = exponent;
+            quad.values[n] = value;
+        };
+        for (k, row) in [Some(upper), lower].into_iter().enumerate() {
+            let row = row.unwrap_or_default();
+            let (pairs, rest) = row.as_chunks::<2>();
+            let mut quads = self.quads.iter_mut();
+            // The pairs come first: they end the walk without taking a quad that is not theirs.
+            for ([a, b], quad) in pairs.iter().zip(quads.by_ref()) {
+                set(quad, k, *a);
+                set(quad, k + 2, *b);
+            }
+            for (i, quad) in quads.enumerate() {
+                set(
+                    quad,
+                    k,
+                    if i == 0 {
+                        rest.first().copied().unwrap_or(0)
+                    } else {
+                        0
+                    },
+                );
+                set(quad, k + 2, 0);
+            }
+        }
+    }
+
+    fn row<const FIRST: bool>(&mut self, count: usize, table: &Encoding) {
+        // Samples of the quad to the left.
+        let mut left = 0;
+        let mut x = 0;
+        while x < count {
+            let u0 = self.quad::<FIRST>(x, &mut left, table);
+            let u1 = if x + 1 < count {
+                self.quad::<FIRST>(x + 1, &mut left, table)
+            } else {
+                0
+            };
+            self.excesses::<FIRST>(u0, u1);
+            x += 2;
+        }
+    }
+
+    /// Codes a quad but for its excess exponent, which is answered.
+    #[inline]
+    fn quad<const FIRST: bool>(&mut self, x: usize, left: &mut u32, table: &Encoding) -> u32 {
+        let quad = self.quads[x % QUADS];
+        let significance = quad.significance();
+        let (context, predicted) = if FIRST {
+            (*left >> 1 | *left & 1, 1)
+        } else {
+            let near = |list: &[u8; 64]| (u32::from(list[x % QUADS]), u32::from(list[x % QUADS + 1]));
+            let (a, b) = near(&self.above.significant);
+            let (e, f) = near(&self.above.exponent);
+            let west = u32::from(*left & 0xc != 0);
+            let several = significance & significance.wrapping_sub(1) != 0;
+            let predicted = if several { e.max(f).max(2) - 1 } else { 1 };
+            (a | west << 1 | b << 2, predicted)
+        };
+        *left = significance;
+        if context == 0 {
+            self.runs.event(significance != 0);
+        }
+        if significance == 0 {
+            // A context of 0 has no word for it: the event has said so.
+            let word = table[(context << 8) as usize];
+            self.codes.put(u32::from(word >> 8), u32::from(word >> 4 & 7));
+            return 0;
+        }
+        let largest = quad.largest();
+        let bits = largest.max(predicted);
+        let excess = bits - predicted;
+        let exponents = if excess > 0 {
+            quad.with_exponent(largest)
+        } else {
+            0
+        };
+        let word = u32::from(table[(context << 8 | significance << 4 | exponents) as usize & 0x7ff]);
+        self.codes.put(word >> 8, word >> 4 & 7);
+        for n in 0..4 {
+            if significance >> n & 1 == 1 {
+                let count = bits - (word >> n & 1);
+                self.magnitudes.put(quad.values[n] & ((1 << count) - 1), count);
+            }
+        }
+        let [_, b, _, d] = quad.exponents;
+        let at = x % QUADS;
+        self.next.significant[at] |= (significance >> 1 & 1) as u8;
+        self.next.significant[at + 1] = (significance >> 3) as u8;
+        self.next.exponent[at] = self.next.exponent[at].max(b);
+        self.next.exponent[at + 1] = d;
+        excess
+    }
+
+    /// Codes the excess exponents of two quads.
+    #[inline]
+    fn excesses<const FIRST: bool>(&mut self, u0: u32, u1: u32) {
+        let (mut a, mut b) = (u0, u1);
+        if FIRST && u0 > 0 && u1 > 0 {
+            let both_large = u0 > 2 && u1 > 2;
+            self.runs.event(both_large);
+            if both_large {
+                (a, b) = (u0 - 2, u1 - 2);
+            } else if u0 > 2 {
+                let (prefix, prefix_bits, suffix, suffix_bits) = excess(u0);
+                self.codes.put(prefix, prefix_bits);
+                self.codes.put(u1 - 1, 1);
+                self.codes.put(suffix, suffix_bits);
+                self.codes.drain();
+                return;
+            }
+        }
+        let (a, b) = (excess(a), excess(b));
+        self.codes.put(a.0, a.1);
+        self.codes.put(b.0, b.1);
+        self.codes.put(a.2, a.3);
+        self.codes.put(b.2, b.3);
+        self.codes.drain();
+    }
+}

@@ -1,0 +1,140 @@
+//! Forward reversible 5/3 transform (ITU-T T.800 Annex F.4): columns first, then rows, as the inverse needs it.
+
+/// A sub-band.
+#[derive(Debug, Default)]
+pub(in crate::codec) struct Band {
+    pub(in crate::codec) width: usize,
+    pub(in crate::codec) height: usize,
+    pub(in crate::codec) data: Vec<i32>,
+}
+
+impl Band {
+    fn new(width: usize, height: usize) -> Self {
+        Self {
+            width,
+            height,
+            data: Vec::with_capacity(width * height),
+        }
+    }
+
+    fn row(&self, y: usize) -> &[i32] {
+        let start = y * self.width;
+        self.data.get(start..start + self.width).unwrap_or_default()
+    }
+}
+
+/// One step: the image at half the size and the three bands of detail (horizontal, vertical, both).
+#[derive(Debug)]
+pub(in crate::codec) struct Step {
+    pub(in crate::codec) low: Band,
+    pub(in crate::codec) detail: [Band; 3],
+}
+
+/// Splits an image whose upper left is at an even place.
+pub(in crate::codec) fn step(image: &Band) -> Step {
+    let (w, h) = (image.width, image.height);
+    let (wl, hl, wh, hh) = (w.div_ceil(2), h.div_ceil(2), w / 2, h / 2);
+    let mut low = Band::new(wl, hl);
+    let mut detail = [Band::new(wh, hl), Band::new(wl, hh), Band::new(wh, hh)];
+    let [across, down, both] = &mut detail;
+    let (mut smooth, mut rough, mut rough_before) = (vec![0; w], vec![0; w], vec![0; w]);
+    for k in 0..hl {
+        let even = image.row(2 * k);
+        let has_odd = 2 * k + 1 < h;
+        if has_odd {
+            // The image goes on mirrored at its last row.
+            let next = image.row(if 2 * k + 2 < h { 2 * k + 2 } else { 2 * k });
+            for (((d, odd), a), b) in rough.iter_mut().zip(image.row(2 * k + 1)).zip(even).zip(next) {
+                *d = odd - ((a + b) >> 1);
+            }
+        }
+        let before: &[i32] = if k == 0 { &rough } else { &rough_before };
+        let after: &[i32] = if has_odd { &rough } else { &rough_before };
+        if h == 1 {
+            smooth.copy_from_slice(even);
+        } else {
+            for (((s, x), a), b) in smooth.iter_mut().zip(even).zip(before).zip(after) {
+                *s = x + ((a + b + 2) >> 2);
+            }
+        }
+        split_row(&smooth, &mut low.data, &mut across.data);
+        if has_odd {
+            split_row(&rough, &mut down.data, &mut both.data);
+            std::mem::swap(&mut rough, &mut rough_before);
+        }
+    }
+    Step { low, detail }
+}
+
+/// Appends the low and high half of a row.
+fn split_row(row: &[i32], low: &mut Vec<i32>, high: &mut Vec<i32>) {
+    let (start, highs) = (high.len(), row.len() / 2);
+    let (pairs, last) = row.as_chunks::<2>();
+    let Some((end, [_, final_odd])) = pairs.last().map(|p| (p[0], p)) else {
+        // One column only: nothing to split.
+        low.extend_from_slice(row);
+        return;
+    };
+    let inner = pairs.iter().zip(pairs.iter().skip(1));
+    high.extend(inner.map(|([a, odd], [b, _])| odd - ((a + b) >> 1)));
+    let mirrored = last.first().copied().unwrap_or(end);
+    high.push(final_odd - ((end + mirrored) >> 1));
+    let high = high.get(start..start + highs).unwrap_or_default();
+    let (Some(first), Some(final_high)) = (high.first(), high.last()) else {
+        return;
+    };
+    low.push(row[0] + ((2 * first + 2) >> 2));
+    let inner = pairs.iter().skip(1).zip(high).zip(high.iter().skip(1));
+    low.extend(inner.map(|(([x, _], a), b)| x + ((a + b + 2) >> 2)));
+    low.extend(last.iter().map(|x| x + ((2 * final_high + 2) >> 2)));
+}
+
+/// Bands of a whole decomposition: the lowest first, then three of each level, coarsest first.
+pub(super) fn decompose(image: Band, levels: u8) -> Vec<Band> {
+    let mut image = image;
+    let mut steps = Vec::new();
+    for _ in 0..levels {
+        let Step { low, detail } = step(&image);
+        steps.push(detail);
+        image = low;
+    }
+    std::iter::once(image)
+        .chain(steps.into_iter().rev().flatten())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Known results by hand from the equations of T.800 F.4.8.
+    #[test]
+    fn small_rows() {
+        for (row, low, high) in [
+            (vec![5], vec![5], vec![]),
+            (vec![5, 9], vec![7], vec![4]),
+            (vec![1, 2, 3], vec![1, 3], vec![0]),
+            (vec![10, 0, 10, 0], vec![5, 5], vec![-10, -10]),
+            (vec![0, 0, 100, 0, 0], vec![-25, 75, -25], vec![-50, -50]),
+        ] {
+            let (mut l, mut h) = (Vec::new(), Vec::new());
+            split_row(&row, &mut l, &mut h);
+            assert_eq!((l, h), (low, high), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn sizes_of_the_bands() {
+        let image = Band {
+            width: 7,
+            height: 5,
+            data: vec![3; 35],
+        };
+        let bands = decompose(image, 2);
+        let sizes: Vec<_> = bands.iter().map(|b| (b.width, b.height)).collect();
+        assert_eq!(sizes, [(2, 2), (2, 2), (2, 1), (2, 1), (3, 3), (4, 2), (3, 2)]);
+        for band in &bands {
+            assert_eq!(band.data.len(), band.width * band.height);
+        }
+    }
+}

@@ -87,7 +87,8 @@ fn reconstructions(c: &mut Criterion<CpuTime>) {
 
 fn main() {
     let mut criterion = support::criterion();
-    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    one.install(|| reconstructions(&mut criterion));
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1);
+    one.build_global().unwrap();
+    reconstructions(&mut criterion);
     criterion.final_summary();
 }

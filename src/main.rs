@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod edge;
 mod forwarding;
+mod gpu;
 mod metrics;
 mod node;
 mod output;

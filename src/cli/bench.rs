@@ -2,6 +2,7 @@
 
 use super::kernel::Loaded;
 use super::{ecg, image, recon};
+use crate::gpu::{self, Backend, Device};
 use crate::output;
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
@@ -53,13 +54,6 @@ enum Kernel {
     ReconSirt,
 }
 
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-enum Backend {
-    Cpu,
-    Gpu,
-    Auto,
-}
-
 #[derive(Serialize, Debug)]
 struct Figures {
     kernel: String,
@@ -85,10 +79,9 @@ impl Bench {
         if self.threads == 0 || self.threads > THREADS_MAX {
             bail!("--threads {}: from 1 to {THREADS_MAX}", self.threads);
         }
-        if self.backend == Backend::Gpu {
-            bail!("--backend gpu: this kernel has no GPU twin; use cpu or auto");
-        }
-        let loaded = self.load()?;
+        let device = self.device()?;
+        let backend = if device.is_some() { "gpu" } else { "cpu" };
+        let loaded = self.load(device)?;
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(self.threads)
             .build()?;
@@ -103,7 +96,7 @@ impl Bench {
                 .unwrap_or_default(),
             input: self.input.iter().map(|p| p.display().to_string()).collect(),
             threads: self.threads,
-            backend: "cpu",
+            backend,
             repeat: self.repeat,
             median_ms,
             min_ms: wall_ms.iter().copied().fold(f64::INFINITY, f64::min),
@@ -128,7 +121,18 @@ impl Bench {
         ))
     }
 
-    fn load(&self) -> Result<Loaded> {
+    /// Where the kernel runs; `None` is the CPU.
+    fn device(&self) -> Result<Option<Device>> {
+        if matches!(self.kernel, Kernel::ReconFbp | Kernel::ReconSirt) {
+            return gpu::for_backend(self.backend);
+        }
+        if self.backend == Backend::Gpu {
+            bail!("--backend gpu: this kernel has no GPU twin; use cpu or auto");
+        }
+        Ok(None)
+    }
+
+    fn load(&self, device: Option<Device>) -> Result<Loaded> {
         match self.kernel {
             Kernel::EcgFilter => ecg::load_filter(&self.input, &self.ecg),
             Kernel::EcgBeats => ecg::load_beats(&self.input, &self.ecg),
@@ -136,8 +140,8 @@ impl Bench {
             Kernel::ImageDecode => image::load_decode(&self.input, &self.image),
             Kernel::ImageRender => image::load_render(&self.input, &self.image),
             Kernel::ImageThumbnail => image::load_thumbnail(&self.input, &self.image),
-            Kernel::ReconFbp => recon::load_fbp(&self.input, &self.recon, self.image.size()),
-            Kernel::ReconSirt => recon::load_sirt(&self.input, &self.recon, self.image.size()),
+            Kernel::ReconFbp => recon::load_fbp(&self.input, &self.recon, self.image.size(), device),
+            Kernel::ReconSirt => recon::load_sirt(&self.input, &self.recon, self.image.size(), device),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! `gongying recon`: images from projections.
 
 use super::kernel::Loaded;
+use crate::gpu::{self, Device};
 use crate::output;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use engine::codec::npy::{self, Array};
-use engine::recon::{self, Beam, Grid, Scan, SirtOptions, Window};
+use engine::recon::{self, Beam, Filtered, Grid, Scan, Sirt, SirtOptions, Window};
 use std::path::{Path, PathBuf};
 
 /// Longest file of projections: what the engine takes, in 64-bit numbers.
@@ -132,8 +133,14 @@ impl Recon {
 
 impl Job {
     fn run(self, method: Method) -> Result<()> {
+        // A cone has no twin on the GPU; opening one would be for nothing.
+        let device = if method == Method::Fdk {
+            None
+        } else {
+            gpu::chosen()?
+        };
         let made = load(&self.projections, method, &self.options, self.size)
-            .and_then(|loaded| Ok((loaded.grid, loaded.reconstruct(method)?)));
+            .and_then(|loaded| Ok((loaded.grid, loaded.reconstruct(method, device.as_ref())?)));
         let (grid, image) = made.with_context(|| self.projections.display().to_string())?;
         let side = grid.size() as u64;
         let shape = [side; 3];
@@ -147,12 +154,22 @@ impl Job {
 }
 
 impl Loading {
-    fn reconstruct(&self, method: Method) -> Result<Vec<f32>> {
-        Ok(match method {
-            Method::Fbp => recon::fbp(&self.scan, &self.grid, self.window, &self.values)?,
-            Method::Fdk => recon::fdk(&self.scan, &self.grid, self.window, &self.values)?,
-            Method::Sirt => recon::sirt(&self.scan, &self.grid, &self.sirt, &self.values)?,
-        })
+    /// On `device` where the method has a twin there.
+    fn reconstruct(&self, method: Method, device: Option<&Device>) -> Result<Vec<f32>> {
+        let (scan, grid, values) = (&self.scan, &self.grid, &self.values);
+        match method {
+            Method::Fbp => {
+                let filtered = Filtered::new(scan, grid, self.window, values)?;
+                gpu::or_cpu(device.map(|d| d.back_project(&filtered)), || {
+                    Ok(filtered.back_project())
+                })
+            }
+            Method::Sirt => {
+                let sirt = Sirt::new(scan, grid, &self.sirt, values)?;
+                gpu::or_cpu(device.and_then(|d| d.sirt(&sirt).transpose()), || Ok(sirt.run()))
+            }
+            Method::Fdk => Ok(recon::fdk(scan, grid, self.window, values)?),
+        }
     }
 }
 
@@ -270,15 +287,28 @@ fn parse_angles(text: &str) -> Result<(f64, f64)> {
 }
 
 /// `recon-fbp`: filter and back-projection; work in updates of a pixel by a view.
-pub(super) fn load_fbp(input: &[PathBuf], options: &KernelOptions, size: Option<&str>) -> Result<Loaded> {
+pub(super) fn load_fbp(
+    input: &[PathBuf],
+    options: &KernelOptions,
+    size: Option<&str>,
+    device: Option<Device>,
+) -> Result<Loaded> {
     let loaded = one(input, options, size, Method::Fbp)?;
-    kernel(loaded, Method::Fbp, 1.0)
+    kernel(loaded, Method::Fbp, 1.0, device)
 }
 
 /// `recon-sirt`: all iterations; work in updates of a pixel by a view, forward and back.
-pub(super) fn load_sirt(input: &[PathBuf], options: &KernelOptions, size: Option<&str>) -> Result<Loaded> {
+pub(super) fn load_sirt(
+    input: &[PathBuf],
+    options: &KernelOptions,
+    size: Option<&str>,
+    device: Option<Device>,
+) -> Result<Loaded> {
     let loaded = one(input, options, size, Method::Sirt)?;
-    kernel(loaded, Method::Sirt, 2.0 * options.iterations as f64)
+    if device.is_some() && loaded.scan.beam() != Beam::Parallel {
+        bail!("recon-sirt of a fan has no GPU twin; use --backend cpu");
+    }
+    kernel(loaded, Method::Sirt, 2.0 * options.iterations as f64, device)
 }
 
 fn one(input: &[PathBuf], options: &KernelOptions, size: Option<&str>, method: Method) -> Result<Loading> {
@@ -292,11 +322,11 @@ fn one(input: &[PathBuf], options: &KernelOptions, size: Option<&str>, method: M
     load(path, method, options, size).with_context(|| path.display().to_string())
 }
 
-fn kernel(loaded: Loading, method: Method, passes: f64) -> Result<Loaded> {
+fn kernel(loaded: Loading, method: Method, passes: f64, device: Option<Device>) -> Result<Loaded> {
     let pixels = (loaded.grid.size() * loaded.grid.size()) as f64;
     let work = pixels * loaded.scan.angles_rad().len() as f64 * passes;
     let run = Box::new(move || {
-        std::hint::black_box(loaded.reconstruct(method)?);
+        std::hint::black_box(loaded.reconstruct(method, device.as_ref())?);
         Ok(())
     });
     Ok(Loaded {

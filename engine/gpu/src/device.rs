@@ -1,6 +1,7 @@
 //! Choosing a device and moving bytes to and from it.
 
 use crate::GpuError;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Longest wait for one submission.
@@ -36,7 +37,10 @@ impl std::str::FromStr for Choice {
 pub struct Gpu {
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
-    pub(crate) window: std::sync::OnceLock<wgpu::ComputePipeline>,
+    pub(crate) window: OnceLock<wgpu::ComputePipeline>,
+    pub(crate) recon: OnceLock<crate::recon::Kernels>,
+    /// First error that the device reported by itself.
+    failure: Arc<OnceLock<String>>,
     name: String,
     software: bool,
 }
@@ -94,7 +98,10 @@ impl Gpu {
         receive.try_recv().map_err(|e| lost(&e))?.map_err(|e| lost(&e))?;
         let bytes = buffer.get_mapped_range(..).map_err(|e| lost(&e))?.to_vec();
         buffer.unmap();
-        Ok(bytes)
+        match self.failure.get() {
+            Some(why) => Err(GpuError::Lost(why.clone())),
+            None => Ok(bytes),
+        }
     }
 }
 
@@ -117,11 +124,23 @@ async fn open() -> Result<Gpu, GpuError> {
         ..Default::default()
     };
     let (device, queue) = adapter.request_device(&wish).await.map_err(|e| none(&e))?;
+    // The library would end the process on these; they come out with the next result instead.
+    let failure = Arc::new(OnceLock::new());
+    let note = failure.clone();
+    device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+        let _ = note.set(error.to_string());
+    }));
+    let note = failure.clone();
+    device.set_device_lost_callback(move |_, why| {
+        let _ = note.set(why);
+    });
     let software = info.device_type == wgpu::DeviceType::Cpu;
     Ok(Gpu {
         device,
         queue,
-        window: std::sync::OnceLock::new(),
+        window: OnceLock::new(),
+        recon: OnceLock::new(),
+        failure,
         name: info.name,
         software,
     })

@@ -3,6 +3,8 @@
 
 mod device;
 mod error;
+mod kernel;
+mod recon;
 mod window;
 
 pub use device::{Choice, Gpu};

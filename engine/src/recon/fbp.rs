@@ -19,44 +19,88 @@ const TILE: usize = 64;
 /// # Errors
 /// [`ReconError`] when projections, scan and grid do not go together, a cone beam, or a fan that leaves out rays.
 pub fn fbp(scan: &Scan, grid: &Grid, window: Window, projections: &[f32]) -> Result<Vec<f32>, ReconError> {
-    scan.check(projections)?;
-    scan.check_grid(grid)?;
-    fbp_at(Level::detect(), scan, grid, window, projections)
+    Ok(Filtered::new(scan, grid, window, projections)?.back_project())
 }
 
-/// The same with the instructions of `level`.
-pub(super) fn fbp_at(
-    level: Level,
-    scan: &Scan,
-    grid: &Grid,
-    window: Window,
-    projections: &[f32],
-) -> Result<Vec<f32>, ReconError> {
-    let mut rows = Padded::of(projections, scan.columns());
-    let weights = match scan.beam() {
-        Beam::Parallel => angles::parallel(scan).iter().map(|w| vec![*w as f32]).collect(),
-        Beam::Fan { .. } => fan_weights(scan, grid)?,
-        Beam::Cone { .. } => {
-            return Err(ReconError::Method {
-                method: "fbp",
-                beam: "cone",
-                instead: "fdk",
+/// Projections weighted and filtered, and how each view lies over the image: what back-projection needs, here or on
+/// another device.
+#[derive(Debug)]
+pub struct Filtered {
+    rows: Padded,
+    views: Vec<PixelView>,
+    grid: Grid,
+}
+
+impl Filtered {
+    /// # Errors
+    /// As [`fbp`].
+    pub fn new(scan: &Scan, grid: &Grid, window: Window, projections: &[f32]) -> Result<Self, ReconError> {
+        scan.check(projections)?;
+        scan.check_grid(grid)?;
+        let mut rows = Padded::of(projections, scan.columns());
+        let weights = match scan.beam() {
+            Beam::Parallel => angles::parallel(scan).iter().map(|w| vec![*w as f32]).collect(),
+            Beam::Fan { .. } => fan_weights(scan, grid)?,
+            Beam::Cone { .. } => {
+                return Err(ReconError::Method {
+                    method: "fbp",
+                    beam: "cone",
+                    instead: "fdk",
+                });
+            }
+        };
+        weigh(&mut rows, &weights);
+        Filter::new(scan.columns(), scan.axis_pitch_mm(), window).apply(&mut rows);
+        let view = |angle: &f64| PixelView::new(scan, grid, *angle);
+        Ok(Self {
+            rows,
+            views: scan.angles_rad().iter().map(view).collect(),
+            grid: *grid,
+        })
+    }
+
+    /// The grid of the image.
+    #[must_use]
+    pub fn grid(&self) -> &Grid {
+        &self.grid
+    }
+
+    /// How each view lies over the image.
+    #[must_use]
+    pub fn views(&self) -> &[PixelView] {
+        &self.views
+    }
+
+    /// Detectors of a view.
+    #[must_use]
+    pub fn columns(&self) -> usize {
+        self.rows.width()
+    }
+
+    /// The filtered projections, shape (angles, columns).
+    #[must_use]
+    pub fn values(&self) -> Vec<f32> {
+        self.rows.to_dense()
+    }
+
+    /// The image, row by row.
+    #[must_use]
+    pub fn back_project(&self) -> Vec<f32> {
+        self.back_project_at(Level::detect())
+    }
+
+    /// The same with the instructions of `level`.
+    pub(super) fn back_project_at(&self, level: Level) -> Vec<f32> {
+        let size = self.grid.size();
+        let mut image = vec![0.0; size * size];
+        image
+            .par_chunks_mut(TILE * size)
+            .enumerate()
+            .for_each(|(band, out)| {
+                back_project(level, &self.grid, &self.views, &self.rows, band * TILE, out)
             });
-        }
-    };
-    weigh(&mut rows, &weights);
-    Filter::new(scan.columns(), scan.axis_pitch_mm(), window).apply(&mut rows);
-    let views: Vec<View> = scan
-        .angles_rad()
-        .iter()
-        .map(|angle| View::new(scan, grid, *angle))
-        .collect();
-    let mut image = vec![0.0; grid.size() * grid.size()];
-    image
-        .par_chunks_mut(TILE * grid.size())
-        .enumerate()
-        .for_each(|(band, out)| back_project(level, grid, &views, &rows, band * TILE, out));
-    Ok(image)
+        image
+    }
 }
 
 /// Multiplies every row by its weights: one for the row or one for each column.
@@ -97,19 +141,22 @@ fn fan_weights(scan: &Scan, grid: &Grid) -> Result<Vec<Vec<f32>>, ReconError> {
         .collect())
 }
 
-/// How the place on the detector moves over the image in one view.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct View {
-    /// Change of the place from one pixel to the next along a row and down a column, on the axis.
-    pub(super) across: f64,
-    pub(super) down: f64,
-    /// Change of the distance from the source, over that of the axis; `None` for parallel rays.
-    pub(super) nearer: Option<(f64, f64)>,
+/// How one view lies over the image. A pixel `c` columns and `r` rows from the axis is seen at the detector
+/// `axis + (c across + r down) / distance`, where `distance` is `1 + c nearer.0 + r nearer.1`, and 1 for parallel rays.
+/// It counts there with the inverse square of the distance.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PixelView {
+    /// Detectors for each column.
+    pub across: f64,
+    /// Detectors for each row.
+    pub down: f64,
+    /// Change of the distance from the source, over that of the axis, for each column and row.
+    pub nearer: Option<(f64, f64)>,
     /// Place of the axis.
-    pub(super) axis: f64,
+    pub axis: f64,
 }
 
-impl View {
+impl PixelView {
     pub(super) fn new(scan: &Scan, grid: &Grid, angle_rad: f64) -> Self {
         let (sin, cos) = angle_rad.sin_cos();
         let ratio = grid.pixel_mm() / scan.axis_pitch_mm();
@@ -126,7 +173,14 @@ impl View {
 }
 
 /// All views over the rows of pixels from `first` on.
-fn back_project(level: Level, grid: &Grid, views: &[View], filtered: &Padded, first: usize, out: &mut [f32]) {
+fn back_project(
+    level: Level,
+    grid: &Grid,
+    views: &[PixelView],
+    filtered: &Padded,
+    first: usize,
+    out: &mut [f32],
+) {
     let size = grid.size();
     let y = first as f64 - grid.middle();
     for left in (0..size).step_by(TILE) {

@@ -4,7 +4,7 @@
 //! over a detector column: the volume is built with z innermost and turned at the end.
 
 use super::angles::FanWeights;
-use super::fbp::{View, fan_angle, half_fan};
+use super::fbp::{PixelView, fan_angle, half_fan};
 use super::filter::Filter;
 use super::padded::{PAD, Padded};
 use super::simd::{Kernel, Level, Source, Target, Walk, accumulate, fixed};
@@ -71,7 +71,7 @@ pub(super) fn fdk_at(
 
 /// One filtered view: detector columns as rows, and its geometry.
 struct Filtered {
-    view: View,
+    view: PixelView,
     columns: Padded,
 }
 
@@ -100,7 +100,7 @@ fn filtered(
         }
         filter.apply(&mut rows);
         Filtered {
-            view: View::new(scan, grid, scan.angles_rad()[number]),
+            view: PixelView::new(scan, grid, scan.angles_rad()[number]),
             columns: rows.transposed(),
         }
     };

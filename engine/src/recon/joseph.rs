@@ -17,16 +17,18 @@ const RUN: usize = 64;
 const VIEWS: usize = 16;
 
 /// Rays of one view, in pixels: ray k meets image row r at `origin + k step + r shift`.
-#[derive(Debug, Clone)]
-struct View {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RayView {
     /// Image columns take the place of rows.
-    turned: bool,
-    origin: f64,
-    step: f64,
-    shift: f64,
+    pub turned: bool,
+    /// Where ray 0 meets row 0.
+    pub origin: f64,
+    /// From one ray to the next.
+    pub step: f64,
+    /// From one row to the next.
+    pub shift: f64,
     /// Length of a ray between two rows, in mm.
-    weight: f32,
-    hat: Hat,
+    pub weight: f32,
 }
 
 /// An image and the same with rows and columns exchanged.
@@ -54,7 +56,8 @@ pub(super) struct Joseph {
     level: Level,
     size: usize,
     columns: usize,
-    views: Vec<View>,
+    views: Vec<RayView>,
+    hats: Vec<Hat>,
 }
 
 impl Joseph {
@@ -70,25 +73,32 @@ impl Joseph {
             } else {
                 (ratio / cos, sin / cos, cos)
             };
-            let hat = Hat::new(step.abs()).ok_or_else(|| {
-                let expected = "1/8 or more; sum neighbouring detectors or take smaller pixels";
-                ReconError::field("detector over pixel", ratio, expected)
-            })?;
-            Ok(View {
+            RayView {
                 turned,
                 origin: grid.middle() - scan.axis_column() * step - grid.middle() * shift,
                 step,
                 shift,
                 weight: (grid.pixel_mm() / along.abs()) as f32,
-                hat,
+            }
+        };
+        let views: Vec<RayView> = scan.angles_rad().iter().map(view).collect();
+        let hat = |view: &RayView| {
+            Hat::new(view.step.abs()).ok_or_else(|| {
+                let expected = "1/8 or more; sum neighbouring detectors or take smaller pixels";
+                ReconError::field("detector over pixel", ratio, expected)
             })
         };
         Ok(Self {
             level,
             size: grid.size(),
             columns: scan.columns(),
-            views: scan.angles_rad().iter().map(view).collect::<Result<_, _>>()?,
+            hats: views.iter().map(hat).collect::<Result<_, _>>()?,
+            views,
         })
+    }
+
+    pub(super) fn views(&self) -> &[RayView] {
+        &self.views
     }
 
     /// Line integrals through `image` in `views`, one row of `out` each.
@@ -109,7 +119,7 @@ impl Joseph {
             });
     }
 
-    fn project_strip(&self, view: &View, image: &Turned, strip: usize, out: &mut [f32]) {
+    fn project_strip(&self, view: &RayView, image: &Turned, strip: usize, out: &mut [f32]) {
         let image = image.side(view.turned);
         let rows = STRIP.min(self.size - strip);
         for (run, out) in out.chunks_mut(RUN).enumerate() {
@@ -188,7 +198,7 @@ impl Joseph {
                     stride: 0,
                     width: self.columns,
                 };
-                accumulate(self.level, target, source, walk, Kernel::Hat(view.hat));
+                accumulate(self.level, target, source, walk, Kernel::Hat(self.hats[*number]));
             }
         }
     }

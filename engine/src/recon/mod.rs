@@ -34,9 +34,10 @@ mod sirt;
 mod tests;
 
 pub use error::ReconError;
-pub use fbp::fbp;
+pub use fbp::{Filtered, PixelView, fbp};
 pub use fdk::fdk;
 pub use filter::Window;
 pub use geometry::{Beam, Grid, Scan};
+pub use joseph::RayView;
 pub use projector::Projector;
-pub use sirt::{SirtOptions, sirt};
+pub use sirt::{Sirt, SirtOptions, Subset, sirt};

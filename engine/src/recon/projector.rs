@@ -1,6 +1,6 @@
 //! Line integrals of an image, and the transpose.
 
-use super::joseph::{Joseph, Turned};
+use super::joseph::{Joseph, RayView, Turned};
 use super::padded::Padded;
 use super::rays::Rays;
 use super::simd::Level;
@@ -70,6 +70,15 @@ impl Projector {
         Ok(self.adjoint_views(rays, &self.views))
     }
 
+    /// How each view's rays lie over the image; `None` for a fan.
+    #[must_use]
+    pub fn ray_views(&self) -> Option<&[RayView]> {
+        match &self.way {
+            Way::Parallel(joseph) => Some(joseph.views()),
+            Way::Fan(_) => None,
+        }
+    }
+
     fn check(&self, got: usize, wanted: usize) -> Result<(), ReconError> {
         if got == wanted {
             return Ok(());
@@ -78,11 +87,15 @@ impl Projector {
         Err(ReconError::field("number of values", got, expected))
     }
 
-    pub(super) fn columns(&self) -> usize {
+    /// Rays of a view.
+    #[must_use]
+    pub fn columns(&self) -> usize {
         self.columns
     }
 
-    pub(super) fn size(&self) -> usize {
+    /// Pixels along a side of the image.
+    #[must_use]
+    pub fn size(&self) -> usize {
         self.size
     }
 

@@ -62,14 +62,17 @@ impl SirtOptions {
     }
 }
 
-/// Views of one subset with its sums.
-struct Subset {
-    views: Vec<usize>,
-    /// Measured rays.
-    rays: Vec<f32>,
-    /// Inverse sums over each ray and over each pixel.
-    ray_inverse: Vec<f32>,
-    pixel_inverse: Vec<f32>,
+/// Views of one subset with their rays and sums.
+#[derive(Debug)]
+pub struct Subset {
+    /// Numbers of the views.
+    pub views: Vec<usize>,
+    /// Measured rays, shape (views, columns).
+    pub rays: Vec<f32>,
+    /// One over the sum of each ray's weights; 0 where a ray meets nothing.
+    pub ray_inverse: Vec<f32>,
+    /// Relaxation over the sum of each pixel's weights; 0 where no ray comes.
+    pub pixel_inverse: Vec<f32>,
 }
 
 /// Image of `grid` from `projections` of shape (angles, columns), parallel or fan, starting from zero.
@@ -82,56 +85,105 @@ pub fn sirt(
     options: &SirtOptions,
     projections: &[f32],
 ) -> Result<Vec<f32>, ReconError> {
-    let projector = Projector::new(scan, grid)?;
-    scan.check(projections)?;
-    sirt_with(&projector, options, projections)
+    Ok(Sirt::new(scan, grid, options, projections)?.run())
 }
 
-/// The same on a projector that is there.
-pub(super) fn sirt_with(
-    projector: &Projector,
-    options: &SirtOptions,
-    projections: &[f32],
-) -> Result<Vec<f32>, ReconError> {
-    options.check(projector.views())?;
-    let (size, columns) = (projector.size(), projector.columns());
-    let ones = Turned::of(Padded::of(&vec![1.0; size * size], size));
-    let subset = |first: usize| {
-        let views: Vec<usize> = (first..projector.views()).step_by(options.subsets).collect();
-        let rays = views
-            .iter()
-            .flat_map(|v| &projections[v * columns..(v + 1) * columns])
-            .copied()
-            .collect();
-        let mut lengths = vec![0.0; views.len() * columns];
-        projector.forward_views(&ones, &views, &mut lengths);
-        let pixel_sums = projector.adjoint_views(&vec![1.0; lengths.len()], &views);
-        Subset {
-            rays,
-            ray_inverse: inverse(&lengths, 1.0),
-            pixel_inverse: inverse(&pixel_sums, options.relaxation),
-            views,
-        }
-    };
-    let subsets: Vec<Subset> = (0..options.subsets).map(subset).collect();
-    let mut image = Padded::zeros(size, size);
-    let mut difference = Vec::new();
-    for _ in 0..options.iterations {
-        for subset in &subsets {
+/// Everything that the passes need, for here or for another device.
+#[derive(Debug)]
+pub struct Sirt {
+    projector: Projector,
+    options: SirtOptions,
+    subsets: Vec<Subset>,
+}
+
+impl Sirt {
+    /// # Errors
+    /// As [`sirt`].
+    pub fn new(
+        scan: &Scan,
+        grid: &Grid,
+        options: &SirtOptions,
+        projections: &[f32],
+    ) -> Result<Self, ReconError> {
+        Self::with(Projector::new(scan, grid)?, scan, options, projections)
+    }
+
+    pub(super) fn with(
+        projector: Projector,
+        scan: &Scan,
+        options: &SirtOptions,
+        projections: &[f32],
+    ) -> Result<Self, ReconError> {
+        scan.check(projections)?;
+        options.check(projector.views())?;
+        let (size, columns) = (projector.size(), projector.columns());
+        let ones = Turned::of(Padded::of(&vec![1.0; size * size], size));
+        let subset = |first: usize| {
+            let views: Vec<usize> = (first..projector.views()).step_by(options.subsets).collect();
+            let rays = views
+                .iter()
+                .flat_map(|v| &projections[v * columns..(v + 1) * columns])
+                .copied()
+                .collect();
+            let mut lengths = vec![0.0; views.len() * columns];
+            projector.forward_views(&ones, &views, &mut lengths);
+            let pixel_sums = projector.adjoint_views(&vec![1.0; lengths.len()], &views);
+            Subset {
+                rays,
+                ray_inverse: inverse(&lengths, 1.0),
+                pixel_inverse: inverse(&pixel_sums, options.relaxation),
+                views,
+            }
+        };
+        let subsets = (0..options.subsets).map(subset).collect();
+        Ok(Self {
+            projector,
+            options: *options,
+            subsets,
+        })
+    }
+
+    /// The projector of scan and grid.
+    #[must_use]
+    pub fn projector(&self) -> &Projector {
+        &self.projector
+    }
+
+    /// How the passes proceed.
+    #[must_use]
+    pub fn options(&self) -> &SirtOptions {
+        &self.options
+    }
+
+    /// The subsets, in the order in which a pass takes them.
+    #[must_use]
+    pub fn subsets(&self) -> &[Subset] {
+        &self.subsets
+    }
+
+    /// The image after all passes, row by row.
+    #[must_use]
+    pub fn run(&self) -> Vec<f32> {
+        let size = self.projector.size();
+        let mut image = Padded::zeros(size, size);
+        let mut difference = Vec::new();
+        for subset in (0..self.options.iterations).flat_map(|_| &self.subsets) {
             let turned = Turned::of(image);
             difference.resize(subset.rays.len(), 0.0);
-            projector.forward_views(&turned, &subset.views, &mut difference);
+            self.projector
+                .forward_views(&turned, &subset.views, &mut difference);
             difference
                 .par_iter_mut()
                 .zip(&subset.rays)
                 .zip(&subset.ray_inverse)
                 .for_each(|((d, measured), inverse)| *d = (measured - *d) * inverse);
-            let change = projector.adjoint_views(&difference, &subset.views);
+            let change = self.projector.adjoint_views(&difference, &subset.views);
             image = turned.plain;
-            step(&mut image, &change, &subset.pixel_inverse, options.non_negative);
+            let non_negative = self.options.non_negative;
+            step(&mut image, &change, &subset.pixel_inverse, non_negative);
         }
+        image.to_dense()
     }
-    Ok(image.to_dense())
 }
 
 fn step(image: &mut Padded, change: &[f32], inverse: &[f32], non_negative: bool) {

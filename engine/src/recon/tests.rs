@@ -1,12 +1,10 @@
 //! Reconstruction against phantoms whose line integrals are known exactly.
 
-use super::fbp::fbp_at;
 use super::fdk::fdk_at;
 use super::joseph::Turned;
 use super::padded::Padded;
 use super::rays::Rays;
 use super::simd::Level;
-use super::sirt::sirt_with;
 use super::*;
 use proptest::prelude::*;
 use std::f64::consts::{PI, TAU};
@@ -354,8 +352,10 @@ fn every_level_and_pool_gives_the_same_bits() {
                 };
                 let projector = Projector::at(level, &scan, &grid).unwrap();
                 (
-                    fbp_at(level, &scan, &grid, Window::Hann, &sino).unwrap(),
-                    sirt_with(&projector, &options, &sino).unwrap(),
+                    Filtered::new(&scan, &grid, Window::Hann, &sino)
+                        .unwrap()
+                        .back_project_at(level),
+                    Sirt::with(projector, &scan, &options, &sino).unwrap().run(),
                 )
             })
         };

@@ -136,7 +136,8 @@ impl Hat {
     #[inline(always)]
     fn sample(&self, taps: &[f32], fraction: f32) -> f32 {
         let ramp = fraction * self.slope;
-        let mut sum = 0.0;
+        // Minus zero changes no sum, not even by its sign.
+        let mut sum = -0.0;
         for (tap, (value, constant)) in taps.iter().zip(&self.constants).enumerate() {
             // Samples left of the place fall with the fraction, those right of it rise.
             let weight = if tap < self.reach {

@@ -20,10 +20,13 @@ pub(super) fn accumulate(target: &mut Target<'_>, source: Source<'_>, walk: Walk
     // SAFETY: the caller found AVX2 in this processor and the block sound.
     unsafe {
         match (narrow, &kernel) {
-            (true, Kernel::Linear) => sweep::<false, false>(target, source, walk, None),
-            (false, Kernel::Linear) => sweep::<true, false>(target, source, walk, None),
-            (true, Kernel::Hat(hat)) => sweep::<false, true>(target, source, walk, Some(hat)),
-            (false, Kernel::Hat(hat)) => sweep::<true, true>(target, source, walk, Some(hat)),
+            (true, Kernel::Linear) => sweep::<false, LINEAR>(target, source, walk, None),
+            (false, Kernel::Linear) => sweep::<true, LINEAR>(target, source, walk, None),
+            (true, Kernel::Hat(hat)) if hat.reach == 1 => {
+                sweep::<false, SLIM_HAT>(target, source, walk, Some(hat));
+            }
+            (true, Kernel::Hat(hat)) => sweep::<false, HAT>(target, source, walk, Some(hat)),
+            (false, Kernel::Hat(hat)) => sweep::<true, HAT>(target, source, walk, Some(hat)),
         }
     }
     let done = target.columns / LANES * LANES;
@@ -31,6 +34,11 @@ pub(super) fn accumulate(target: &mut Target<'_>, source: Source<'_>, walk: Walk
         scalar(target, source, walk, kernel, done);
     }
 }
+
+/// Kernels as constants: linear interpolation, a hat over two samples, a hat over more.
+const LINEAR: u8 = 0;
+const SLIM_HAT: u8 = 1;
+const HAT: u8 = 2;
 
 /// Eight of the samples at `from`, by their numbers below 8, or below 16 when `WIDE`.
 ///
@@ -55,9 +63,9 @@ unsafe fn pick<const WIDE: bool>(from: *const f32, number: __m256i) -> __m256 {
 ///
 /// # Safety
 /// The block is sound: `rows` output rows of `columns` values and source rows with [`PAD`] zeros on either side lie
-/// in their slices. Steps are at most one sample, two when `WIDE`; `hat` is there when `HAT`.
+/// in their slices. Steps are at most one sample, two when `WIDE`; `hat` is there unless `KERNEL` is `LINEAR`.
 #[target_feature(enable = "avx2")]
-unsafe fn sweep<const WIDE: bool, const HAT: bool>(
+unsafe fn sweep<const WIDE: bool, const KERNEL: u8>(
     target: &mut Target<'_>,
     source: Source<'_>,
     walk: Walk,
@@ -70,27 +78,73 @@ unsafe fn sweep<const WIDE: bool, const HAT: bool>(
     for (lane, place) in lanes.iter_mut().zip(0_i64..) {
         *lane = (place * step - bias) as i32;
     }
+    let groups = target.columns / LANES;
     let most = source.width as i64 + AFTER_MAX;
+    let within = |place: i64| (-BEFORE_MAX..=most).contains(&(place >> FRACTION_BITS));
     let (out, data) = (target.out.as_mut_ptr(), source.data.as_ptr());
-    // SAFETY: output groups end within `columns`. A place is moved to between -BEFORE_MAX and the row's width plus
-    // AFTER_MAX, so that with the reach of a hat and sixteen values of a load all reads lie within the row's zeros:
-    // 40 + 8 <= PAD and 8 + 16 + 8 <= PAD.
+    // SAFETY: rows lie in their slices and groups end within `columns`; places of a row that are all within need not
+    // be moved there.
     unsafe {
         let lanes = _mm256_loadu_si256(lanes.as_ptr().cast());
+        for row in 0..target.rows {
+            let place = walk.start + row as i64 * walk.row_step + bias;
+            let run = Run {
+                from: data.add(row * source.stride + PAD),
+                to: out.add(row * target.stride),
+                groups,
+                place,
+                step: LANES as i64 * step,
+                most,
+                lanes,
+            };
+            let last = place + (groups as i64 - 1) * run.step;
+            if within(place) && within(last) {
+                run.row::<WIDE, KERNEL, false>(hat);
+            } else {
+                run.row::<WIDE, KERNEL, true>(hat);
+            }
+        }
+    }
+}
+
+/// The groups of one row.
+struct Run {
+    from: *const f32,
+    to: *mut f32,
+    groups: usize,
+    /// Least place of the first group, and the step from group to group.
+    place: i64,
+    step: i64,
+    most: i64,
+    lanes: __m256i,
+}
+
+impl Run {
+    /// # Safety
+    /// `to` can be written for all groups. `from` is the first sample of a source row between [`PAD`] zeros: a place
+    /// that is, or is moved to, between -BEFORE_MAX and the row's width plus AFTER_MAX is read with the reach of a hat
+    /// and sixteen values of a load, and 40 + 8 <= PAD and 8 + 16 + 8 <= PAD. Without `MOVE` all places are there.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn row<const WIDE: bool, const KERNEL: u8, const MOVE: bool>(&self, hat: Option<&Hat>) {
         let mask = _mm256_set1_epi32(FRACTION_MASK as i32);
         let scale = _mm256_set1_ps(FRACTION_SCALE);
-        for row in 0..target.rows {
-            let from = data.add(row * source.stride + PAD);
-            let mut to = out.add(row * target.stride);
-            let mut place = walk.start + row as i64 * walk.row_step + bias;
-            for _ in 0..target.columns / LANES {
-                let base = from.offset((place >> FRACTION_BITS).clamp(-BEFORE_MAX, most) as isize);
+        let (mut place, mut to) = (self.place, self.to);
+        // SAFETY: as promised by the caller.
+        unsafe {
+            for _ in 0..self.groups {
+                let mut index = place >> FRACTION_BITS;
+                if MOVE {
+                    index = index.min(self.most).max(-BEFORE_MAX);
+                }
+                let base = self.from.offset(index as isize);
                 let first = _mm256_set1_epi32((place & FRACTION_MASK) as i32);
-                let places = _mm256_add_epi32(first, lanes);
+                let places = _mm256_add_epi32(first, self.lanes);
                 let number = _mm256_srli_epi32::<SHIFT>(places);
                 let fraction = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_and_si256(places, mask)), scale);
                 let value = match hat {
-                    Some(hat) if HAT => hats::<WIDE>(base, number, fraction, hat),
+                    Some(hat) if KERNEL == HAT => hats::<WIDE>(base, number, fraction, hat),
+                    Some(hat) if KERNEL == SLIM_HAT => slim_hat(base, number, fraction, hat),
                     _ => {
                         let a = pick::<WIDE>(base, number);
                         let b = pick::<WIDE>(base.add(1), number);
@@ -99,10 +153,26 @@ unsafe fn sweep<const WIDE: bool, const HAT: bool>(
                 };
                 _mm256_storeu_ps(to, _mm256_add_ps(_mm256_loadu_ps(to), value));
                 to = to.add(LANES);
-                place += LANES as i64 * step;
+                place += self.step;
             }
         }
     }
+}
+
+/// A hat that reaches the two samples beside the place.
+///
+/// # Safety
+/// Nine values can be read at `base`.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn slim_hat(base: *const f32, number: __m256i, fraction: __m256, hat: &Hat) -> __m256 {
+    let ramp = _mm256_mul_ps(fraction, _mm256_set1_ps(hat.slope));
+    let (zero, [left, right, ..]) = (_mm256_setzero_ps(), hat.constants);
+    let left = _mm256_max_ps(_mm256_sub_ps(_mm256_set1_ps(left), ramp), zero);
+    let right = _mm256_max_ps(_mm256_add_ps(_mm256_set1_ps(right), ramp), zero);
+    // SAFETY: as promised by the caller.
+    let (a, b) = unsafe { (pick::<false>(base, number), pick::<false>(base.add(1), number)) };
+    _mm256_add_ps(_mm256_mul_ps(a, left), _mm256_mul_ps(b, right))
 }
 
 /// # Safety
@@ -112,7 +182,7 @@ unsafe fn sweep<const WIDE: bool, const HAT: bool>(
 unsafe fn hats<const WIDE: bool>(base: *const f32, number: __m256i, fraction: __m256, hat: &Hat) -> __m256 {
     let ramp = _mm256_mul_ps(fraction, _mm256_set1_ps(hat.slope));
     let zero = _mm256_setzero_ps();
-    let mut sum = zero;
+    let mut sum = _mm256_set1_ps(-0.0);
     // SAFETY: as promised by the caller.
     unsafe {
         let mut from = base.sub(hat.reach - 1);

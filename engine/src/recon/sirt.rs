@@ -14,7 +14,7 @@ use rayon::prelude::*;
 const ITERATIONS_MAX: usize = 10_000;
 const SUBSETS_MAX: usize = 64;
 /// Sums below this part of the largest one belong to rays or pixels that hardly meet anything; they are left out.
-const SUM_LEAST: f32 = 1e-6;
+const SUM_LEAST: f32 = 1e-3;
 
 /// How SIRT proceeds.
 #[derive(Debug, Clone, Copy, PartialEq)]

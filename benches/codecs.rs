@@ -1,11 +1,12 @@
-//! Decoding one frame to stored values, for each transfer syntax, and the two encoders.
+//! Decoding one frame to stored values, for each transfer syntax, and the encoders.
 //!
 //! Floors. Uncompressed and RLE: the frame is written once and its bytes are read once. The entropy coders are chains,
 //! each step of which waits for the one before, whatever else the processor could do meanwhile:
 //! JPEG lossless, one look-up of a code a sample (load 5 cycles, shift 1, add 1: 7); JPEG-LS, the same and the state
 //! of the context that the sample before may have changed (load 5, compare and shift 3, store to load 4: 19); JPEG 2000,
 //! one decision of the arithmetic coder for each bit of the stream at least (10); HTJ2K, one quad of four samples in
-//! 16 cycles (4 a sample). Encoders of JPEG-LS have the decoder's chain.
+//! 16 cycles (4 a sample). Encoders of JPEG-LS have the decoder's chain; HTJ2K is encoded without one, so its floor is the
+//! bytes, and what is published is decoded once more by another implementation: both are timed.
 #![allow(
     clippy::expect_used,
     clippy::print_stdout,
@@ -16,7 +17,7 @@
 mod support;
 
 use criterion::{Criterion, Throughput};
-use engine::codec::{TransferSyntax, jpegls, rle};
+use engine::codec::{TransferSyntax, htj2k, jpegls, rle};
 use std::hint::black_box;
 use support::image::{self, Image};
 use support::{CpuTime, Floor, Subject};
@@ -24,6 +25,7 @@ use support::{CpuTime, Floor, Subject};
 const JPEG_LOSSLESS_CYCLES_A_SAMPLE: f64 = 7.0;
 const JPEG_LS_CYCLES_A_SAMPLE: f64 = 19.0;
 const JPEG_2000_CYCLES_A_BIT: f64 = 10.0;
+const HTJ2K_CYCLES_A_SAMPLE: f64 = 4.0;
 
 fn decode(subject: &mut Subject<'_>, name: &str, image: &Image, chain: Floor) {
     let floor = Floor::bytes(image.frame.len() + image.decoded_bytes()).and(chain);
@@ -42,6 +44,9 @@ fn each(subject: &mut Subject<'_>, name: &str, image: &Image) {
     let ls = image.encoded(TransferSyntax::JPEG_LS_LOSSLESS);
     let chain = Floor::cycles(samples * JPEG_LS_CYCLES_A_SAMPLE);
     decode(subject, &format!("{name} JPEG-LS"), &ls, chain);
+    let ht = image.encoded(TransferSyntax::HTJ2K_LOSSLESS_RPCL);
+    let chain = Floor::cycles(samples * HTJ2K_CYCLES_A_SAMPLE);
+    decode(subject, &format!("{name} HTJ2K"), &ht, chain);
 }
 
 fn synthetic(c: &mut Criterion<CpuTime>) {
@@ -87,6 +92,17 @@ fn encoding(c: &mut Criterion<CpuTime>) {
     subject.kernel("CT 512 x 512 to JPEG-LS", work, floor.and(chain), || {
         black_box(jpegls::encode(shape, &pixels.data).unwrap());
     });
+    for (name, image) in [("CT 512 x 512", image::ct()), ("DX 2500 x 3000", image::dx())] {
+        let (shape, pixels) = (&image.description.frame, image.decode());
+        let work = Throughput::Elements(image.samples() as u64);
+        let floor = Floor::bytes(image.decoded_bytes() * 3 / 2);
+        subject.kernel(&format!("{name} to HTJ2K, unproved"), work.clone(), floor, || {
+            black_box(htj2k::encode_unproved(shape, &pixels.data).unwrap());
+        });
+        subject.kernel(&format!("{name} to HTJ2K"), work, floor, || {
+            black_box(htj2k::encode(shape, &pixels.data).unwrap());
+        });
+    }
 }
 
 fn main() {

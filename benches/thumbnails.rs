@@ -39,6 +39,7 @@ fn thumbnails(c: &mut Criterion<CpuTime>) {
             (TransferSyntax::EXPLICIT_LE, "uncompressed"),
             (TransferSyntax::RLE, "RLE"),
             (TransferSyntax::JPEG_LS_LOSSLESS, "JPEG-LS"),
+            (TransferSyntax::HTJ2K_LOSSLESS_RPCL, "HTJ2K"),
         ] {
             thumbnail(&mut subject, &format!("{name} {word}"), &image.encoded(syntax));
         }

@@ -1,7 +1,7 @@
 //! Pictures to work on: synthetic ones of fixed seed, and real ones where they are present.
 
 use dataset::{DataSet, Limits};
-use engine::codec::{self, Fragments, FrameMap, StoredPixels, TransferSyntax, jpegls, rle};
+use engine::codec::{self, Fragments, FrameMap, StoredPixels, TransferSyntax, htj2k, jpegls, rle};
 use engine::pixel::ImageDescription;
 use fixtures::ct::{self, CtOptions};
 use fixtures::dx::{self, DxOptions};
@@ -57,6 +57,7 @@ impl Image {
         let frame = match syntax {
             TransferSyntax::RLE => rle::encode(shape, &pixels.data).unwrap(),
             TransferSyntax::JPEG_LS_LOSSLESS => jpegls::encode(shape, &pixels.data).unwrap(),
+            TransferSyntax::HTJ2K_LOSSLESS_RPCL => htj2k::encode(shape, &pixels.data).unwrap().stream,
             _ => pixels.data.to_le_bytes(),
         };
         Image {

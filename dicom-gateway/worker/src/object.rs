@@ -6,11 +6,9 @@ use archive::study::Instance;
 use dataset::uid::TransferSyntaxUid;
 use dataset::{Encoding, Limits, Parsed, PixelDataInfo, Tokenizer};
 use engine::codec::frame::FRAME_BYTES_MAX;
-use engine::codec::{
-    Fragments, FrameBytes, FrameMap, StoredPixels, TransferSyntax, decode_reduced, deflated,
-};
+use engine::codec::{Fragments, FrameBytes, FrameMap, StoredPixels, TransferSyntax, decode, deflated};
 use engine::error::ImagingError;
-use engine::pixel::ImageDescription;
+use engine::pixel::{ImageDescription, Picture, thumbnail_of};
 use std::borrow::Cow;
 use std::io::{BufReader, Seek as _, SeekFrom};
 
@@ -176,8 +174,26 @@ impl Image {
         Ok(self.map.check_complete()?)
     }
 
-    /// Decodes frame `index` (from 0), at `1 / 2^reduce` of its size where the compression can do that.
-    pub(crate) fn decode(&self, store: &ObjectStore, index: u64, reduce: u8) -> Result<StoredPixels> {
+    /// Decodes frame `index` (from 0).
+    pub(crate) fn decode(&self, store: &ObjectStore, index: u64) -> Result<StoredPixels> {
+        self.with_frame(store, index, |input| {
+            decode(&self.description.frame, self.syntax, input)
+        })
+    }
+
+    /// A picture of frame `index` (from 0) whose longest side is `size`; no more is decoded than it needs.
+    pub(crate) fn thumbnail(&self, store: &ObjectStore, index: u64, size: u32) -> Result<Picture> {
+        self.with_frame(store, index, |input| {
+            thumbnail_of(&self.description, self.syntax, input, index, size)
+        })
+    }
+
+    fn with_frame<T>(
+        &self,
+        store: &ObjectStore,
+        index: u64,
+        work: impl FnOnce(FrameBytes<'_>) -> Result<T, ImagingError>,
+    ) -> Result<T> {
         let location = self.map.locate(index)?;
         let mut bytes = Vec::new();
         for (offset, length) in &location.ranges {
@@ -187,16 +203,10 @@ impl Image {
                 bytes.extend_from_slice(&store.read_range(&self.source.key, *offset, *length)?);
             }
         }
-        let input = FrameBytes {
+        Ok(work(FrameBytes {
             bytes: &bytes,
             skip_bits: location.skip_bits,
             words: false,
-        };
-        Ok(decode_reduced(
-            &self.description.frame,
-            self.syntax,
-            input,
-            reduce,
-        )?)
+        })?)
     }
 }

@@ -181,9 +181,23 @@ impl FrameDecoder for Jpeg2000 {
     }
 
     fn decode(&self, frame: &FrameDescription, bytes: &[u8], reduce: u8) -> Result<StoredPixels> {
+        self.decode_near(frame, bytes, reduce, 1)
+    }
+
+    fn decode_near(
+        &self,
+        frame: &FrameDescription,
+        bytes: &[u8],
+        reduce: u8,
+        step: u32,
+    ) -> Result<StoredPixels> {
         let (main, stream) = checked(frame, bytes)?;
         let reduce = reduce.min(main.levels);
-        if let Some(picture) = j2k::decode(stream, reduce) {
+        let wish = j2k::Wish {
+            reduce,
+            planes_less: step.max(1).ilog2(),
+        };
+        if let Some(picture) = j2k::decode(stream, wish) {
             let planes: Vec<&[i32]> = picture.planes.iter().map(Vec::as_slice).collect();
             return collect(frame, &main, (picture.width, picture.height), &planes, reduce);
         }

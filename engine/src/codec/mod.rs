@@ -85,6 +85,21 @@ pub trait FrameDecoder: Sync {
     /// # Errors
     /// Damaged or unsupported streams, or ones that contradict `frame`.
     fn decode(&self, frame: &FrameDescription, bytes: &[u8], reduce: u8) -> Result<StoredPixels>;
+
+    /// As [`FrameDecoder::decode`], for a picture that is made smaller after it: the finest details may be exact to
+    /// `step` only, where that saves the decoder work.
+    ///
+    /// # Errors
+    /// As [`FrameDecoder::decode`].
+    fn decode_near(
+        &self,
+        frame: &FrameDescription,
+        bytes: &[u8],
+        reduce: u8,
+        _step: u32,
+    ) -> Result<StoredPixels> {
+        self.decode(frame, bytes, reduce)
+    }
 }
 
 /// The decoder of a compression that has a stream header; `None` for uncompressed, RLE and deflated frames.
@@ -121,6 +136,20 @@ pub fn decode_reduced(
     input: FrameBytes<'_>,
     reduce: u8,
 ) -> Result<StoredPixels> {
+    decode_near(frame, syntax, input, reduce, 1)
+}
+
+/// As [`decode_reduced`], for a picture that is made smaller after it (see [`FrameDecoder::decode_near`]).
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_near(
+    frame: &FrameDescription,
+    syntax: TransferSyntax,
+    input: FrameBytes<'_>,
+    reduce: u8,
+    step: u32,
+) -> Result<StoredPixels> {
     let compression = syntax
         .compression()
         .ok_or_else(|| ImagingError::TransferSyntax(syntax.uid().to_owned()))?;
@@ -131,7 +160,7 @@ pub fn decode_reduced(
         other => {
             let decoder =
                 decoder(other).ok_or_else(|| ImagingError::TransferSyntax(syntax.uid().to_owned()))?;
-            return decode_stream(decoder, frame, input.bytes, reduce);
+            return decode_stream(decoder, frame, input.bytes, reduce, step);
         }
     };
     StoredPixels::new(frame, samples, DecodedColour::AsDeclared)
@@ -144,6 +173,7 @@ fn decode_stream(
     frame: &FrameDescription,
     bytes: &[u8],
     reduce: u8,
+    step: u32,
 ) -> Result<StoredPixels> {
     if frame.frames > 1 {
         let header = decoder.header(bytes)?;
@@ -163,5 +193,5 @@ fn decode_stream(
             return decoder.decode(&part, bytes, 0)?.padded(frame);
         }
     }
-    decoder.decode(frame, bytes, reduce)
+    decoder.decode_near(frame, bytes, reduce, step)
 }

@@ -10,10 +10,10 @@ use dataset::uid::TransferSyntaxUid;
 use dataset::{DataSet, Encoding, Limits, Parsed, PixelDataInfo, Tokenizer};
 use engine::codec::{
     DecodedColour, Fragments, FrameBytes, FrameLocation, FrameMap, Photometric, StoredPixels, TransferSyntax,
-    decode_reduced, deflated, htj2k,
+    decode, deflated, htj2k,
 };
 use engine::error::ImagingError;
-use engine::pixel::ImageDescription;
+use engine::pixel::{ImageDescription, Picture, thumbnail_of};
 use std::borrow::Cow;
 use std::io::{BufReader, Seek as _, SeekFrom};
 use std::sync::Arc;
@@ -174,7 +174,7 @@ impl Layout {
                 Bytes::from(shifted(&bytes, skip_bits))
             });
         }
-        let bytes = self.pixels(store, held, index, 0)?.data.to_le_bytes();
+        let bytes = self.pixels(store, held, index)?.data.to_le_bytes();
         Ok(Bytes::from(if self.image.frame.bits_allocated == 1 {
             packed(&bytes)
         } else {
@@ -184,7 +184,7 @@ impl Layout {
 
     /// The frame as a lossless HTJ2K stream, resolution first.
     pub(crate) fn htj2k(&self, store: &ObjectStore, held: &Held, index: u64) -> Result<Bytes, Problem> {
-        let pixels = self.pixels(store, held, index, 0)?;
+        let pixels = self.pixels(store, held, index)?;
         let mut frame = self.image.frame.clone();
         if pixels.colour == DecodedColour::Rgb {
             frame.photometric = Photometric::Rgb;
@@ -193,13 +193,12 @@ impl Layout {
         Ok(Bytes::from(encoded.stream))
     }
 
-    /// The decoded frame, at `1 / 2^reduce` of its size where the compression can do that.
+    /// The decoded frame.
     pub(crate) fn pixels(
         &self,
         store: &ObjectStore,
         held: &Held,
         index: u64,
-        reduce: u8,
     ) -> Result<StoredPixels, Problem> {
         let (bytes, skip_bits) = self.bytes(store, held, index)?;
         let input = FrameBytes {
@@ -207,7 +206,24 @@ impl Layout {
             skip_bits,
             words: false,
         };
-        decode_reduced(&self.image.frame, self.syntax, input, reduce).map_err(problem)
+        decode(&self.image.frame, self.syntax, input).map_err(problem)
+    }
+
+    /// A picture of the frame whose longest side is `side`; no more is decoded than it needs.
+    pub(crate) fn thumbnail(
+        &self,
+        store: &ObjectStore,
+        held: &Held,
+        index: u64,
+        side: u32,
+    ) -> Result<Picture, Problem> {
+        let (bytes, skip_bits) = self.bytes(store, held, index)?;
+        let input = FrameBytes {
+            bytes: &bytes,
+            skip_bits,
+            words: false,
+        };
+        thumbnail_of(&self.image, self.syntax, input, index, side).map_err(problem)
     }
 }
 
@@ -222,7 +238,7 @@ pub(crate) fn decoded(
     if let Some(pixels) = app.decoded().get(&key) {
         return Ok(pixels);
     }
-    let pixels = Arc::new(layout.pixels(app.archive().store(), held, index, 0)?);
+    let pixels = Arc::new(layout.pixels(app.archive().store(), held, index)?);
     let bytes = pixels
         .data
         .len()

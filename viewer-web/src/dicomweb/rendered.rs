@@ -16,7 +16,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
-use engine::pixel::{Format, RenderOptions, Window, encode, reduction, render, thumbnail};
+use engine::pixel::{Format, RenderOptions, Window, encode, render};
 use reading::access::{Action, guard};
 
 /// Kind under which the worker keeps thumbnails.
@@ -228,8 +228,7 @@ fn draw(
     let size = wish.size_for(columns, rows);
     if kind == Kind::Thumbnail && window.is_none() {
         let side = size.map_or(THUMBNAIL_SIDE, |(width, height)| width.max(height));
-        let pixels = layout.pixels(store, held, index, reduction(frame, side))?;
-        return thumbnail(&layout.image, &pixels, index, side).map_err(layout::problem);
+        return layout.thumbnail(store, held, index, side);
     }
     let pixels = layout::decoded(app, held, &layout, index)?;
     let options = RenderOptions {

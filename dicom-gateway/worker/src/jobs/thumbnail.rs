@@ -8,7 +8,7 @@ use archive::store::ObjectStore;
 use archive::study::Instance;
 use dataset::PixelDataInfo;
 use engine::ImagingError;
-use engine::pixel::{Format, encode, reduction, thumbnail};
+use engine::pixel::{Format, encode};
 
 /// Version of the method.
 pub(crate) const VERSION: i64 = 1;
@@ -111,8 +111,6 @@ async fn picture(context: &Context, instance: &Instance) -> Result<Option<Vec<u8
 fn draw(store: &ObjectStore, source: Source, info: &PixelDataInfo) -> Result<Vec<u8>> {
     let image = Image::open(store, source, info)?;
     let frame = image.frames() / 2;
-    let reduce = reduction(&image.description.frame, SIDE_PX);
-    let pixels = image.decode(store, frame, reduce)?;
-    let small = thumbnail(&image.description, &pixels, frame, SIDE_PX)?;
+    let small = image.thumbnail(store, frame, SIDE_PX)?;
     Ok(encode(&small, Format::Jpeg, JPEG_QUALITY)?)
 }

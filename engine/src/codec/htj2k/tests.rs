@@ -51,7 +51,7 @@ fn round_trip(frame: &FrameDescription, samples: &Samples) -> Encoded {
     let back = decode(frame, TransferSyntax::HTJ2K_LOSSLESS_RPCL, input).unwrap();
     assert!(back.data == *samples, "{frame:?}");
     // That was our own decoder: `encode` has asked the other one.
-    assert!(super::super::j2k::decode(&encoded.stream, 0).is_some());
+    assert!(super::super::j2k::decode(&encoded.stream, Default::default()).is_some());
     encoded
 }
 

@@ -1,11 +1,14 @@
-//! JPEG 2000 streams of the kind that archives hold most (ITU-T T.800, T.814): one tile, reversible, high-throughput
-//! blocks of one pass. Other streams are `None` here, as are damaged ones: a complete decoder looks at them.
+//! JPEG 2000 streams of the kinds that archives hold most (ITU-T T.800, T.814): one tile, reversible, every plane there,
+//! without block styles, or high-throughput blocks of one pass. Other streams are `None` here, as are damaged ones: a
+//! complete decoder looks at them.
 
 mod header;
 mod ht;
 mod ht_bits;
 mod inverse;
+mod mq;
 mod packets;
+mod planes;
 mod tree;
 
 #[cfg(test)]
@@ -15,6 +18,7 @@ use header::Header;
 use ht::HtDecoder;
 use inverse::Plane;
 use packets::Blocks;
+use planes::{Kind, PlaneDecoder};
 
 /// Samples of each component, as the stream says them.
 pub(super) struct Picture {
@@ -23,33 +27,43 @@ pub(super) struct Picture {
     pub(super) planes: Vec<Vec<i32>>,
 }
 
-/// Decodes a code stream with both sides divided by `2^reduce`.
-pub(super) fn decode(stream: &[u8], reduce: u8) -> Option<Picture> {
+/// How exact a decoded image is to be.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wish {
+    /// Resolutions left out: both sides are divided by `2^reduce`.
+    pub(super) reduce: u8,
+    /// Lowest bit planes of the finest details that may be left out.
+    pub(super) planes_less: u32,
+}
+
+/// Decodes a code stream.
+pub(super) fn decode(stream: &[u8], wish: Wish) -> Option<Picture> {
     let header = Header::read(stream)?;
-    if !header.high_throughput {
-        return None;
-    }
-    let last = usize::from(header.levels.checked_sub(reduce)?);
+    let last = usize::from(header.levels.checked_sub(wish.reduce)?);
     let blocks = Blocks::read(&header, stream, last)?;
-    let mut decoder = HtDecoder::new();
+    let mut bands = Bands {
+        header: &header,
+        stream,
+        blocks: &blocks,
+        decoder: if header.high_throughput {
+            Decoder::HighThroughput(Box::new(HtDecoder::new()))
+        } else {
+            Decoder::Planes(PlaneDecoder::new())
+        },
+    };
     let mut planes = Vec::with_capacity(header.components);
     for component in 0..header.components {
-        let mut band = |r: usize, kind: usize| {
-            let mut plane = Plane::new(header.band(r, kind));
-            let place = if r == 0 { 0 } else { 3 * r - 3 + kind };
-            let deepest = *header.planes.get(place)?;
-            decode_band(
-                &mut decoder,
-                stream,
-                deepest,
-                blocks.band(component, r, kind.saturating_sub(1)),
-                &mut plane,
-            )?;
-            Some(plane)
-        };
-        let mut image = band(0, 0)?;
+        let mut image = bands.decode(component, 0, 0, 0)?;
         for r in 1..=last {
-            let detail = [band(r, 1)?, band(r, 2)?, band(r, 3)?];
+            // An error in a level below weighs somewhat more in an average over two by two pixels, one in the band of both
+            // directions less than half as much.
+            let less = wish.planes_less.saturating_sub((last - r) as u32);
+            let both = less + u32::from(less > 0);
+            let detail = [
+                bands.decode(component, r, 1, less)?,
+                bands.decode(component, r, 2, less)?,
+                bands.decode(component, r, 3, both)?,
+            ];
             image = inverse::join(&image, &detail);
         }
         planes.push(image);
@@ -63,25 +77,52 @@ pub(super) fn decode(stream: &[u8], reduce: u8) -> Option<Picture> {
     })
 }
 
-fn decode_band<'b>(
-    decoder: &mut HtDecoder,
-    stream: &[u8],
-    planes: u32,
-    blocks: impl Iterator<Item = &'b packets::Block>,
-    out: &mut Plane,
-) -> Option<()> {
-    let mut joined = Vec::new();
-    let stride = out.width;
-    for block in blocks.filter(|b| b.passes > 0) {
-        // All planes down to the lowest: the one pass codes them together.
-        if block.zero_planes + 1 != planes {
-            return None;
+enum Decoder {
+    HighThroughput(Box<HtDecoder>),
+    Planes(PlaneDecoder),
+}
+
+/// Bands of an image as they are asked for.
+struct Bands<'a> {
+    header: &'a Header,
+    stream: &'a [u8],
+    blocks: &'a Blocks,
+    decoder: Decoder,
+}
+
+impl Bands<'_> {
+    /// The `kind`-th band of resolution `r`, without its `less` lowest planes where those can be left out.
+    fn decode(&mut self, component: usize, r: usize, kind: usize, less: u32) -> Option<Plane> {
+        let mut out = Plane::new(self.header.band(r, kind));
+        let place = if r == 0 { 0 } else { 3 * r - 3 + kind };
+        let planes = *self.header.planes.get(place)?;
+        let contexts = match kind {
+            1 => Kind::Across,
+            3 => Kind::Both,
+            _ => Kind::Upright,
+        };
+        let mut joined = Vec::new();
+        let stride = out.width;
+        for block in self.blocks.band(component, r, kind.saturating_sub(1)) {
+            if block.passes == 0 {
+                continue;
+            }
+            let top = planes.checked_sub(block.zero_planes + 1)?;
+            let target = out.data.get_mut(block.y * stride + block.x..)?;
+            let bytes = block.bytes(self.stream, &mut joined);
+            let size = (block.width, block.height);
+            match &mut self.decoder {
+                // The one pass codes all planes down to its own: here the lowest.
+                Decoder::HighThroughput(_) if top != 0 => return None,
+                Decoder::HighThroughput(decoder) => decoder.decode(bytes, size, planes, target, stride)?,
+                Decoder::Planes(_) if block.passes != 3 * top + 1 => return None,
+                Decoder::Planes(decoder) => {
+                    decoder.decode(bytes, contexts, size, (top, less), target, stride)?;
+                }
+            }
         }
-        let target = out.data.get_mut(block.y * stride + block.x..)?;
-        let bytes = block.bytes(stream, &mut joined);
-        decoder.decode(bytes, (block.width, block.height), planes, target, stride)?;
+        Some(out)
     }
-    Some(())
 }
 
 /// Colours as they were, and the middle of the range back where unsigned samples have it.

@@ -98,7 +98,7 @@ fn look(
 ) -> Result<Option<Finding>> {
     let image = Image::open(store, source, info)?;
     image.check_complete()?;
-    let pixels = image.decode(store, image.frames() / 2, 0)?;
+    let pixels = image.decode(store, image.frames() / 2)?;
     let top = f64::from((1u32 << u32::from(image.description.frame.bits_stored.min(31))) - 1);
     Ok(judge(&spread(&pixels.data), top, radiograph))
 }

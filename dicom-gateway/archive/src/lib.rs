@@ -62,6 +62,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         step(7, "edge", include_str!("../migrations/0007_edge.sql")),
         step(8, "upkeep", include_str!("../migrations/0008_upkeep.sql")),
         step(9, "records", include_str!("../migrations/0009_records.sql")),
+        step(10, "said_name", include_str!("../migrations/0010_said_name.sql")),
     ],
 };
 

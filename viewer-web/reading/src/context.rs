@@ -16,7 +16,7 @@ macro_rules! context_sql {
             "SELECT s.id AS s_id, s.study_uid AS s_uid, s.institution_id AS s_institution, s.study_date AS s_date, s.study_time AS s_time, ",
             "s.description AS s_description, s.modalities AS s_modalities, s.body_part AS s_body_part, s.state AS s_state, ",
             "s.accession_number AS s_accession, s.series_count AS s_series, s.instance_count AS s_instances, ",
-            "s.received_first_at AS s_received, p.id AS p_id, p.identifier AS p_identifier, p.name AS p_name, p.pinyin AS p_pinyin, ",
+            "s.received_first_at AS s_received, p.id AS p_id, p.identifier AS p_identifier, COALESCE(s.said_name, p.name) AS p_name, COALESCE(s.said_pinyin, p.pinyin) AS p_pinyin, ",
             "p.sex AS p_sex, p.birth_date AS p_birth, p.national_id AS p_national, p.person_id AS p_person, ",
             "o.accession_number AS o_accession, o.modality AS o_modality, o.body_part AS o_body_part, o.item_code AS o_item_code, ",
             "o.item_name AS o_item_name, o.priority AS o_priority, o.clinical_history AS o_history, o.ordered_at AS o_at, ",

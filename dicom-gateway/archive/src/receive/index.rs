@@ -27,6 +27,7 @@ crate::statements! {
     mod sql {
         LOCATE = "SELECT st.id AS study_id, st.institution_id, st.order_id, st.modalities, st.has_waveform, se.id AS series_id, o.priority FROM study st LEFT JOIN series se ON se.study_id = st.id AND se.series_uid = $2 LEFT JOIN exam_order o ON o.id = st.order_id WHERE st.study_uid = $1";
         STUDY_INSERT = "INSERT INTO study (study_uid, patient_id, institution_id, order_id, device_id, accession_number, study_id_text, study_date, study_time, description, referring_physician, modalities, body_part, has_waveform, state, series_count, instance_count, received_first_at, received_last_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'receiving', 0, 0, $15, $15) ON CONFLICT (study_uid) DO NOTHING RETURNING id";
+        STUDY_SAID = "UPDATE study SET said_name = $2, said_alphabetic = $3, said_ideographic = $4, said_phonetic = $5, said_pinyin = $6 WHERE study_uid = $1 AND EXISTS (SELECT 1 FROM patient p WHERE p.id = study.patient_id AND (p.name_key <> $7 OR p.alphabetic_key <> $8))";
         SERIES_INSERT = "INSERT INTO series (study_id, series_uid, modality, number, description, body_part, laterality, protocol_name, station_name, manufacturer, series_date, series_time, kind, instance_count, frame_count, received_first_at, received_last_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, 0, $14, $14) ON CONFLICT (study_id, series_uid) DO NOTHING RETURNING id";
         INSTANCE_INSERT = "INSERT INTO instance (series_id, study_id, sop_instance_uid, sop_class_uid, transfer_syntax_uid, number, frames, image_rows, image_columns, bits_allocated, object_key, size_bytes, meta_bytes, meta_digest, dataset_digest, source, device_id, received_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT (sop_instance_uid) DO NOTHING RETURNING id";
         DETAIL_INSERT = "INSERT INTO instance_detail (instance_id, attributes, pixel_data) VALUES ($1, $2, $3)";
@@ -212,12 +213,37 @@ async fn create_study(tx: &mut Tx, from: &Indexing) -> Result<Located> {
             .await?
             .ok_or_else(|| ArchiveError::NotFound("study".to_owned()));
     }
+    if order_id.is_none() {
+        keep_said_name(tx, from).await?;
+    }
     tracing::debug!(matched = order_id.is_some(), "a study arrived");
     let mut made = locate(tx, from)
         .await?
         .ok_or_else(|| ArchiveError::NotFound("study".to_owned()))?;
     made.is_new = true;
     Ok(made)
+}
+
+/// A number may come with another name than before: a number used again, or a name spelt otherwise. The study is shown
+/// under its own name; an order's word would stand above that of a device.
+async fn keep_said_name(tx: &mut Tx, from: &Indexing) -> Result<()> {
+    let (facts, name) = (&from.object.facts, &from.object.facts.patient.name);
+    let keys = name.keys();
+    if keys.name_key.is_empty() {
+        return Ok(());
+    }
+    let values = params![
+        &facts.study_uid,
+        keys.display,
+        &name.alphabetic,
+        &name.ideographic,
+        &name.phonetic,
+        keys.pinyin,
+        keys.name_key,
+        keys.alphabetic_key,
+    ];
+    tx.execute(sql::STUDY_SAID, values).await?;
+    Ok(())
 }
 
 async fn create_series(tx: &mut Tx, from: &Indexing, study_id: i64) -> Result<i64> {

@@ -5,6 +5,12 @@ macro_rules! patient_columns {
         "p.id, p.institution_id, p.issuer, p.identifier, p.person_id, p.name, p.name_alphabetic, p.name_ideographic, p.name_phonetic, p.pinyin, p.sex, p.birth_date, p.national_id"
     };
 }
+/// The patient of the study `st`, under the name that the study's objects say.
+macro_rules! patient_of_study_columns {
+    () => {
+        "p.id, p.institution_id, p.issuer, p.identifier, p.person_id, COALESCE(st.said_name, p.name) AS name, COALESCE(st.said_alphabetic, p.name_alphabetic) AS name_alphabetic, COALESCE(st.said_ideographic, p.name_ideographic) AS name_ideographic, COALESCE(st.said_phonetic, p.name_phonetic) AS name_phonetic, COALESCE(st.said_pinyin, p.pinyin) AS pinyin, p.sex, p.birth_date, p.national_id"
+    };
+}
 macro_rules! study_columns {
     () => {
         "st.id AS st_id, st.study_uid, st.patient_id AS st_patient, st.institution_id AS st_institution, st.order_id, st.device_id AS st_device, st.accession_number, st.study_id_text, st.study_date, st.study_time, st.description AS st_description, st.referring_physician, st.modalities, st.body_part AS st_body_part, st.has_waveform, st.state AS st_state, st.series_count, st.instance_count AS st_instances, st.received_first_at AS st_first, st.received_last_at AS st_last"

@@ -19,7 +19,7 @@ crate::statements! {
         SERIES = concat!("SELECT ", series_columns!(), ", ", study_columns!(), " FROM series se JOIN study st ON st.id = se.study_id WHERE se.series_uid = $1 ORDER BY se.id LIMIT 1");
         OF_STUDY = concat!("SELECT ", instance_columns!(), " FROM instance i JOIN series se ON se.id = i.series_id JOIN study st ON st.id = se.study_id WHERE st.study_uid = $1 ORDER BY se.number, se.id, i.number, i.id LIMIT $2");
         OF_SERIES = concat!("SELECT ", instance_columns!(), " FROM instance i JOIN series se ON se.id = i.series_id JOIN study st ON st.id = se.study_id WHERE st.study_uid = $1 AND se.series_uid = $2 ORDER BY i.number, i.id LIMIT $3");
-        ONE = concat!("SELECT ", instance_columns!(), ", ", series_columns!(), ", ", study_columns!(), ", ", patient_columns!(), " FROM instance i JOIN series se ON se.id = i.series_id JOIN study st ON st.id = i.study_id JOIN patient p ON p.id = st.patient_id WHERE i.sop_instance_uid = $1");
+        ONE = concat!("SELECT ", instance_columns!(), ", ", series_columns!(), ", ", study_columns!(), ", ", patient_of_study_columns!(), " FROM instance i JOIN series se ON se.id = i.series_id JOIN study st ON st.id = i.study_id JOIN patient p ON p.id = st.patient_id WHERE i.sop_instance_uid = $1");
         DETAIL = "SELECT attributes, pixel_data FROM instance_detail WHERE instance_id = $1";
         PIXELS = "SELECT pixel_data FROM instance_detail WHERE instance_id = $1";
         DETAILS_OF_SERIES = "SELECT i.sop_instance_uid, d.attributes FROM instance i JOIN instance_detail d ON d.instance_id = i.id JOIN series se ON se.id = i.series_id JOIN study st ON st.id = se.study_id WHERE st.study_uid = $1 AND se.series_uid = $2 ORDER BY i.number, i.id LIMIT $3";

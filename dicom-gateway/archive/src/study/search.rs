@@ -15,7 +15,7 @@ const STUDY_FROM: &str = concat!(
     "SELECT ",
     study_columns!(),
     ", ",
-    patient_columns!(),
+    patient_of_study_columns!(),
     " FROM study st JOIN patient p ON p.id = st.patient_id"
 );
 const SERIES_FROM: &str = concat!(
@@ -24,7 +24,7 @@ const SERIES_FROM: &str = concat!(
     ", ",
     study_columns!(),
     ", ",
-    patient_columns!(),
+    patient_of_study_columns!(),
     " FROM series se JOIN study st ON st.id = se.study_id JOIN patient p ON p.id = st.patient_id"
 );
 const INSTANCE_FROM: &str = concat!(
@@ -35,7 +35,7 @@ const INSTANCE_FROM: &str = concat!(
     ", ",
     study_columns!(),
     ", ",
-    patient_columns!(),
+    patient_of_study_columns!(),
     " FROM instance i JOIN series se ON se.id = i.series_id JOIN study st ON st.id = i.study_id JOIN patient p ON p.id = st.patient_id"
 );
 const PATIENT_FROM: &str = concat!(

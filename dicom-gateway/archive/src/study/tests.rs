@@ -381,6 +381,38 @@ async fn derived_results_are_replaced_by_newer_ones(at: &Sites) {
     assert!(now.info.made_at <= UnixMicros::now());
 }
 
+/// A number that a device uses again: each study stands under the name in its objects, the patient keeps theirs.
+async fn studies_stand_under_their_own_names(at: &Sites) {
+    let mut spec = ObjectSpec::new("2.9", 1, 1);
+    spec.patient_id = "P002".into();
+    spec.patient_name = "Zhao^Qian=赵^倩".into();
+    put(&at.archive, at.hexi, &spec).await;
+    let names = async |study: &str| {
+        let asked = StudyFilter {
+            study_uid: Match::Single(study.into()),
+            ..StudyFilter::default()
+        };
+        let found = at
+            .archive
+            .studies()
+            .search(&asked, &Scope::All, 1, 0)
+            .await
+            .unwrap();
+        let patient = found.into_iter().next().unwrap().patient;
+        (patient.name, patient.name_alphabetic, patient.name_ideographic)
+    };
+    let own = |display: &str, latin: &str, characters: &str| {
+        (display.to_owned(), latin.to_owned(), characters.to_owned())
+    };
+    assert_eq!(names("2.9").await, own("赵倩", "Zhao^Qian", "赵^倩"));
+    assert_eq!(names("1.2").await, own("王芳", "Wang^Fang", "王^芳"));
+    let known = at.archive.patients().by_identifier("P002").await.unwrap();
+    assert_eq!(
+        known.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(),
+        ["王芳"]
+    );
+}
+
 async fn all(archive: Archive) {
     let at = filled(archive).await;
     names_are_found_as_people_remember_them(&at).await;
@@ -392,6 +424,7 @@ async fn all(archive: Archive) {
     patients_are_found_by_any_beginning(&at).await;
     quiet_studies_become_ready(&at).await;
     derived_results_are_replaced_by_newer_ones(&at).await;
+    studies_stand_under_their_own_names(&at).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -155,12 +155,16 @@ impl Drop for Node {
 }
 
 fn config(folder: &Path, line: &Line, token: &str, extra: &str) -> PathBuf {
+    let centre = format!("http://127.0.0.1:{}", line.port);
+    config_to(folder, &centre, token, extra)
+}
+
+fn config_to(folder: &Path, centre_url: &str, token: &str, extra: &str) -> PathBuf {
     let path = folder.join("edge.toml");
     let text = format!(
         "[dicom]\nae_title = \"GONGYING\"\n[http]\nlisten = \"127.0.0.1:0\"\n[log]\nfilter = \"warn\"\n[edge]\n\
-         centre_url = \"http://127.0.0.1:{}\"\nenrolment_token = \"{token}\"\nspool_dir = \"{}\"\n\
+         centre_url = \"{centre_url}\"\nenrolment_token = \"{token}\"\nspool_dir = \"{}\"\n\
          dicom_listen = \"127.0.0.1:0\"\n{extra}",
-        line.port,
         folder.join("spool").display()
     );
     std::fs::write(&path, text).unwrap();
@@ -327,6 +331,110 @@ fn the_line_may_be_down_from_the_start_and_the_watched_folder_and_worklist_work(
     let (code, _, message) = run(&["admin", "edge", "revoke", "--name", &name, "--data", &data]);
     assert_eq!(code, Some(0), "{message}");
     eventually(60, || (node.status()["line"] == "refused").then_some(())).expect("the node hears it");
+    product.kill();
+}
+
+/// A TLS front of the centre, as the reverse proxy of a hospital is one, and the certificate of who signed it.
+fn tls_front(target: SocketAddr) -> (u16, String) {
+    use rustls::pki_types::PrivateKeyDer;
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let serve = async move {
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        while let Ok((near, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let mut near = acceptor.accept(near).await.ok()?;
+                let mut far = tokio::net::TcpStream::connect(target).await.ok()?;
+                tokio::io::copy_bidirectional(&mut near, &mut far).await.ok()
+            });
+        }
+    };
+    std::thread::spawn(move || runtime.block_on(serve));
+    (port, made.cert.pem())
+}
+
+#[test]
+fn over_tls_objects_go_up_and_signed_reports_come_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let product = Product::start(&folder.path().join("centre"));
+    let (port, certificate) = tls_front(product.http);
+    let authority = folder.path().join("ca.pem");
+    std::fs::write(&authority, certificate).unwrap();
+    let (centre, token) = (format!("https://localhost:{port}"), enrol(&product));
+    // Nobody vouches for this certificate: no word is said to whoever shows it.
+    let stranger = folder.path().join("stranger");
+    std::fs::create_dir(&stranger).unwrap();
+    let node = Node::start(&config_to(&stranger, &centre, &token, ""));
+    let line = eventually(20, || {
+        Some(node.status()["line_error"].clone()).filter(|e| e.is_string())
+    });
+    let words = line.expect("a reason").to_string();
+    assert!(words.contains("certificate"), "{words}");
+    drop(node);
+    let extra = format!("centre_ca = \"{}\"\n", authority.display());
+    let node = Node::start(&config_to(folder.path(), &centre, &token, &extra));
+    let (base, place) = (fresh_run(), Place::new(fresh_run(), 1, 1));
+    send_all(&Mutex::new(node.dicom), std::slice::from_ref(&place), base);
+    eventually(60, || (node.waiting() == 0).then_some(())).expect("the queue runs empty");
+    let reader = product.login("rad.writer");
+    let path = format!(
+        "/dicomweb/studies/{}/series/{}/instances/{}",
+        place.study, place.series, place.instance
+    );
+    assert_eq!(reader.get(&path).status, 200);
+    // Write, review by another, sign; the township gets the paper.
+    let study = format!("/api/studies/{}", place.study);
+    let act = |who: &support::http::Client, what: &str| {
+        let answer = who.post(&format!("{study}/{what}"), &serde_json::json!({}));
+        assert_eq!(answer.status, 200, "{what}: {}", answer.text());
+    };
+    eventually(30, || (reader.get(&study).status == 200).then_some(())).expect("the study is there");
+    act(&reader, "claim");
+    let draft =
+        serde_json::json!({"findings": "双肺纹理清晰。", "impression": "未见异常。", "positive": false});
+    reader.put(&format!("{study}/report/draft"), &draft, &[]);
+    act(&reader, "report/submit");
+    let reviewer = product.login("rad.reviewer");
+    act(&reviewer, "claim");
+    act(&reviewer, "report/sign");
+    let listed = eventually(60, || {
+        let status = node.status();
+        let reports = status["reports"].as_array()?.clone();
+        reports
+            .into_iter()
+            .find(|r| r["study_uid"] == place.study.as_str())
+    });
+    let version = listed.expect("the report is listed at the node")["version"].clone();
+    // A centre without pages has no fonts, and so no paper.
+    if reader.get(&format!("{study}/report.pdf")).status == 200 {
+        let at = format!("/reports/{}/{version}", place.study);
+        let paper = eventually(60, || {
+            let answer = support::http::Client::new(node.http).get(&at);
+            (answer.status == 200).then_some(answer)
+        });
+        assert!(
+            paper
+                .expect("the paper is at the node")
+                .body
+                .starts_with(b"%PDF-1.")
+        );
+    }
     product.kill();
 }
 

@@ -8,11 +8,12 @@
 
 #[path = "../../fuzz/src/codecs.rs"]
 mod codecs;
+#[path = "../../fuzz/src/damage.rs"]
+mod damage;
 #[path = "../../fuzz/src/ecg.rs"]
 mod ecg;
 
 use proptest::prelude::*;
-use proptest::sample::Index;
 use std::sync::LazyLock;
 
 static SEEDS: LazyLock<Vec<(&str, Vec<u8>)>> = LazyLock::new(|| [codecs::seeds(), ecg::seeds()].concat());
@@ -40,19 +41,7 @@ fn sound_inputs_pass() {
 
 proptest! {
     #[test]
-    fn damaged_inputs_break_no_promise(
-        pick: Index,
-        changes in prop::collection::vec((any::<Index>(), any::<u8>()), 0..6),
-        cut in prop::option::of(any::<Index>()),
-    ) {
-        let (target, mut bytes) = SEEDS[pick.index(SEEDS.len())].clone();
-        for (at, value) in changes {
-            let at = at.index(bytes.len());
-            bytes[at] = value;
-        }
-        if let Some(cut) = cut {
-            bytes.truncate(cut.index(bytes.len() + 1));
-        }
+    fn damaged_inputs_break_no_promise((target, bytes) in damage::damaged(&SEEDS)) {
         run(target, &bytes);
     }
 }

@@ -128,6 +128,19 @@ impl NameParts {
 }
 
 impl NameKeys {
+    /// Terms that find somebody by this name although another one stands in the patient's row.
+    pub(crate) fn alias_terms(&self) -> BTreeSet<(TermKind, String)> {
+        let mut all = self.terms.clone();
+        for key in [&self.name_key, &self.alphabetic_key, &self.pinyin_key] {
+            all.insert((TermKind::Reading, key.clone()));
+            // Names are asked for with and without the space between their parts.
+            all.insert((TermKind::Reading, key.replace(' ', "")));
+        }
+        all.insert((TermKind::Part, self.initials.clone()));
+        all.retain(|(_, term)| !term.is_empty());
+        all
+    }
+
     fn add_terms(&mut self, readings: &[Vec<String>]) {
         let mut wanted = Vec::new();
         for other in combinations(readings) {

@@ -6,14 +6,17 @@
 use crate::db::{Db, Row, Tx, Value};
 use crate::error::{ArchiveError, Result};
 use crate::ids::{InstitutionId, PatientId, PersonId, UnixMicros};
-use crate::name::{NAME_KEYS_VERSION, NameKeys, NameParts, pinyin_key, search_key};
+use crate::name::{NAME_KEYS_VERSION, NameKeys, NameParts, TermKind, pinyin_key, search_key};
 use crate::params;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// Patients of a search at most.
 const SEARCH_ROWS_MAX: u32 = 500;
 /// Longest identifier.
 const IDENTIFIER_CHARACTERS_MAX: usize = 64;
+/// Other names of a patient that searches find.
+const ALIASES_MAX: u32 = 16;
 /// Greater than every character that a name holds: the end of a range of prefixes.
 const AFTER_ALL: char = '\u{10FFFF}';
 
@@ -28,6 +31,7 @@ crate::statements! {
         PERSON_NAME = "UPDATE person SET national_id = $2 WHERE id = $1 AND national_id IS NULL AND (SELECT COUNT(*) FROM patient WHERE person_id = $1) <= 1";
         TERMS_CLEAR = "DELETE FROM patient_term WHERE patient_id = $1";
         TERM = "INSERT INTO patient_term (term, kind, patient_id) VALUES ($1, $2, $3) ON CONFLICT (term, kind, patient_id) DO NOTHING";
+        SAID = "SELECT DISTINCT said_alphabetic, said_ideographic, said_phonetic FROM study WHERE patient_id = $1 AND said_name IS NOT NULL LIMIT $2";
         NAMES = "SELECT id, name_alphabetic, name_ideographic, name_phonetic FROM patient WHERE id > $1 ORDER BY id LIMIT $2";
         KEYS_STATE = "SELECT value FROM setting WHERE name = 'name_keys'";
         KEYS_SET = "INSERT INTO setting (name, value) VALUES ('name_keys', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
@@ -170,7 +174,7 @@ pub async fn upsert_in(
     match tx.fetch_optional(sql::INSERT, values).await? {
         Some(row) => {
             let id = PatientId(row.int("id")?);
-            write_terms(tx, id, &keys).await?;
+            write_terms(tx, id, &keys.terms).await?;
             Ok(id)
         }
         // Another writer made the same patient a moment ago.
@@ -248,11 +252,25 @@ async fn write_name(tx: &mut Tx, id: PatientId, name: &NameParts, keys: &NameKey
     ];
     tx.execute(sql::UPDATE, values).await?;
     tx.execute(sql::TERMS_CLEAR, params![id]).await?;
-    write_terms(tx, id, keys).await
+    write_terms(tx, id, &keys.terms).await?;
+    for row in tx.fetch_all(sql::SAID, params![id, ALIASES_MAX]).await? {
+        let said = NameParts {
+            alphabetic: row.text("said_alphabetic")?,
+            ideographic: row.text("said_ideographic")?,
+            phonetic: row.text("said_phonetic")?,
+        };
+        also_known_in(tx, id, &said.keys()).await?;
+    }
+    Ok(())
 }
 
-async fn write_terms(tx: &mut Tx, id: PatientId, keys: &NameKeys) -> Result<()> {
-    for (kind, term) in &keys.terms {
+/// A study of the patient stands under this name: searches by it find the patient too.
+pub(crate) async fn also_known_in(tx: &mut Tx, id: PatientId, keys: &NameKeys) -> Result<()> {
+    write_terms(tx, id, &keys.alias_terms()).await
+}
+
+async fn write_terms(tx: &mut Tx, id: PatientId, terms: &BTreeSet<(TermKind, String)>) -> Result<()> {
+    for (kind, term) in terms {
         tx.execute(sql::TERM, params![term, kind.code(), id]).await?;
     }
     Ok(())

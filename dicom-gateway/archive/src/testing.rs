@@ -33,6 +33,42 @@ impl Drop for TemporaryFolder {
     }
 }
 
+/// A small file system of its own in memory, to fill; unmounted at the end.
+pub struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// Mounts one of `mib` MiB over a folder; `None` where this process may not mount (an error when `REQUIRE_ALL=1`).
+    ///
+    /// # Errors
+    /// When it must be there and cannot.
+    pub fn mount(at: &Path, mib: u32) -> Result<Option<Self>> {
+        let done = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "none"])
+            .arg(at)
+            .output();
+        if done.is_ok_and(|out| out.status.success()) {
+            return Ok(Some(Self(at.to_path_buf())));
+        }
+        if is_all_required() {
+            return Err(ArchiveError::NotFound(
+                "a small disk to mount (needs root)".to_owned(),
+            ));
+        }
+        Ok(None)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// Whether a program that a test drives must be there: `REQUIRE_ALL=1`.
+fn is_all_required() -> bool {
+    std::env::var("REQUIRE_ALL").is_ok_and(|v| v == "1")
+}
+
 /// Where an archive below `folder` keeps its parts.
 pub fn config(folder: &Path) -> Config {
     Config {
@@ -122,7 +158,7 @@ impl Postgres {
     /// When it is installed but does not start.
     pub fn start() -> Result<Option<Self>> {
         let Some((initdb, postgres)) = programs() else {
-            if std::env::var("REQUIRE_ALL").is_ok_and(|v| v == "1") {
+            if is_all_required() {
                 return Err(ArchiveError::NotFound("initdb and postgres".to_owned()));
             }
             return Ok(None);

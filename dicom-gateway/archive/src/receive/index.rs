@@ -10,7 +10,7 @@ use crate::events::{Event, EventKind};
 use crate::ids::{InstitutionId, OrderId, PatientId, Sha256Digest, UnixMicros};
 use crate::order::{OrderState, Priority, set_state_in};
 use crate::params;
-use crate::patient::{FactSource, upsert_in};
+use crate::patient::{FactSource, also_known_in, upsert_in};
 use crate::route::{RouteFacts, route_object};
 use crate::work::NewJob;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ crate::statements! {
     mod sql {
         LOCATE = "SELECT st.id AS study_id, st.institution_id, st.order_id, st.modalities, st.has_waveform, se.id AS series_id, o.priority FROM study st LEFT JOIN series se ON se.study_id = st.id AND se.series_uid = $2 LEFT JOIN exam_order o ON o.id = st.order_id WHERE st.study_uid = $1";
         STUDY_INSERT = "INSERT INTO study (study_uid, patient_id, institution_id, order_id, device_id, accession_number, study_id_text, study_date, study_time, description, referring_physician, modalities, body_part, has_waveform, state, series_count, instance_count, received_first_at, received_last_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'receiving', 0, 0, $15, $15) ON CONFLICT (study_uid) DO NOTHING RETURNING id";
-        STUDY_SAID = "UPDATE study SET said_name = $2, said_alphabetic = $3, said_ideographic = $4, said_phonetic = $5, said_pinyin = $6 WHERE study_uid = $1 AND EXISTS (SELECT 1 FROM patient p WHERE p.id = study.patient_id AND (p.name_key <> $7 OR p.alphabetic_key <> $8))";
+        STUDY_SAID = "UPDATE study SET said_name = $2, said_alphabetic = $3, said_ideographic = $4, said_phonetic = $5, said_pinyin = $6 WHERE study_uid = $1 AND EXISTS (SELECT 1 FROM patient p WHERE p.id = study.patient_id AND (p.name_key <> $7 OR p.alphabetic_key <> $8)) RETURNING patient_id";
         SERIES_INSERT = "INSERT INTO series (study_id, series_uid, modality, number, description, body_part, laterality, protocol_name, station_name, manufacturer, series_date, series_time, kind, instance_count, frame_count, received_first_at, received_last_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, 0, $14, $14) ON CONFLICT (study_id, series_uid) DO NOTHING RETURNING id";
         INSTANCE_INSERT = "INSERT INTO instance (series_id, study_id, sop_instance_uid, sop_class_uid, transfer_syntax_uid, number, frames, image_rows, image_columns, bits_allocated, object_key, size_bytes, meta_bytes, meta_digest, dataset_digest, source, device_id, received_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT (sop_instance_uid) DO NOTHING RETURNING id";
         DETAIL_INSERT = "INSERT INTO instance_detail (instance_id, attributes, pixel_data) VALUES ($1, $2, $3)";
@@ -225,7 +225,7 @@ async fn create_study(tx: &mut Tx, from: &Indexing) -> Result<Located> {
 }
 
 /// A number may come with another name than before: a number used again, or a name spelt otherwise. The study is shown
-/// under its own name; an order's word would stand above that of a device.
+/// under its own name and found by it; an order's word would stand above that of a device.
 async fn keep_said_name(tx: &mut Tx, from: &Indexing) -> Result<()> {
     let (facts, name) = (&from.object.facts, &from.object.facts.patient.name);
     let keys = name.keys();
@@ -234,15 +234,20 @@ async fn keep_said_name(tx: &mut Tx, from: &Indexing) -> Result<()> {
     }
     let values = params![
         &facts.study_uid,
-        keys.display,
+        &keys.display,
         &name.alphabetic,
         &name.ideographic,
         &name.phonetic,
-        keys.pinyin,
-        keys.name_key,
-        keys.alphabetic_key,
+        &keys.pinyin,
+        &keys.name_key,
+        &keys.alphabetic_key,
     ];
-    tx.execute(sql::STUDY_SAID, values).await?;
+    if let Some(row) = tx.fetch_optional(sql::STUDY_SAID, values).await? {
+        tracing::warn!(
+            "a device uses a patient's number under another name; the study keeps the name it says"
+        );
+        also_known_in(tx, PatientId(row.int("patient_id")?), &keys).await?;
+    }
     Ok(())
 }
 

@@ -406,6 +406,22 @@ async fn studies_stand_under_their_own_names(at: &Sites) {
     };
     assert_eq!(names("2.9").await, own("赵倩", "Zhao^Qian", "赵^倩"));
     assert_eq!(names("1.2").await, own("王芳", "Wang^Fang", "王^芳"));
+    for asked in ["赵*", "ZHAO^QIAN", "zhaoqian*"] {
+        let by_name = StudyFilter {
+            patient_name: Match::parse(Vr::PN, asked),
+            ..StudyFilter::default()
+        };
+        let found = at
+            .archive
+            .studies()
+            .search(&by_name, &Scope::All, 9, 0)
+            .await
+            .unwrap();
+        assert!(
+            found.iter().any(|s| s.study.study_uid.as_str() == "2.9"),
+            "{asked}"
+        );
+    }
     let known = at.archive.patients().by_identifier("P002").await.unwrap();
     assert_eq!(
         known.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(),

@@ -4,6 +4,7 @@
 //! last use and [`SESSION_ABSOLUTE_S`] after the log-in, whatever happens.
 
 use archive::audit::{AuditAction, AuditEntry, AuditOutcome, event};
+use archive::db::Row;
 use archive::{UnixMicros, params};
 
 use super::Account;
@@ -165,23 +166,40 @@ async fn actor(
     })
 }
 
+/// What is known of a token.
+pub(super) enum Found {
+    Nobody,
+    /// Asked for a moment ago and still good.
+    Kept(Actor),
+    /// Its digest and its row.
+    Row(String, Row),
+}
+
+/// Looks a token up: in memory, else by `sql` with its digest.
+pub(super) async fn find(reading: &Reading, token: &str, sql: &'static str) -> Result<Found> {
+    let digest = secret::token_digest(token);
+    let now = UnixMicros::now().0;
+    if let Some(kept) = reading.sessions().get(&digest).filter(|a| a.expires_at > now) {
+        return Ok(Found::Kept(kept));
+    }
+    let row = reading
+        .archive()
+        .db()
+        .fetch_optional(sql, params![&digest])
+        .await?;
+    Ok(row.map_or(Found::Nobody, |row| Found::Row(digest, row)))
+}
+
 /// Who a session token belongs to; `None` when it is unknown or over.
 ///
 /// # Errors
 /// What the index says.
 pub async fn resume(reading: &Reading, token: &str, source_ip: Option<String>) -> Result<Option<Actor>> {
-    let digest = secret::token_digest(token);
     let now = UnixMicros::now().0;
-    if let Some(kept) = reading.sessions().get(&digest).filter(|a| a.expires_at > now) {
-        return Ok(Some(Actor { source_ip, ..kept }));
-    }
-    let Some(row) = reading
-        .archive()
-        .db()
-        .fetch_optional(sql::FIND, params![&digest])
-        .await?
-    else {
-        return Ok(None);
+    let (digest, row) = match find(reading, token, sql::FIND).await? {
+        Found::Nobody => return Ok(None),
+        Found::Kept(actor) => return Ok(Some(Actor { source_ip, ..actor })),
+        Found::Row(digest, row) => (digest, row),
     };
     let (seen, end) = (row.int("last_seen_at")?, row.int("expires_at")?);
     if now >= end || now >= seen + SESSION_IDLE_S * SECOND_US {

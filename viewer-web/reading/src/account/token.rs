@@ -2,6 +2,7 @@
 
 use archive::{InstitutionId, UnixMicros, params};
 
+use super::session::{Found, find};
 use crate::actor::Actor;
 use crate::error::{ReadingError, Result};
 use crate::role::Roles;
@@ -99,21 +100,13 @@ pub async fn resume_token(
     token: &str,
     source_ip: Option<String>,
 ) -> Result<Option<Actor>> {
-    let digest = secret::token_digest(token);
-    let now = UnixMicros::now().0;
-    if let Some(kept) = reading.sessions().get(&digest).filter(|a| a.expires_at > now) {
-        return Ok(Some(Actor { source_ip, ..kept }));
-    }
-    let Some(row) = reading
-        .archive()
-        .db()
-        .fetch_optional(sql::FIND, params![&digest])
-        .await?
-    else {
-        return Ok(None);
+    let (digest, row) = match find(reading, token, sql::FIND).await? {
+        Found::Nobody => return Ok(None),
+        Found::Kept(actor) => return Ok(Some(Actor { source_ip, ..actor })),
+        Found::Row(digest, row) => (digest, row),
     };
     let expires_at = row.opt_int("expires_at")?.unwrap_or(i64::MAX);
-    if now >= expires_at {
+    if UnixMicros::now().0 >= expires_at {
         return Ok(None);
     }
     let name = row.text("name")?;

@@ -34,9 +34,18 @@ async fn hexi(archive: &Archive) -> InstitutionId {
 }
 
 async fn receive(archive: &Archive, to: InstitutionId, study: &str, n: u32) -> Result<Stored, StoreRefused> {
+    receive_spec(archive, to, ObjectSpec::new(study, 1, n)).await
+}
+
+async fn receive_spec(
+    archive: &Archive,
+    to: InstitutionId,
+    spec: ObjectSpec,
+) -> Result<Stored, StoreRefused> {
     let sender = Sender::account("CT", "device", to, None, Source::CStore);
-    let file = ObjectSpec::new(study, 1, n).file_bytes();
-    archive.receive_part10(sender, None, file.into()).await
+    archive
+        .receive_part10(sender, None, spec.file_bytes().into())
+        .await
 }
 
 /// What is acknowledged is there and sound, and nothing else can be seen.
@@ -56,13 +65,38 @@ async fn holds_exactly(archive: &Archive, uids: &[String]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_failing_step_of_the_disk_is_a_refusal() {
     use Operation::{Create, MakeFolder, Rename, Write};
-    for (operation, after) in [(Create, 0), (Write, 0), (Write, 1), (Rename, 0), (MakeFolder, 0)] {
+    // Side of the picture: one that stays in memory until it has its name, one that gets a file before.
+    let (small, large) = (16, 800);
+    let direct = [
+        (small, Create, 0),
+        (small, Write, 0),
+        (small, Rename, 0),
+        (small, MakeFolder, 0),
+        (large, Write, 1),
+    ];
+    let journalled = [
+        (small, Create, 0),
+        (small, Write, 0),
+        (small, MakeFolder, 0),
+        (large, Write, 1),
+    ];
+    let cases = direct
+        .map(|case| (0, case))
+        .into_iter()
+        .chain(journalled.map(|case| (8, case)));
+    for (journal_mib, (size, operation, after)) in cases {
         for code in [ENOSPC, EIO, EROFS] {
             let (folder, disk) = (TemporaryFolder::new().unwrap(), FaultyDisk::new());
-            let archive = on_disk(config(folder.path()), &disk).await;
+            let mut place = config(folder.path());
+            place.store.journal_mib = journal_mib;
+            let archive = on_disk(place, &disk).await;
             let to = hexi(&archive).await;
+            let spec = ObjectSpec {
+                size,
+                ..ObjectSpec::new("1.1", 1, 1)
+            };
             disk.fail(operation, after, 1, Fault::Error(code));
-            let refused = receive(&archive, to, "1.1", 1).await.unwrap_err();
+            let refused = receive_spec(&archive, to, spec.clone()).await.unwrap_err();
             let kind = match code {
                 ENOSPC => RefusedKind::OutOfSpace,
                 _ => RefusedKind::StorageFailing,
@@ -73,7 +107,7 @@ async fn every_failing_step_of_the_disk_is_a_refusal() {
                 "{operation:?} {code}: {refused}"
             );
             holds_exactly(&archive, &[]).await;
-            receive(&archive, to, "1.1", 1).await.unwrap();
+            receive_spec(&archive, to, spec).await.unwrap();
             holds_exactly(&archive, &["1.1.1.1".to_owned()]).await;
         }
     }

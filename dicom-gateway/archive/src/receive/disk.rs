@@ -56,6 +56,8 @@ pub(super) struct DiskState {
     meta_digest: Sha256Digest,
     dataset_hash: Sha256,
     dataset_bytes: u64,
+    /// Bytes of the pieces at hand.
+    coming_bytes: usize,
     refused: Option<StoreRefused>,
 }
 
@@ -81,6 +83,7 @@ impl DiskState {
             meta_digest: Sha256Digest([0; 32]),
             dataset_hash: Sha256::new(),
             dataset_bytes: 0,
+            coming_bytes: 0,
             refused: None,
         }
     }
@@ -89,8 +92,19 @@ impl DiskState {
         self.refused.clone()
     }
 
+    /// Takes a part of the bytes, while more are waited for.
+    pub(super) fn absorb_part(&mut self, pieces: &[Bytes]) {
+        self.absorb(pieces);
+        if let Some(spool) = &mut self.spool
+            && let Err(error) = spool.spill()
+        {
+            self.refuse(error.into());
+        }
+    }
+
     /// Takes bytes; after a refusal they are only counted.
     pub(super) fn absorb(&mut self, pieces: &[Bytes]) {
+        self.coming_bytes = pieces.iter().map(Bytes::len).sum();
         for piece in pieces {
             if self.refused.is_some() {
                 return;
@@ -187,6 +201,7 @@ impl DiskState {
     fn begin_spool(&mut self, meta: &[u8]) -> Result<(), StoreRefused> {
         let syntax = self.syntax.as_ref().ok_or_else(StoreRefused::failed)?;
         let mut spool = self.store.begin()?;
+        spool.expect(meta.len() + self.coming_bytes);
         spool.write(meta)?;
         self.meta_bytes = meta.len() as u64;
         self.meta_digest = Sha256Digest::of(meta);

@@ -279,7 +279,7 @@ impl Incoming {
         let pieces = std::mem::take(&mut self.gathered);
         self.gathered_bytes = 0;
         self.at_work = Some(tokio::task::spawn_blocking(move || {
-            state.absorb(&pieces);
+            state.absorb_part(&pieces);
             state
         }));
         Ok(())

@@ -76,6 +76,15 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// As [`DiskFile::sync_data`].
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Waits until everything on the file system of a folder is on stable storage; `false` where that cannot be had
+    /// together with its errors: then files and folders must be flushed one by one.
+    ///
+    /// # Errors
+    /// As [`DiskFile::sync_data`].
+    fn sync_all(&self, _folder: &Path) -> io::Result<bool> {
+        Ok(false)
+    }
 }
 
 /// The disk of this machine.
@@ -112,6 +121,30 @@ impl Disk for RealDisk {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         File::open(path).and_then(|folder| folder.sync_all())
     }
+
+    #[cfg(target_os = "linux")]
+    fn sync_all(&self, folder: &Path) -> io::Result<bool> {
+        if !tells_errors_of_all() {
+            return Ok(false);
+        }
+        rustix::fs::syncfs(File::open(folder)?)?;
+        Ok(true)
+    }
+}
+
+/// Linux tells errors of writing by syncfs(2) since 5.8.
+#[cfg(target_os = "linux")]
+fn tells_errors_of_all() -> bool {
+    static TELLS: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    *TELLS.get_or_init(|| {
+        let name = rustix::system::uname();
+        let release = name.release().to_string_lossy();
+        let mut numbers = release
+            .split(|c: char| !c.is_ascii_digit())
+            .map(|n| n.parse().unwrap_or(0));
+        let version: (u32, u32) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+        version >= (5, 8)
+    })
 }
 
 impl DiskFile for File {

@@ -5,7 +5,7 @@ use super::disk::{Disk, DiskFile, write_all_at};
 use super::folders::Folders;
 use super::health::Health;
 use super::medium::{Blob, Listed, Medium};
-use super::spool::{Finished, MovedFile, SpoolFile};
+use super::spool::{Finished, SpoolFile};
 use crate::error::{ArchiveError, Result};
 use std::collections::BTreeSet;
 use std::io;
@@ -14,6 +14,9 @@ use std::sync::Arc;
 
 /// Bytes copied at a time.
 const COPY_BYTES: usize = 1 << 20;
+
+/// From so many files on, the whole file system is flushed at once.
+const TOGETHER_MIN: usize = 8;
 
 /// A folder.
 pub(super) struct Local {
@@ -60,15 +63,6 @@ impl Local {
         })
     }
 
-    /// Gives a finished file its name, not yet durably.
-    fn name(&self, file: Finished, path: &Path, folder: &Path) -> Result<MovedFile> {
-        self.folders.ensure(folder)?;
-        self.disk
-            .rename(file.path(), path)
-            .map_err(|error| ArchiveError::io("move into the store", path, error))?;
-        Ok(file.moved())
-    }
-
     fn folder_of<'a>(&'a self, path: &'a Path) -> &'a Path {
         path.parent().unwrap_or(&self.root)
     }
@@ -82,7 +76,8 @@ impl Medium for Local {
     fn put(&self, file: Finished, name: &str) -> Result<()> {
         let path = self.path(name);
         let folder = self.folder_of(&path);
-        let file = self.name(file, &path, folder)?;
+        self.folders.ensure(folder)?;
+        let file = file.move_to(&path)?;
         // One after the other and in this thread: the folder's entry mostly went with the file's
         // own commit, and nobody has to be woken.
         let flushed = file.sync_data().and_then(|()| self.disk.sync_dir(folder));
@@ -94,7 +89,8 @@ impl Medium for Local {
 
     fn put_unflushed(&self, file: Finished, name: &str) -> Result<()> {
         let path = self.path(name);
-        self.name(file, &path, self.folder_of(&path)).map(drop)
+        self.folders.ensure(self.folder_of(&path))?;
+        file.write_to(&path)
     }
 
     fn gains_by_journal(&self) -> bool {
@@ -102,6 +98,13 @@ impl Medium for Local {
     }
 
     fn flush(&self, names: &[String]) -> Result<()> {
+        if names.len() >= TOGETHER_MIN {
+            match self.disk.sync_all(&self.root) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) => return Err(self.health.flush_failed(&self.root, error)),
+            }
+        }
         let mut folders = BTreeSet::new();
         for name in names {
             let path = self.path(name);

@@ -17,6 +17,17 @@ pub(super) trait Blob: Send {
     fn expect(&mut self, _at: u64, _length: u64) {}
 }
 
+/// What [`Blob::read_at`] of bytes in memory gives.
+pub(super) fn read_slice(bytes: &[u8], at: u64, into: &mut [u8]) -> usize {
+    let at = usize::try_from(at).unwrap_or(usize::MAX);
+    let rest = bytes.get(at..).unwrap_or_default();
+    let count = rest.len().min(into.len());
+    if let (Some(to), Some(from)) = (into.get_mut(..count), rest.get(..count)) {
+        to.copy_from_slice(from);
+    }
+    count
+}
+
 /// Fills the whole buffer.
 pub(super) fn read_exact_at(blob: &mut dyn Blob, mut at: u64, mut into: &mut [u8]) -> io::Result<()> {
     while !into.is_empty() {

@@ -1,7 +1,7 @@
 //! Placing objects by way of the journal: durable at once there, under their names a little later.
 
 use super::journal::{self, Journal, Ticket};
-use super::medium::{Blob, read_exact_at};
+use super::medium::{Blob, read_exact_at, read_slice};
 use super::{ObjectKey, ObjectStore, SpoolFile};
 use crate::error::{ArchiveError, Result};
 use crate::ids::{Sha256Digest, UnixMicros};
@@ -20,13 +20,7 @@ impl Blob for Memory<'_> {
     }
 
     fn read_at(&mut self, at: u64, into: &mut [u8]) -> io::Result<usize> {
-        let at = usize::try_from(at).unwrap_or(usize::MAX);
-        let rest = self.0.get(at..).unwrap_or_default();
-        let count = rest.len().min(into.len());
-        if let (Some(to), Some(from)) = (into.get_mut(..count), rest.get(..count)) {
-            to.copy_from_slice(from);
-        }
-        Ok(count)
+        Ok(read_slice(self.0, at, into))
     }
 }
 

@@ -75,6 +75,7 @@ fn nothing_on_the_disk_tells_of_an_encrypted_object() {
     let key = placed(&store, &[&secret], digests(b"", &secret).whole());
     let mut spool = store.begin().unwrap();
     spool.write(&secret.repeat(100)).unwrap();
+    spool.spill().unwrap();
     let mut waiting = vec![folder.path().to_path_buf()];
     let mut files = 0;
     while let Some(path) = waiting.pop() {
@@ -160,6 +161,8 @@ fn unfinished_files_vanish() {
     let count = || std::fs::read_dir(&spool_folder).unwrap().count();
     let mut spool = store.begin().unwrap();
     spool.write(b"half").unwrap();
+    assert_eq!(count(), 0, "a few bytes wait in memory");
+    spool.spill().unwrap();
     assert_eq!((count(), store.clear_spool().unwrap()), (1, 0));
     drop(spool);
     assert_eq!(count(), 0);
@@ -176,6 +179,7 @@ fn faulty() -> (TemporaryFolder, FaultyDisk, ObjectStore) {
 fn try_place(store: &ObjectStore) -> Result<ObjectKey> {
     let mut spool = store.begin()?;
     spool.write(b"metadata")?;
+    spool.spill()?;
     spool.write(b" set")?;
     store.place(spool, digests(b"meta", b"data set").whole(), "dcm")
 }

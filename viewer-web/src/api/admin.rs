@@ -109,6 +109,7 @@ fn user() -> Shape {
         ("roles", shape::list(shape::text())),
         ("disabled", shape::boolean()),
         ("locked", shape::boolean()),
+        ("last_login_at", shape::time().optional()),
     ])
 }
 

@@ -29,7 +29,7 @@ archive::statements! {
     mod sql {
         INSERT = "INSERT INTO account (user_name, display_name, institution_id, roles, password_hash, failed_count, created_at, changed_at) VALUES ($1, $2, $3, $4, $5, 0, $6, $6)";
         BY_NAME = "SELECT user_name, display_name, institution_id, roles, password_hash, failed_count, locked_until, disabled_at FROM account WHERE user_name = $1";
-        LIST = "SELECT user_name, display_name, institution_id, roles, password_hash, failed_count, locked_until, disabled_at FROM account ORDER BY user_name";
+        LIST = "SELECT user_name, display_name, institution_id, roles, password_hash, failed_count, locked_until, disabled_at, (SELECT MAX(s.created_at) FROM web_session s WHERE s.user_name = account.user_name) AS last_login_at FROM account ORDER BY user_name";
         SET_PASSWORD = "UPDATE account SET password_hash = $2, failed_count = 0, locked_until = NULL, changed_at = $3 WHERE user_name = $1";
         UPDATE = "UPDATE account SET display_name = $2, institution_id = $3, roles = $4, disabled_at = $5, changed_at = $6 WHERE user_name = $1";
         END_SESSIONS = "UPDATE web_session SET revoked_at = $2 WHERE user_name = $1 AND revoked_at IS NULL";
@@ -71,6 +71,8 @@ pub struct AccountView {
     pub disabled: bool,
     /// No password is tried now.
     pub locked: bool,
+    /// Start of the newest session that is still known.
+    pub last_login_at: Option<String>,
 }
 
 /// An institution as shown.
@@ -209,6 +211,9 @@ impl Reading {
                 institution: InstitutionView::from(&self.institution(account.institution_id).await?),
                 disabled: account.disabled_at.is_some(),
                 locked: account.locked_until.is_some_and(|until| until > now),
+                last_login_at: row
+                    .opt_int("last_login_at")?
+                    .map(|at| UnixMicros(at).to_iso8601()),
                 user: account.user,
                 display_name: account.display_name,
                 roles: account.roles,

@@ -125,10 +125,19 @@ async fn wrong_passwords_lock_the_account_for_a_while_and_are_written_down() {
         .execute("UPDATE account SET locked_until = 1", Vec::new())
         .await
         .unwrap();
+    let last_login = async || {
+        let all = world.reading.accounts().await.unwrap();
+        all.into_iter()
+            .find(|a| a.user == "clin.hexi")
+            .unwrap()
+            .last_login_at
+    };
+    assert_eq!(last_login().await, None);
     assert_eq!(
         status(&account::log_in(&world.reading, "clin.hexi", PASSWORD, None).await),
         200
     );
+    assert!(last_login().await.is_some());
 }
 
 #[tokio::test]

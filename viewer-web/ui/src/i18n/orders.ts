@@ -19,6 +19,7 @@ export const orders = {
   'orders.done': ['已登记，检查号 {n}', 'Registered, accession {n}'],
   'orders.col.state': ['送达中心', 'At the centre'],
   'orders.col.report': ['报告', 'Report'],
+  'orders.col.result': ['检查号 / 查看', 'Accession / open'],
   'orders.col.time': ['申请时间', 'Ordered'],
   'orders.state.ordered': ['等待图像', 'Waiting for images'],
   'orders.state.in_progress': ['检查中', 'In progress'],

@@ -88,7 +88,7 @@ export default function OrdersPage() {
             {shown.length > 0 && (
               <div class="bx" tabindex={-1}><table class="grid">
                 <colgroup><col style={{ width: '168px' }} /><col /><col class="c-p" style={{ width: '84px' }} /><col class="c-t" style={{ width: '92px' }} /><col style={{ width: '138px' }} /><col style={{ width: '112px' }} /><col class="c-n" style={{ width: '132px' }} /></colgroup>
-                <thead><tr><th scope="col">{t('field.patient')}</th><th scope="col">{t('field.exam')}</th><th scope="col" class="c-p">{t('priority')}</th><th scope="col" class="c-t num">{t('orders.col.time')}</th><th scope="col">{t('orders.col.state')}</th><th scope="col">{t('orders.col.report')}</th><th scope="col" class="c-n">{t('field.accession')}</th></tr></thead>
+                <thead><tr><th scope="col">{t('field.patient')}</th><th scope="col">{t('field.exam')}</th><th scope="col" class="c-p">{t('priority')}</th><th scope="col" class="c-t num">{t('orders.col.time')}</th><th scope="col">{t('orders.col.state')}</th><th scope="col">{t('orders.col.report')}</th><th scope="col" class="c-n">{t('orders.col.result')}</th></tr></thead>
                 <tbody>{shown.map((o) => <Exam key={o.accession_number} order={o} />)}</tbody>
               </table></div>
             )}

@@ -22,6 +22,10 @@ function useFigures(name: PathName, query: { from: string; to: string }) {
   return useResource(address, (signal) => get<Figures>(address, { signal }));
 }
 
+/** Of what a rate is a share: of nothing there is none. */
+const OF: Record<string, string> = { critical_in_time_rate: 'critical_raised', reject_rate: 'received' };
+const share = (rate: unknown, whole: unknown): string => (whole === 0 ? '–' : percent(number(rate)));
+
 /** A figure by its name: seconds as a duration, rates as per cent. */
 export function figureText(name: string, value: unknown): string {
   const n = number(value);
@@ -67,7 +71,7 @@ export default function StatisticsPage() {
         <div class="g2">
           <Section title={t('stat.recognition')} resource={recognition}>{(d) => (
             <>
-              <div class="figs">{figure('stat.recognised', String(d.recognised ?? '–'))}{figure('stat.refused', String(d.refused ?? '–'))}{figure('stat.eligible', String(d.eligible ?? '–'))}{figure('stat.rate', percent(number(d.rate)))}</div>
+              <div class="figs">{figure('stat.recognised', String(d.recognised ?? '–'))}{figure('stat.refused', String(d.refused ?? '–'))}{figure('stat.eligible', String(d.eligible ?? '–'))}{figure('stat.rate', share(d.rate, d.eligible))}</div>
               <table class="simple"><thead><tr><th scope="col">{t('stat.byReason')}</th><th scope="col" class="num">{t('stat.value')}</th></tr></thead><tbody>{Object.entries((d.refused_by_reason ?? {}) as Record<string, number>).map(([code, n]) => <tr key={code}><td>{reasonText(code)}</td><td class="num">{n}</td></tr>)}</tbody></table>
             </>
           )}</Section>
@@ -79,7 +83,7 @@ export default function StatisticsPage() {
           )}</Section>
           <Section title={t('stat.load')} resource={load}>{(d) => (Array.isArray(d.items) && d.items.length > 0 ? <Rows items={d.items as Figures[]} /> : <Empty icon="chart" text={t('state.none')} />)}</Section>
           <Section title={t('stat.quality')} resource={quality}>{(d) => (
-            <table class="simple"><thead><tr><th scope="col">{t('stat.item')}</th><th scope="col" class="num">{t('stat.value')}</th></tr></thead><tbody>{Object.entries(d).filter(([, v]) => typeof v !== 'object').map(([name, value]) => <tr key={name}><td>{label(name)}</td><td class="num">{figureText(name, value)}</td></tr>)}</tbody></table>
+            <table class="simple"><thead><tr><th scope="col">{t('stat.item')}</th><th scope="col" class="num">{t('stat.value')}</th></tr></thead><tbody>{Object.entries(d).filter(([, v]) => typeof v !== 'object').map(([name, value]) => <tr key={name}><td>{label(name)}</td><td class="num">{name in OF ? share(value, d[OF[name] as string]) : figureText(name, value)}</td></tr>)}</tbody></table>
           )}</Section>
         </div>
       </div>

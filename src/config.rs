@@ -118,7 +118,7 @@ pub(crate) struct Http {
 }
 
 /// Room for the objects of several seconds over the fastest line, little beside a county's disk.
-const JOURNAL_MIB: u32 = 256;
+const JOURNAL_MIB: u32 = 512;
 
 /// `[archive]`
 #[derive(Debug, Clone, Serialize, Deserialize)]

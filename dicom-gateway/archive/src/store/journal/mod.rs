@@ -24,9 +24,18 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Segments of a journal.
-const SEGMENTS: usize = 4;
+const SEGMENTS: usize = 8;
+/// While objects come, full segments wait: their files are flushed when it is quiet for so long,
+const QUIET: Duration = Duration::from_millis(500);
+/// or when no more than so many are free,
+const FREE_MIN: usize = 2;
+/// or after this time at the latest.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+/// Shortest wait between two looks.
+const WAIT_MIN: Duration = Duration::from_millis(1);
 /// Largest object that stands in the journal.
 pub(super) const OBJECT_BYTES_MAX: u64 = 1 << 20;
 /// Buffers that are kept for the next record.
@@ -77,12 +86,34 @@ struct Segment {
     open: usize,
     names: Vec<String>,
     phase: Phase,
+    full_since: Option<Instant>,
+}
+
+impl Segment {
+    fn take_no_more(&mut self) {
+        self.phase = Phase::Full;
+        self.full_since = Some(Instant::now());
+    }
 }
 
 struct State {
     segments: Vec<Segment>,
     buffers: Vec<Aligned>,
+    /// When the newest record came.
+    newest: Instant,
     closed: bool,
+}
+
+impl State {
+    /// How long files of full segments may still wait for a quiet moment; `None`: not at all.
+    fn may_wait(&self) -> Option<Duration> {
+        let free = self.segments.iter().filter(|s| s.phase == Phase::Free).count();
+        let oldest = self.segments.iter().filter_map(|s| s.full_since).min()?;
+        let is_pressed = self.closed || free <= FREE_MIN;
+        let quiet = QUIET.checked_sub(self.newest.elapsed())?;
+        let due = WAIT_MAX.checked_sub(oldest.elapsed())?;
+        (!is_pressed).then(|| quiet.min(due))
+    }
 }
 
 struct Shared {
@@ -131,6 +162,7 @@ impl Journal {
                 open: 0,
                 names: Vec::new(),
                 phase: Phase::Free,
+                full_since: None,
             });
         }
         File::open(folder)
@@ -139,6 +171,7 @@ impl Journal {
         let state = State {
             segments,
             buffers: Vec::new(),
+            newest: Instant::now(),
             closed: false,
         };
         Ok(Self {
@@ -183,13 +216,19 @@ impl Journal {
         }
     }
 
-    /// Waits for a segment that is full and whose records are all decided; `None` when the journal
-    /// is closed.
+    /// Waits for a segment that is full and whose records are all decided, and for a quiet moment
+    /// if there is room to wait; `None` when the journal is closed.
     pub(crate) fn next_full(&self) -> Option<FullSegment> {
         let mut state = self.shared.lock();
         loop {
             let ready = |s: &Segment| s.phase == Phase::Full && s.open == 0;
-            if let Some(at) = state.segments.iter().position(ready) {
+            let found = state.segments.iter().position(ready);
+            if let (Some(_), Some(wait)) = (found, state.may_wait()) {
+                let waited = self.shared.changed.wait_timeout(state, wait.max(WAIT_MIN));
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                continue;
+            }
+            if let Some(at) = found {
                 let names = state.segments.get(at).map(|s| s.names.clone());
                 return Some(FullSegment {
                     segment: at,
@@ -227,6 +266,7 @@ impl Journal {
             segment.used = BLOCK_BYTES as u64;
             segment.names.clear();
             segment.phase = Phase::Free;
+            segment.full_since = None;
         }
         drop(state);
         self.shared.changed.notify_all();
@@ -236,9 +276,8 @@ impl Journal {
     /// Lets nothing more into the segment in use, so that its files are made durable soon.
     pub(crate) fn rotate(&self) {
         let mut state = self.shared.lock();
-        for segment in state.segments.iter_mut().filter(|s| s.phase == Phase::Active) {
-            segment.phase = Phase::Full;
-        }
+        let active = state.segments.iter_mut().filter(|s| s.phase == Phase::Active);
+        active.for_each(Segment::take_no_more);
         drop(state);
         self.shared.changed.notify_all();
     }
@@ -287,14 +326,14 @@ impl Shared {
             Some(at) => at,
             None => {
                 let free = state.segments.iter().position(|s| s.phase == Phase::Free)?;
-                for segment in state.segments.iter_mut().filter(|s| s.phase == Phase::Active) {
-                    segment.phase = Phase::Full;
-                }
+                let active = state.segments.iter_mut().filter(|s| s.phase == Phase::Active);
+                active.for_each(Segment::take_no_more);
                 self.changed.notify_all();
                 free
             }
         };
         let buffer = state.buffers.pop();
+        state.newest = Instant::now();
         let segment = state.segments.get_mut(at)?;
         segment.phase = Phase::Active;
         let place = segment.used;
@@ -336,11 +375,15 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
+        let mut is_ready = false;
         if let Some(segment) = state.segments.get_mut(self.segment) {
             segment.open = segment.open.saturating_sub(1);
+            is_ready = segment.open == 0 && segment.phase == Phase::Full;
         }
         drop(state);
-        self.shared.changed.notify_all();
+        if is_ready {
+            self.shared.changed.notify_all();
+        }
     }
 }
 

@@ -95,6 +95,40 @@ fn a_full_journal_sends_objects_the_direct_way_and_waits_for_open_records() {
 }
 
 #[test]
+fn full_segments_wait_for_quiet_only_while_there_is_room() {
+    let folder = TemporaryFolder::new().unwrap();
+    let journal = Journal::create(folder.path(), 1 << 20, &Health::default(), None).unwrap();
+    let fill = || {
+        let record = journal.append("20250101/143/a.hexi.dcm", &mut Memory(content(60)));
+        drop(record.unwrap().expect("room"));
+    };
+    let full = || {
+        journal
+            .shared
+            .lock()
+            .segments
+            .iter()
+            .filter(|s| s.phase == Phase::Full)
+            .count()
+    };
+    let may_wait = || journal.shared.lock().may_wait().is_some();
+    assert!(!may_wait(), "nothing is full");
+    while full() < 1 {
+        fill();
+    }
+    assert!(may_wait());
+    while full() < SEGMENTS - FREE_MIN - 1 {
+        fill();
+    }
+    assert!(!may_wait(), "too few are free");
+    let first = journal.next_full().unwrap();
+    journal.free(&first).unwrap();
+    assert!(may_wait());
+    journal.close();
+    assert!(!may_wait(), "the end is no time to wait");
+}
+
+#[test]
 fn what_is_cut_off_or_of_an_earlier_use_is_not_replayed() {
     let folder = TemporaryFolder::new().unwrap();
     let journal = Journal::create(folder.path(), 1 << 20, &Health::default(), None).unwrap();

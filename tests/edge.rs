@@ -423,7 +423,7 @@ fn over_tls_objects_go_up_and_signed_reports_come_down() {
     let version = listed.expect("the report is listed at the node")["version"].clone();
     // A centre without pages has no fonts, and so no paper.
     if reader.get(&format!("{study}/report.pdf")).status == 200 {
-        let at = format!("/reports/{}/{version}", place.study);
+        let at = format!("/reports/{}/{version}.pdf", place.study);
         let paper = eventually(60, || {
             let answer = support::http::Client::new(node.http).get(&at);
             (answer.status == 200).then_some(answer)

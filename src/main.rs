@@ -4,6 +4,7 @@
 mod cli;
 mod config;
 mod demo;
+mod ecg_object;
 mod edge;
 mod forwarding;
 mod gpu;

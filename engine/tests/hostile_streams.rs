@@ -12,11 +12,14 @@ mod codecs;
 mod damage;
 #[path = "../../fuzz/src/ecg.rs"]
 mod ecg;
+#[path = "../../fuzz/src/ecg_files.rs"]
+mod ecg_files;
 
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
-static SEEDS: LazyLock<Vec<(&str, Vec<u8>)>> = LazyLock::new(|| [codecs::seeds(), ecg::seeds()].concat());
+static SEEDS: LazyLock<Vec<(&str, Vec<u8>)>> =
+    LazyLock::new(|| [codecs::seeds(), ecg::seeds(), ecg_files::seeds()].concat());
 
 fn run(target: &str, bytes: &[u8]) {
     match target {
@@ -29,6 +32,7 @@ fn run(target: &str, bytes: &[u8]) {
         "image" => codecs::image(bytes),
         "ecg_wfdb" => ecg::ecg_wfdb(bytes),
         "ecg_dicom" => ecg::ecg_dicom(bytes),
+        "ecg_file" => ecg_files::ecg_file(bytes),
         "ecg_analyze" => ecg::ecg_analyze(bytes),
         other => panic!("no target {other}"),
     }

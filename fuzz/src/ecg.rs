@@ -42,7 +42,7 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
 const SAMPLES_MAX: usize = 200_000;
 
 /// A record is whole: all leads of one length, a rate that is one.
-fn check(record: &Record) {
+pub(crate) fn check(record: &Record) {
     assert!(record.sampling_rate_hz.is_finite() && record.sampling_rate_hz > 0.0);
     let length = record.len();
     assert!(record.leads.iter().all(|lead| lead.samples_uv.len() == length));

@@ -17,6 +17,7 @@ mod upload;
 mod codecs;
 mod data_sets;
 mod ecg;
+mod ecg_files;
 mod multipart;
 mod wire;
 
@@ -27,6 +28,7 @@ pub mod targets {
     };
     pub use crate::data_sets::{charset, data_set, file_header, json};
     pub use crate::ecg::{ecg_analyze, ecg_dicom, ecg_wfdb};
+    pub use crate::ecg_files::ecg_file;
     pub use crate::multipart::multipart;
     pub use crate::service::find::matching;
     pub use crate::wire::{associate, command, pdu};
@@ -38,6 +40,7 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         codecs::seeds(),
         data_sets::seeds(),
         ecg::seeds(),
+        ecg_files::seeds(),
         multipart::seeds(),
         service::find::seeds(),
         wire::seeds(),

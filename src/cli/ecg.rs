@@ -1,5 +1,6 @@
-//! `gongying ecg`: read, filter, measure and draw one record.
+//! `gongying ecg`: read, convert, filter, measure and draw one record.
 
+mod convert;
 mod record;
 
 use super::kernel::Loaded;
@@ -15,7 +16,7 @@ use record::{Shape, Source};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-/// Read, filter, measure and draw ECG records.
+/// Read, convert, filter, measure and draw ECG records.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Ecg {
     /// What a record holds.
@@ -67,6 +68,14 @@ pub(crate) enum Ecg {
         json: bool,
         #[arg(short, value_name = "FILE")]
         o: Option<PathBuf>,
+    },
+    /// Write a record in another format: DICOM (.dcm), EDF+ (.edf), WFDB (.hea with .dat) or an array (.npy).
+    #[command(after_help = "Example: gongying ecg convert cart.scp -o cart.dcm")]
+    Convert {
+        #[command(flatten)]
+        source: Source,
+        #[command(flatten)]
+        options: convert::Options,
     },
     /// Filter to float64 microvolts, shape (leads, samples).
     #[command(after_help = "Example: gongying ecg filter 100.hea --path diagnostic --mains 60 -o 100.npy")]
@@ -190,6 +199,7 @@ impl Ecg {
                 let leads = leads_of(&record, lead.as_deref())?;
                 output::json(o.as_deref(), &engine::ecg::delineate::delineate(&record, leads))
             }
+            Ecg::Convert { source, options } => convert::convert(&source, &options),
             Ecg::Filter { source, chain, o } => {
                 let rows = filter::apply(&source.read()?, chain.path(), chain.mains());
                 output::write(Some(&o), &npy::write(&rows))

@@ -4,10 +4,32 @@
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum EcgError {
     /// The bytes match none of the formats known here.
-    #[error("{name}: this is not an ECG format known here; expected WFDB, DICOM, EDF or .npy")]
+    #[error(
+        "{name}: this is not an ECG format known here; expected WFDB, DICOM, SCP-ECG, HL7 aECG, GE MUSE XML, \
+         Philips Sierra XML, EDF, BDF, MFER, ISHNE or .npy"
+    )]
     UnknownFormat {
         /// Name of the file as the caller gave it.
         name: String,
+    },
+    /// A document that a person can read but that holds no waveform for a program.
+    #[error(
+        "{name}: {what} cannot be measured; it can be kept as a document, or export the recording as DICOM, SCP-ECG or \
+         HL7 aECG"
+    )]
+    NotMeasurable {
+        /// Name of the file as the caller gave it.
+        name: String,
+        /// What the file is.
+        what: String,
+    },
+    /// A recording that a format cannot hold.
+    #[error("{format}: the recording cannot be written: {why}")]
+    CannotHold {
+        /// Format to be written.
+        format: &'static str,
+        /// What does not fit, and where it would.
+        why: String,
     },
     /// A DICOM object has to be tokenised by the caller and read through a lookup.
     #[error("{name}: DICOM objects are read through their data set, not as plain bytes")]

@@ -109,6 +109,30 @@ pub struct Patient {
     pub birth_date: Option<String>,
 }
 
+/// What the file says about the device.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Recorder {
+    /// Maker.
+    pub manufacturer: Option<String>,
+    /// Model.
+    pub model: Option<String>,
+    /// Serial number.
+    pub serial_number: Option<String>,
+    /// Version of its program.
+    pub software: Option<String>,
+}
+
+/// The representative beat that a recorder made of its beats and stored beside them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredBeat {
+    /// Leads, all of one length.
+    pub leads: Vec<Lead>,
+    /// Samples a second.
+    pub sampling_rate_hz: f64,
+    /// Sample of the fiducial point (QRS), 0-based.
+    pub fiducial: Option<usize>,
+}
+
 /// Edges of the filters that the recorder had switched on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct RecorderFilters {
@@ -132,7 +156,8 @@ pub struct Annotation {
 /// One recording: all leads have the same number of samples at the same rate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
-    /// Short name of the format that it came from (`wfdb`, `dicom`, `npy`, `edf`).
+    /// Short name of the format that it came from (`wfdb`, `dicom`, `scp`, `aecg`, `muse`, `sierra`, `edf`, `bdf`,
+    /// `mfer`, `ishne`, `npy`).
     pub format: &'static str,
     /// Leads in the order of the file.
     pub leads: Vec<Lead>,
@@ -142,8 +167,12 @@ pub struct Record {
     pub patient: Patient,
     /// Start of acquisition as the file writes it.
     pub acquired_at: Option<String>,
+    /// The device.
+    pub recorder: Recorder,
     /// Filters of the recorder.
     pub filters: RecorderFilters,
+    /// Representative beat of the recorder.
+    pub stored_beat: Option<StoredBeat>,
     /// Remarks stored in the file.
     pub annotations: Vec<Annotation>,
     /// What a reader of the result must know: cut files, checksums that differ, channels left out.
@@ -178,7 +207,9 @@ impl Record {
             sampling_rate_hz,
             patient: Patient::default(),
             acquired_at: None,
+            recorder: Recorder::default(),
             filters: RecorderFilters::default(),
+            stored_beat: None,
             annotations: Vec::new(),
             warnings: Vec::new(),
         })
@@ -250,34 +281,10 @@ impl Record {
     #[must_use]
     pub fn with_derived_limb_leads(&self) -> Self {
         let mut whole = self.clone();
-        let limb = |name: &str| self.leads.iter().find(|l| l.name.as_str() == name);
-        let (Some(one), Some(two)) = (limb("I"), limb("II")) else {
-            return whole;
-        };
-        let weights: [(&str, f32, f32); 4] = [
-            ("III", -1.0, 1.0),
-            ("aVR", -0.5, -0.5),
-            ("aVL", 1.0, -0.5),
-            ("aVF", -0.5, 1.0),
-        ];
-        let mut made = Vec::new();
-        for (name, a, b) in weights {
-            if limb(name).is_none() && whole.leads.len() + made.len() < LEADS_MAX {
-                let pairs = one.samples_uv.iter().zip(&two.samples_uv);
-                made.push(Lead {
-                    name: LeadName::new(name),
-                    samples_uv: pairs.map(|(x, y)| a * x + b * y).collect(),
-                    resolution_uv: one.resolution_uv.max(two.resolution_uv),
-                    derived: true,
-                });
-            }
+        derive_limb_leads(&mut whole.leads);
+        if let Some(beat) = &mut whole.stored_beat {
+            derive_limb_leads(&mut beat.leads);
         }
-        let after = whole
-            .leads
-            .iter()
-            .rposition(|l| matches!(l.name.as_str(), "I" | "II" | "III" | "aVR" | "aVL"));
-        let at = after.map_or(whole.leads.len(), |place| place + 1);
-        whole.leads.splice(at..at, made);
         whole
     }
 
@@ -300,7 +307,9 @@ impl Record {
             sampling_rate_hz: self.sampling_rate_hz,
             patient: self.patient.clone(),
             acquired_at: self.acquired_at.clone(),
+            recorder: self.recorder.clone(),
             filters: self.filters.clone(),
+            stored_beat: None,
             annotations: Vec::new(),
             warnings: self.warnings.clone(),
         }
@@ -317,6 +326,7 @@ impl Record {
             duration_s: self.duration_s(),
             samples: self.len(),
             acquired_at: self.acquired_at.clone(),
+            recorder: self.recorder.clone(),
             filters: self.filters.clone(),
             gain: self
                 .leads
@@ -346,6 +356,8 @@ pub struct Info {
     pub samples: usize,
     /// Start of acquisition as the file writes it.
     pub acquired_at: Option<String>,
+    /// The device.
+    pub recorder: Recorder,
     /// Filters of the recorder.
     pub filters: RecorderFilters,
     /// Microvolts per step, by lead.
@@ -391,12 +403,60 @@ pub(crate) fn check_size(format: &'static str, leads: u64, samples: u64) -> Resu
     Ok(())
 }
 
+/// Puts the limb leads that are missing behind those that are there.
+fn derive_limb_leads(leads: &mut Vec<Lead>) {
+    let place = |leads: &[Lead], name: &str| leads.iter().position(|l| l.name.as_str() == name);
+    let (Some(one), Some(two)) = (place(leads, "I"), place(leads, "II")) else {
+        return;
+    };
+    // The halves of Goldberger's leads fall between the steps of the recorder.
+    let weights: [(&str, f32, f32, f64); 4] = [
+        ("III", -1.0, 1.0, 1.0),
+        ("aVR", -0.5, -0.5, 0.5),
+        ("aVL", 1.0, -0.5, 0.5),
+        ("aVF", -0.5, 1.0, 0.5),
+    ];
+    let mut made = Vec::new();
+    for (name, a, b, share) in weights {
+        if place(leads, name).is_none() && leads.len() + made.len() < LEADS_MAX {
+            let (one, two) = (&leads[one], &leads[two]);
+            let pairs = one.samples_uv.iter().zip(&two.samples_uv);
+            made.push(Lead {
+                name: LeadName::new(name),
+                samples_uv: pairs.map(|(x, y)| a * x + b * y).collect(),
+                resolution_uv: one.resolution_uv.max(two.resolution_uv) * share,
+                derived: true,
+            });
+        }
+    }
+    let after = leads
+        .iter()
+        .rposition(|l| matches!(l.name.as_str(), "I" | "II" | "III" | "aVR" | "aVL"));
+    let at = after.map_or(leads.len(), |place| place + 1);
+    leads.splice(at..at, made);
+}
+
+/// Refuses a recording that is nearly all gap: a few hostile bytes must not ask for the memory of a week.
+pub(crate) fn check_gaps(format: &'static str, present: u64, whole: u64) -> Result<(), EcgError> {
+    const WHOLE_OVER_PRESENT_MAX: u64 = 100;
+    let limit = present.saturating_mul(WHOLE_OVER_PRESENT_MAX);
+    if whole <= limit {
+        return Ok(());
+    }
+    Err(EcgError::TooLarge {
+        format,
+        what: "length with gaps, in samples,",
+        value: whole,
+        limit,
+    })
+}
+
 /// Two leads of one name could not be told apart by name: later ones get a number.
 fn make_names_unique(leads: &mut [Lead]) {
     let mut seen = std::collections::HashSet::new();
     for (place, lead) in leads.iter_mut().enumerate() {
         if lead.name.as_str().is_empty() {
-            lead.name = LeadName(format!("lead {}", place + 1));
+            lead.name = LeadName(format!("channel {}", place + 1));
         }
         let base = lead.name.as_str().to_owned();
         let mut count = 2;

@@ -14,7 +14,8 @@ const FILE_BYTES_MAX: u64 = 4 << 30;
 /// Which record, and what its format cannot say by itself.
 #[derive(Args, Debug, Clone)]
 pub(crate) struct Source {
-    /// WFDB header (.hea), DICOM waveform or .npy (microvolts, shape (leads, samples)).
+    /// WFDB header (.hea), DICOM waveform, SCP-ECG, HL7 aECG, GE MUSE or Philips Sierra XML, EDF, BDF, MFER, ISHNE, or
+    /// .npy (microvolts, shape (leads, samples)); told apart by content.
     pub(crate) record: PathBuf,
     #[command(flatten)]
     pub(crate) shape: Shape,

@@ -3,12 +3,13 @@
 use super::FORMAT;
 use crate::dicom::Attributes;
 use crate::ecg::error::EcgError;
+use crate::ecg::formats::lead_codes::name_of_code;
 use crate::ecg::record::LeadName;
 
 /// How the samples of a group are stored.
 pub(super) struct Encoding {
     pub(super) bytes: usize,
-    signed: bool,
+    pub(super) signed: bool,
     padding: Option<i64>,
 }
 
@@ -39,6 +40,40 @@ impl Encoding {
         Ok(encoding)
     }
 
+    /// Where the padding value stands for "no signal".
+    fn gaps(&self, samples: usize, rate_hz: f64, stored: impl Fn(usize) -> Option<i64>) -> Gaps {
+        /// Some carts write a padding value of 0, which every trace crosses: a value within the range counts only where
+        /// it stays for so long.
+        const RUN_S_MIN: f64 = 0.2;
+        let Some(padding) = self.padding else {
+            return Gaps::default();
+        };
+        let bits = self.bytes as u32 * 8 - u32::from(self.signed);
+        let highest = (1_i64 << bits) - 1;
+        let lowest = if self.signed { -highest - 1 } else { 0 };
+        let extreme = padding == highest || (self.signed && padding == lowest);
+        let shortest = if extreme {
+            1
+        } else {
+            (RUN_S_MIN * rate_hz).ceil().max(2.0) as usize
+        };
+        let (mut runs, mut start) = (Vec::new(), None);
+        for frame in 0..=samples {
+            let padded = frame < samples && stored(frame) == Some(padding);
+            match (padded, start) {
+                (true, None) => start = Some(frame),
+                (false, Some(from)) => {
+                    if frame - from >= shortest {
+                        runs.push(from..frame);
+                    }
+                    start = None;
+                }
+                _ => {}
+            }
+        }
+        Gaps { runs }
+    }
+
     /// The sample at byte `at`.
     fn value(&self, data: &[u8], at: usize) -> Option<i64> {
         let item = data.get(at..at + self.bytes)?;
@@ -54,6 +89,19 @@ impl Encoding {
     }
 }
 
+/// Runs of samples without signal, in order.
+#[derive(Default)]
+struct Gaps {
+    runs: Vec<std::ops::Range<usize>>,
+}
+
+impl Gaps {
+    fn contains(&self, frame: usize) -> bool {
+        let next = self.runs.partition_point(|run| run.end <= frame);
+        self.runs.get(next).is_some_and(|run| run.contains(&frame))
+    }
+}
+
 /// One channel.
 pub(super) struct Channel {
     pub(super) name: LeadName,
@@ -64,6 +112,8 @@ pub(super) struct Channel {
     pub(super) unit_uv: Option<f64>,
     skew_samples: f64,
     skew_s: f64,
+    /// Significant bits of a sample, where fewer than are stored.
+    bits_stored: Option<u32>,
 }
 
 impl Channel {
@@ -100,6 +150,7 @@ impl Channel {
             unit_uv,
             skew_samples: number(0x003A_0215).unwrap_or(0.0),
             skew_s: number(0x003A_0214).unwrap_or(0.0),
+            bits_stored: definition.and_then(|d| d.us(0x003A_021A)).map(u32::from),
         }
     }
 
@@ -115,11 +166,17 @@ impl Channel {
     ) -> Vec<f32> {
         let unit = self.unit_uv.unwrap_or(1.0);
         let (step, base) = (self.sensitivity * self.correction * unit, self.baseline * unit);
+        let stored = |frame: usize| encoding.value(data, (frame * stride + index) * encoding.bytes);
+        let gaps = encoding.gaps(samples, rate_hz, stored);
+        let raw = |frame: usize| stored(frame).filter(|_| !gaps.contains(frame));
+        let sign = self.missing_sign(encoding, (0..samples).filter_map(raw));
         let mut out = Vec::with_capacity(samples);
         for frame in 0..samples {
-            let raw = encoding.value(data, (frame * stride + index) * encoding.bytes);
-            let raw = raw.filter(|value| Some(*value) != encoding.padding);
-            out.push(raw.map_or(f32::NAN, |value| (value as f64 * step + base) as f32));
+            let value = raw(frame).map(|value| match sign {
+                Some(bit) if value & bit != 0 => value - 2 * bit,
+                _ => value,
+            });
+            out.push(value.map_or(f32::NAN, |value| (value as f64 * step + base) as f32));
         }
         // A channel that starts later has its first sample so much after the reference.
         let shift = (self.skew_samples + self.skew_s * rate_hz).round();
@@ -132,6 +189,26 @@ impl Channel {
             out.resize(samples, f32::NAN);
         }
         out
+    }
+}
+
+impl Channel {
+    /// The sign bit of samples that hold fewer bits than are stored and were not extended: 12 bits in 16 with zeros
+    /// above, where -1 reads 4095. None of them is negative then, and some use the sign bit.
+    fn missing_sign(&self, encoding: &Encoding, values: impl Iterator<Item = i64>) -> Option<i64> {
+        let whole = encoding.bytes as u32 * 8;
+        let bits = self
+            .bits_stored
+            .filter(|bits| encoding.signed && (2..whole).contains(bits))?;
+        let sign = 1_i64 << (bits - 1);
+        let mut used = false;
+        for value in values {
+            if !(0..2 * sign).contains(&value) {
+                return None;
+            }
+            used |= value & sign != 0;
+        }
+        used.then_some(sign)
     }
 }
 
@@ -158,35 +235,4 @@ fn lead_name(definition: &Attributes<'_, '_>) -> Option<LeadName> {
         .or_else(|| definition.text(0x003A_0203))?;
     let name = LeadName::new(&text);
     (!name.as_str().is_empty()).then_some(name)
-}
-
-/// Lead numbers shared by ISO/IEEE 11073-10102 (MDC partition 2) and EN 1064 (SCP-ECG), section 5.6.3.
-fn name_of_code(code: u16) -> Option<&'static str> {
-    Some(match code {
-        1 => "I",
-        2 => "II",
-        3 => "V1",
-        4 => "V2",
-        5 => "V3",
-        6 => "V4",
-        7 => "V5",
-        8 => "V6",
-        9 => "V7",
-        10 => "V2R",
-        11 => "V3R",
-        12 => "V4R",
-        13 => "V5R",
-        14 => "V6R",
-        15 => "V7R",
-        16 => "X",
-        17 => "Y",
-        18 => "Z",
-        61 => "III",
-        62 => "aVR",
-        63 => "aVL",
-        64 => "aVF",
-        66 => "V8",
-        67 => "V9",
-        _ => return None,
-    })
 }

@@ -1,17 +1,19 @@
 //! DICOM waveform objects: 12-lead, General, Ambulatory and General 32-bit ECG (PS3.3 A.34 and C.10.9).
 //!
 //! The rhythm group is read: the longest original multiplex group, and with it every group of the same rate, length and
-//! start that adds leads. Groups of median beats are left out. Values become microvolts as
+//! start that adds leads. A group of median beats becomes the stored beat. Values become microvolts as
 //! `(sample x sensitivity x correction + baseline) x unit`; padding values become gaps; channels with a skew are moved
 //! back in step.
 
 mod annotations;
 mod channel;
+mod element;
+pub mod write;
 
 use self::channel::{Channel, Encoding};
 use crate::dicom::{Attributes, Lookup};
 use crate::ecg::error::EcgError;
-use crate::ecg::record::{self, Lead, Patient, Record, RecorderFilters};
+use crate::ecg::record::{self, Lead, Patient, Record, Recorder, RecorderFilters, StoredBeat};
 
 pub(super) const FORMAT: &str = "dicom";
 /// Most multiplex groups looked at.
@@ -48,7 +50,16 @@ pub fn read(lookup: &Lookup<'_>) -> Result<Record, EcgError> {
         let beside = group.samples == main.samples
             && (group.rate_hz - main.rate_hz).abs() < 1e-9
             && (group.offset_ms - main.offset_ms).abs() < 0.5;
-        if std::ptr::eq(group, main) || !beside {
+        if std::ptr::eq(group, main) || group.channels == 0 {
+            continue;
+        }
+        if !beside {
+            if group.original {
+                warnings.push(format!(
+                    "dicom: a group of {} channels of another rate, length or start was left out",
+                    group.channels
+                ));
+            }
             continue;
         }
         for lead in read_group(group, &mut warnings, &mut filters)? {
@@ -60,6 +71,13 @@ pub fn read(lookup: &Lookup<'_>) -> Result<Record, EcgError> {
     let mut made = Record::new(FORMAT, leads, main.rate_hz)?;
     made.warnings = warnings;
     made.filters = filters;
+    made.stored_beat = stored_beat(&groups, main);
+    made.recorder = Recorder {
+        manufacturer: root.text(0x0008_0070),
+        model: root.text(0x0008_1090),
+        serial_number: root.text(0x0018_1000),
+        software: root.text(0x0018_1020),
+    };
     made.patient = patient(&root);
     made.acquired_at = root.text(0x0008_002A).or_else(|| root.text(0x0008_0022));
     made.annotations = annotations::read(&root);
@@ -163,6 +181,23 @@ fn read_group(
         });
     }
     Ok(leads)
+}
+
+/// The first derived group of a beat's length.
+fn stored_beat<'l, 'a>(groups: &[Group<'l, 'a>], main: &Group<'l, 'a>) -> Option<StoredBeat> {
+    const BEAT_S_MAX: f64 = 3.0;
+    let beat = groups.iter().find(|group| {
+        let short = group.samples > 1 && group.samples as f64 <= BEAT_S_MAX * group.rate_hz;
+        !group.original && short && group.channels > 0 && !std::ptr::eq(*group, main)
+    })?;
+    let leads = read_group(beat, &mut Vec::new(), &mut RecorderFilters::default()).ok()?;
+    // Positions count from 1.
+    let fiducial = beat.attributes.ul(0x0018_106E).and_then(|n| n.checked_sub(1));
+    (!leads.is_empty()).then(|| StoredBeat {
+        leads,
+        sampling_rate_hz: beat.rate_hz,
+        fiducial: fiducial.map(|n| n as usize),
+    })
 }
 
 fn patient(root: &Attributes<'_, '_>) -> Patient {

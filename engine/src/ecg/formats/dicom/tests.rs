@@ -94,11 +94,11 @@ fn correction_baseline_padding_skew_and_units() {
         second,
         channel("X", "99LOCAL", "mm[Hg]"),
     ];
-    let data: Vec<u8> = [1_i16, 1, 9, -7, 2, 9, 3, 3, 9]
+    let data: Vec<u8> = [1_i16, 1, 9, i16::MIN, 2, 9, 3, 3, 9]
         .iter()
         .flat_map(|v| v.to_le_bytes())
         .collect();
-    let part = group(&channels, 3, 16, "SS", &data).with(0x5400_100A, &(-7_i16).to_le_bytes());
+    let part = group(&channels, 3, 16, "SS", &data).with(0x5400_100A, &i16::MIN.to_le_bytes());
     let record = open(&Set::default().item(WAVEFORM_SEQUENCE, part)).unwrap();
     let names: Vec<_> = record.leads.iter().map(|l| l.name.as_str()).collect();
     assert_eq!(names, ["II", "V1"]);
@@ -111,6 +111,54 @@ fn correction_baseline_padding_skew_and_units() {
     );
     assert_eq!(record.leads[1].resolution_uv, 5_000.0);
     assert!(record.warnings.iter().any(|w| w.contains("not a voltage")));
+}
+
+#[test]
+fn a_padding_value_within_the_range_counts_in_runs_only() {
+    let mut values = vec![5_i16; 300];
+    values[10] = 0;
+    values[100..250].fill(0);
+    let data: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let part = group(&[channel("2:1", "MDC", "uV")], 300, 16, "SS", &data).with(0x5400_100A, &[0, 0]);
+    let record = open(&Set::default().item(WAVEFORM_SEQUENCE, part)).unwrap();
+    let samples = &record.leads[0].samples_uv;
+    assert_eq!((samples[10], samples[99], samples[250]), (0.0, 12.5, 12.5));
+    assert!(samples[100..250].iter().all(|v| v.is_nan()));
+}
+
+#[test]
+fn twelve_bits_without_their_sign_are_extended() {
+    let check = |values: &[i16], stored: u16, expect: &[f32]| {
+        let data: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let one = channel("2:1", "MDC", "uV").with(0x003A_021A, &stored.to_le_bytes());
+        let part = group(&[one], values.len() as u32, 16, "SS", &data);
+        let record = open(&Set::default().item(WAVEFORM_SEQUENCE, part)).unwrap();
+        assert_eq!(record.leads[0].samples_uv, expect);
+    };
+    check(&[0x0fff, 2], 12, &[-2.5, 5.0]);
+    check(&[-1, 2], 12, &[-2.5, 5.0]);
+    check(&[0x0fff, 2], 16, &[10_237.5, 5.0]);
+    check(&[0x0fff, -1], 12, &[10_237.5, -2.5]);
+}
+
+#[test]
+fn median_beats_are_kept_apart() {
+    let one = [channel("2:1", "MDC", "uV")];
+    let rhythm = group(&one, 4_000, 16, "SS", &[1; 8_000]);
+    let median = group(&one, 600, 16, "SS", &[2; 1_200])
+        .with(0x003A_0004, b"DERIVED ")
+        .with(0x0018_106E, &11_u32.to_le_bytes());
+    let set = Set::default()
+        .item(WAVEFORM_SEQUENCE, rhythm)
+        .item(WAVEFORM_SEQUENCE, median);
+    let record = open(&set).unwrap();
+    let beat = record.stored_beat.unwrap();
+    assert_eq!(
+        (record.leads[0].samples_uv.len(), beat.leads[0].samples_uv.len()),
+        (4_000, 600)
+    );
+    assert_eq!(beat.fiducial, Some(10));
+    assert!(record.warnings.is_empty(), "{:?}", record.warnings);
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! WFDB records: a text header (`.hea`) and signal files beside it.
 //!
 //! Source: the WFDB Applications Guide, header(5) and signal(5). Read here: single and multi-segment records, signal
-//! formats 8, 16, 24, 32, 61, 80, 160, 212, 310 and 311, several samples a frame (averaged to the frame rate), skew,
-//! byte offsets and checksums.
+//! formats 8, 16, 24, 32, 61, 80, 160, 212, 310 and 311, the FLAC formats 508, 516 and 524, several samples a frame
+//! (averaged to the frame rate), skew, byte offsets and checksums.
 
 pub mod annotation;
+mod flac;
 mod header;
 mod signal;
+pub mod write;
 
 use self::header::{Header, Segment, SignalSpec};
 use super::SideLoader;
@@ -144,7 +146,7 @@ fn read_segments(
     let total: u64 = master.segments.iter().map(|s| s.samples).sum();
     record::check_size(FORMAT, master.signal_count as u64, total)?;
     let mut joined: Vec<Channel> = Vec::new();
-    let mut length = 0_usize;
+    let (mut length, mut present) = (0_usize, 0_usize);
     for Segment { name, samples } in &master.segments {
         let samples = usize::try_from(*samples).unwrap_or(usize::MAX);
         if name != "~" && samples > 0 {
@@ -160,11 +162,17 @@ fn read_segments(
                     what: format!("segment {name} made of segments"),
                 });
             }
-            for channel in read_segment(&part, side, warnings)? {
-                append(&mut joined, channel, length, samples, total);
+            let channels = read_segment(&part, side, warnings)?;
+            present += channels.iter().map(|c| c.values.len()).max().unwrap_or(0);
+            record::check_gaps(FORMAT, present as u64, (length + samples) as u64)?;
+            for channel in channels {
+                append(&mut joined, channel, length, samples);
             }
         }
         length += samples;
+        if present > 0 {
+            record::check_gaps(FORMAT, present as u64, length as u64)?;
+        }
         for channel in &mut joined {
             channel.values.resize(length, f32::NAN);
         }
@@ -173,16 +181,15 @@ fn read_segments(
 }
 
 /// Adds a segment's channel behind the lead of the same name; values are brought to the first segment's gain.
-fn append(joined: &mut Vec<Channel>, part: Channel, start: usize, samples: usize, total: u64) {
+fn append(joined: &mut Vec<Channel>, part: Channel, start: usize, samples: usize) {
     let known = joined
         .iter()
         .position(|c| c.spec.description == part.spec.description);
     let place = known.unwrap_or_else(|| {
         if joined.len() < record::LEADS_MAX {
-            let values = Vec::with_capacity(usize::try_from(total).unwrap_or(0));
             joined.push(Channel {
                 spec: part.spec.clone(),
-                values,
+                values: Vec::new(),
             });
         }
         joined.len() - 1

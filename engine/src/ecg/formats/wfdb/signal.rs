@@ -1,7 +1,7 @@
 //! Signal files: the storage formats of signal(5), frames to channels.
 
-use super::FORMAT;
 use super::header::SignalSpec;
+use super::{FORMAT, flac};
 use crate::ecg::error::EcgError;
 use crate::ecg::record;
 
@@ -29,10 +29,25 @@ pub(super) fn decode_group(
     }
     let data = bytes.get(first.byte_offset..).unwrap_or_default();
     let per_frame: usize = specs.iter().map(|spec| spec.samples_per_frame).sum();
-    let there = (samples_in(first.format, data.len())? / per_frame as u64) as usize;
-    let wanted = frames.and_then(|n| usize::try_from(n).ok()).unwrap_or(there);
+    let packed = matches!(first.format, 508 | 516 | 524);
+    let stated = frames.and_then(|n| usize::try_from(n).ok());
+    let stream = if packed {
+        Some(unpack(specs, data, stated, file)?)
+    } else {
+        None
+    };
+    let there = match &stream {
+        Some(stream) => stream.channels[0].len() / first.samples_per_frame,
+        None => (samples_in(first.format, data.len())? / per_frame as u64) as usize,
+    };
+    let wanted = stated.unwrap_or(there);
     let used = wanted.min(there);
     let mut warnings = Vec::new();
+    if stream.as_ref().is_some_and(|stream| stream.broken) && used == wanted {
+        warnings.push(format!(
+            "wfdb: the end of {file} is cut or damaged; send it again"
+        ));
+    }
     if used < wanted {
         const USABLE_SHARE_MIN: f64 = 0.02;
         if (used as f64) < USABLE_SHARE_MIN * wanted as f64 || used < 2 {
@@ -49,34 +64,48 @@ pub(super) fn decode_group(
         ));
     }
     record::check_size(FORMAT, per_frame as u64, used as u64)?;
-    let (mut channels, sums) = take_frames(specs, data, used);
+    let source = match stream {
+        Some(stream) => Source::Unpacked {
+            channels: stream.channels,
+            places: vec![0; specs.len()],
+        },
+        None => Source::Stored(Reader::new(first.format, data, specs)),
+    };
+    let (mut channels, sums) = take_frames(specs, source, used);
     for ((spec, values), sum) in specs.iter().zip(&mut channels).zip(sums) {
-        if used == wanted && frames.is_some() && spec.checksum.is_some_and(|stated| stated != sum as i16) {
-            let name = &spec.description;
-            warnings.push(format!(
-                "wfdb: the checksum of {name} differs from the header; {file} may be damaged"
-            ));
-        }
-        if spec.skew > 0 {
-            // The signal was written late by `skew` frames: bring it back in step.
-            let skew = spec.skew.min(values.len());
-            values.drain(..skew);
-            values.resize(used, f32::NAN);
-        }
-        if spec.samples_per_frame > 1 {
-            let (name, n) = (&spec.description, spec.samples_per_frame);
-            warnings.push(format!(
-                "wfdb: {name} has {n} samples a frame, averaged to the frame rate"
-            ));
-        }
+        let whole = used == wanted && frames.is_some();
+        finish(spec, values, whole.then_some(sum), &mut warnings);
     }
     Ok(Decoded { channels, warnings })
 }
 
-/// Channels (means over the samples of a frame, NaN where there is none) and the sums of all samples for the checksums.
-fn take_frames(specs: &[SignalSpec], data: &[u8], frames: usize) -> (Vec<Vec<f32>>, Vec<i64>) {
+/// Compares the checksum where the whole signal is there, and brings a skewed signal back in step.
+fn finish(spec: &SignalSpec, values: &mut Vec<f32>, sum: Option<i64>, warnings: &mut Vec<String>) {
+    let (name, file) = (&spec.description, &spec.file);
+    if let (Some(sum), Some(stated)) = (sum, spec.checksum)
+        && stated != sum as i16
+    {
+        warnings.push(format!(
+            "wfdb: the checksum of {name} differs from the header; {file} may be damaged"
+        ));
+    }
+    if spec.skew > 0 {
+        // The signal was written late by `skew` frames.
+        let (skew, length) = (spec.skew.min(values.len()), values.len());
+        values.drain(..skew);
+        values.resize(length, f32::NAN);
+    }
+    if spec.samples_per_frame > 1 {
+        let n = spec.samples_per_frame;
+        warnings.push(format!(
+            "wfdb: {name} has {n} samples a frame, averaged to the frame rate"
+        ));
+    }
+}
+
+/// Channels (means over the samples of a frame in whole steps, NaN where there is none) and the sums of all samples for the checksums.
+fn take_frames(specs: &[SignalSpec], mut source: Source<'_>, frames: usize) -> (Vec<Vec<f32>>, Vec<i64>) {
     let format = specs.first().map_or(0, |spec| spec.format);
-    let mut reader = Reader::new(format, data, specs);
     let mut channels: Vec<Vec<f32>> = specs.iter().map(|_| Vec::with_capacity(frames)).collect();
     let mut sums = vec![0_i64; specs.len()];
     let invalid = invalid_value(format);
@@ -84,7 +113,7 @@ fn take_frames(specs: &[SignalSpec], data: &[u8], frames: usize) -> (Vec<Vec<f32
         for (index, spec) in specs.iter().enumerate() {
             let (mut sum, mut count) = (0.0_f64, 0_u32);
             for _ in 0..spec.samples_per_frame {
-                let value = reader.next(index);
+                let value = source.next(index);
                 sums[index] = sums[index].wrapping_add(i64::from(value));
                 if Some(value) != invalid {
                     sum += f64::from(value);
@@ -94,11 +123,59 @@ fn take_frames(specs: &[SignalSpec], data: &[u8], frames: usize) -> (Vec<Vec<f32
             channels[index].push(if count == 0 {
                 f32::NAN
             } else {
-                (sum / f64::from(count)) as f32
+                (sum / f64::from(count)).round() as f32
             });
         }
     }
     (channels, sums)
+}
+
+/// Where samples come from: stored one after the other, or unpacked channel by channel.
+enum Source<'a> {
+    Stored(Reader<'a>),
+    Unpacked {
+        channels: Vec<Vec<i32>>,
+        places: Vec<usize>,
+    },
+}
+
+impl Source<'_> {
+    fn next(&mut self, signal: usize) -> i32 {
+        match self {
+            Self::Stored(reader) => reader.next(signal),
+            Self::Unpacked { channels, places } => {
+                let place = places[signal];
+                places[signal] += 1;
+                channels[signal].get(place).copied().unwrap_or(0)
+            }
+        }
+    }
+}
+
+/// Unpacks a FLAC file: a channel for each signal, all of one number of samples a frame.
+fn unpack(
+    specs: &[SignalSpec],
+    data: &[u8],
+    frames: Option<usize>,
+    file: &str,
+) -> Result<flac::Stream, EcgError> {
+    let each = specs[0].samples_per_frame;
+    if specs.iter().any(|spec| spec.samples_per_frame != each) {
+        return Err(EcgError::Unsupported {
+            format: FORMAT,
+            what: format!("signals of several rates in the FLAC file {file}"),
+        });
+    }
+    let most = frames.unwrap_or(usize::MAX).saturating_mul(each);
+    let stream = flac::decode(data, specs.len(), most);
+    stream
+        .filter(|s| !s.channels[0].is_empty())
+        .ok_or_else(|| EcgError::Cut {
+            format: FORMAT,
+            what: format!("{file} (a FLAC stream of {} channels)", specs.len()),
+            wanted: data.len() as u64 + 1,
+            got: data.len() as u64,
+        })
 }
 
 /// Whole samples in so many bytes.
@@ -112,16 +189,13 @@ fn samples_in(format: u16, bytes: usize) -> Result<u64, EcgError> {
         212 => bytes / 3 * 2 + u64::from(bytes % 3 == 2),
         310 => bytes / 4 * 3 + bytes % 4 / 2,
         311 => bytes / 4 * 3 + bytes % 4 / 2,
-        508 | 516 | 524 => return Err(unsupported(format, " (FLAC)")),
-        _ => return Err(unsupported(format, "")),
+        _ => {
+            return Err(EcgError::Unsupported {
+                format: FORMAT,
+                what: format!("signal format {format}"),
+            });
+        }
     })
-}
-
-fn unsupported(format: u16, note: &str) -> EcgError {
-    EcgError::Unsupported {
-        format: FORMAT,
-        what: format!("signal format {format}{note}"),
-    }
 }
 
 /// Bytes that so many samples take.
@@ -139,10 +213,10 @@ fn bytes_of(format: u16, samples: u64) -> u64 {
 /// The value that stands for "no sample" (signal(5)).
 fn invalid_value(format: u16) -> Option<i32> {
     match format {
-        16 | 61 | 160 => Some(-32_768),
-        24 => Some(-8_388_608),
+        16 | 61 | 160 | 516 => Some(-32_768),
+        24 | 524 => Some(-8_388_608),
         32 => Some(i32::MIN),
-        80 => Some(-128),
+        80 | 508 => Some(-128),
         212 => Some(-2_048),
         310 | 311 => Some(-512),
         _ => None,

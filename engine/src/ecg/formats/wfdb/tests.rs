@@ -132,3 +132,39 @@ proptest! {
         let _ = read(&header, &|_: &str| Some(data.clone()));
     }
 }
+
+#[test]
+fn flac_files_are_unpacked() {
+    let channels: Vec<Vec<i32>> = (0..2)
+        .map(|k| (0..400).map(|n| (n * (k + 1)) % 97 - 40).collect())
+        .collect();
+    let data = flac::encode::stream(&channels, 1);
+    let sums: Vec<i16> = channels.iter().map(|c| c.iter().sum::<i32>() as i16).collect();
+    let header = format!(
+        "r 2 250 200\nr.dat 516x2 1(0)/uV 16 0 0 {} 0 I\nr.dat 516x2 1(0)/uV 16 0 0 {} 0 II\n",
+        sums[0], sums[1]
+    );
+    let record = read(header.as_bytes(), &side(&[("r.dat", data.clone())])).unwrap();
+    assert_eq!((record.len(), record.leads.len()), (200, 2));
+    let mean = |place: usize| (channels[1][2 * place] + channels[1][2 * place + 1]) as f32 / 2.0;
+    assert_eq!(record.leads[1].samples_uv[150], mean(150).round());
+    assert!(
+        record.warnings.iter().all(|w| w.contains("averaged")),
+        "{:?}",
+        record.warnings
+    );
+    let cut = read(
+        header.as_bytes(),
+        &side(&[("r.dat", data[..data.len() - 9].to_vec())]),
+    )
+    .unwrap();
+    assert!(
+        cut.warnings.iter().any(|w| w.contains("cut")),
+        "{:?}",
+        cut.warnings
+    );
+    assert!(matches!(
+        read(header.as_bytes(), &side(&[("r.dat", b"fLaC".to_vec())])),
+        Err(EcgError::Cut { .. })
+    ));
+}

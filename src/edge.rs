@@ -1,15 +1,15 @@
 //! Wires a township node together: the gateway over the spool, the way to the centre, the status page.
 
 use crate::config::{Config, EdgeSection, ScheduleLine};
-use crate::output;
 use crate::parcel::Packer;
+use crate::{ecg_object, output};
 use anyhow::{Context, Result, bail};
 use archive::Archive;
 use archive::db::IndexUrl;
 use archive::edge::status::NodeStatus;
 use dataset::AeTitle;
 use dicom_gateway::Port;
-use dicom_gateway::edge::{Edge, EdgeConfig, Schedule, ScheduleRule};
+use dicom_gateway::edge::{Edge, EdgeConfig, Importer, Schedule, ScheduleRule};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::future::Future;
 use std::net::SocketAddr;
@@ -24,6 +24,15 @@ use viewer_web::township::{Township, TownshipAccess};
 /// A node that was never let in tries for so long before its ports open.
 const ENROL_WAIT: Duration = Duration::from_secs(8);
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+/// ECG recordings of the watched folder.
+struct Recordings;
+
+impl Importer for Recordings {
+    fn import(&self, name: &str, file: &[u8]) -> Option<Result<Vec<u8>, String>> {
+        ecg_object::import(name, file)
+    }
+}
 
 /// Runs the node until it is told to stop.
 pub(crate) async fn run(config: Config) -> Result<()> {
@@ -104,6 +113,7 @@ fn settings(section: &EdgeSection) -> Result<EdgeConfig> {
         reports_dir: section.spool_dir.join("reports"),
         kept: Duration::from_secs(section.keep_hours.saturating_mul(3600)),
         coder: Arc::new(Packer),
+        importer: Arc::new(Recordings),
         version: env!("CARGO_PKG_VERSION").to_string(),
     })
 }

@@ -282,6 +282,19 @@ fn through_cuts_and_kills_everything_arrives_once_and_equal_and_little_travels_t
     product.kill();
 }
 
+/// Ten seconds of two leads in EDF+.
+fn cart_recording() -> Vec<u8> {
+    let lead = |name: &str| engine::ecg::Lead {
+        name: engine::ecg::LeadName::new(name),
+        samples_uv: (0..5_000).map(|n| (n % 400) as f32).collect(),
+        resolution_uv: 1.0,
+        derived: false,
+    };
+    let mut record = engine::ecg::Record::new("edf", vec![lead("I"), lead("II")], 500.0).unwrap();
+    record.patient.identifier = Some("CART-1".into());
+    engine::ecg::formats::edf::write::write(&record).unwrap()
+}
+
 #[test]
 fn the_line_may_be_down_from_the_start_and_the_watched_folder_and_worklist_work() {
     let folder = tempfile::tempdir().unwrap();
@@ -303,12 +316,15 @@ fn the_line_may_be_down_from_the_start_and_the_watched_folder_and_worklist_work(
     std::fs::write(&file, part10(&place, ct_slice(&place, SIDE, base))).unwrap();
     std::fs::rename(&file, watched.join("made.dcm")).unwrap();
     std::fs::write(watched.join("record.hea"), "100 2 360 650000\n").unwrap();
+    std::fs::write(watched.join("cart.edf"), cart_recording()).unwrap();
     eventually(30, || watched.join("accepted/made.dcm").exists().then_some(())).expect("the file is taken");
     eventually(30, || {
         watched.join("rejected/record.hea.txt").exists().then_some(())
     })
     .expect("rubbish is refused");
-    assert_eq!(node.waiting(), 1);
+    eventually(30, || watched.join("accepted/cart.edf").exists().then_some(()))
+        .expect("a cart's own format becomes an object");
+    assert_eq!(node.waiting(), 2);
     let page = support::http::Client::new(node.http).get("/").text();
     assert!(
         page.contains("线路中断") && page.contains("河西镇卫生院"),

@@ -52,6 +52,13 @@ pub trait Coder: Send + Sync {
     fn pack(&self, file: &[u8]) -> Option<Vec<u8>>;
 }
 
+/// Makes DICOM objects of recordings that devices write in formats of their own.
+pub trait Importer: Send + Sync {
+    /// The object, with the file kept in it. `None`: the file is of no kind that this knows; `Err`: why it is not taken,
+    /// in words for the technician. Computes: called on a blocking thread.
+    fn import(&self, name: &str, file: &[u8]) -> Option<Result<Vec<u8>, String>>;
+}
+
 /// Settings of a township node.
 #[derive(Clone)]
 pub struct EdgeConfig {
@@ -71,6 +78,8 @@ pub struct EdgeConfig {
     pub kept: Duration,
     /// Makes files smaller for the way.
     pub coder: Arc<dyn Coder>,
+    /// Makes objects of files in the watched folder that are not DICOM.
+    pub importer: Arc<dyn Importer>,
     /// Version of the program.
     pub version: String,
 }

@@ -25,6 +25,8 @@ const ACCEPTED_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// A file that could not be taken for lack of room is tried again after this time.
 const ROOM_WAIT: Duration = Duration::from_secs(60);
 const READ_BYTES: usize = 256 << 10;
+/// Largest file that is not DICOM: a day of three leads as text of an XML document is about 300 MB.
+const FOREIGN_BYTES_MAX: u64 = 512 << 20;
 /// First bytes by which the kind of a file is seen.
 const HEAD_BYTES: usize = 512;
 /// Name of the sender of files that name none.
@@ -139,7 +141,7 @@ impl From<io::Error> for Taken {
 fn not_dicom(path: &Path) -> String {
     let ending = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
     match ending.as_deref() {
-        Some("hea" | "dat" | "atr" | "npy" | "edf" | "scp" | "xml" | "mwf" | "aecg") => {
+        Some("hea" | "dat" | "atr" | "npy") => {
             "这是非 DICOM 心电文件，其中没有可用于归档的患者与检查标识；请在心电图机上导出为 DICOM 12 导联心电图后再放入。\n\
              An ECG file that is not DICOM: it holds no identity under which it could be filed. Export it as DICOM."
                 .to_owned()
@@ -163,7 +165,7 @@ async fn take(shared: &Shared, path: &Path, institution: InstitutionId) -> Resul
     }
     head.truncate(count);
     if head.get(128..132) != Some(b"DICM") {
-        return Err(Taken::Refused(not_dicom(path)));
+        return take_foreign(shared, path, file, head, institution).await;
     }
     let sender = sender(shared, &head, institution).await;
     let mut incoming = shared.archive.begin_part10(sender, None).await?;
@@ -176,6 +178,40 @@ async fn take(shared: &Shared, path: &Path, institution: InstitutionId) -> Resul
         incoming.write(piece.freeze()).await?;
     }
     incoming.finish().await?;
+    Ok(())
+}
+
+/// A recording in a format of its maker: made a DICOM object, which keeps the file.
+async fn take_foreign(
+    shared: &Shared,
+    path: &Path,
+    file: tokio::fs::File,
+    head: Vec<u8>,
+    institution: InstitutionId,
+) -> Result<(), Taken> {
+    if file.metadata().await?.len() > FOREIGN_BYTES_MAX {
+        return Err(Taken::Refused(not_dicom(path)));
+    }
+    let mut bytes = head;
+    file.take(FOREIGN_BYTES_MAX).read_to_end(&mut bytes).await?;
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let importer = shared.config.importer.clone();
+    let made = tokio::task::spawn_blocking(move || importer.import(&name, &bytes)).await;
+    let made = made.map_err(|error| Taken::Refused(error.to_string()))?;
+    let object = match made {
+        Some(Ok(object)) => object,
+        Some(Err(reason)) => return Err(Taken::Refused(reason)),
+        None => return Err(Taken::Refused(not_dicom(path))),
+    };
+    let sender = Sender::account(NO_SENDER, "device", institution, None, Source::Import);
+    shared
+        .archive
+        .receive_part10(sender, None, Bytes::from(object))
+        .await?;
     Ok(())
 }
 

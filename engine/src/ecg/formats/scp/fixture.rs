@@ -137,26 +137,7 @@ impl Fixture {
 
     pub(super) fn write(&self) -> Vec<u8> {
         let samples = self.leads[0].1.len() as u32;
-        let mut sections: Vec<(u16, Vec<u8>)> = Vec::new();
-        let tag = |tag: u8, value: &[u8]| [&[tag][..], &(value.len() as u16).to_le_bytes(), value].concat();
-        sections.push((
-            1,
-            [
-                tag(0, b"Clark\0"),
-                tag(1, "\u{738b}".as_bytes()),
-                tag(2, b"SBJ-1\0"),
-                tag(4, &[46, 0, 1]),
-                tag(5, &[0xa1, 7, 5, 8]),
-                tag(8, &[1]),
-                tag(25, &[0xd2, 7, 11, 22]),
-                tag(26, &[9, 10, 0]),
-                tag(27, &[5, 0]),
-                tag(28, &[150, 0]),
-                tag(29, &[2]),
-                tag(255, b""),
-            ]
-            .concat(),
-        ));
+        let mut sections = vec![(1_u16, person())];
         if self.huffman {
             sections.push((2, 19_999_u16.to_le_bytes().to_vec()));
         }
@@ -206,6 +187,25 @@ impl Fixture {
         sections.push((8, [&[0, 0xd2, 7, 11, 22, 9, 10, 0, 1][..], &statement].concat()));
         assemble(&sections)
     }
+}
+
+fn person() -> Vec<u8> {
+    let tag = |tag: u8, value: &[u8]| [&[tag][..], &(value.len() as u16).to_le_bytes(), value].concat();
+    [
+        tag(0, b"Clark\0"),
+        tag(1, "\u{738b}".as_bytes()),
+        tag(2, b"SBJ-1\0"),
+        tag(4, &[46, 0, 1]),
+        tag(5, &[0xa1, 7, 5, 8]),
+        tag(8, &[1]),
+        tag(25, &[0xd2, 7, 11, 22]),
+        tag(26, &[9, 10, 0]),
+        tag(27, &[5, 0]),
+        tag(28, &[150, 0]),
+        tag(29, &[2]),
+        tag(255, b""),
+    ]
+    .concat()
 }
 
 fn section(number: u16, body: &[u8]) -> Vec<u8> {

@@ -10,6 +10,7 @@ mod kernel;
 mod recon;
 mod send;
 mod serve;
+mod volume;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -46,6 +47,9 @@ enum Command {
     /// Reconstruct images from projections.
     #[command(subcommand)]
     Recon(recon::Recon),
+    /// Cut and project volumes: DICOM series or .npy arrays.
+    #[command(subcommand)]
+    Volume(volume::VolumeCommand),
     /// Time a kernel on this machine.
     Bench(bench::Bench),
 }
@@ -61,6 +65,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Ecg(ecg) => ecg.run(),
         Command::Image(image) => image.run(),
         Command::Recon(recon) => recon.run(),
+        Command::Volume(volume) => volume.run(),
         Command::Bench(bench) => bench.run(),
     }
 }

@@ -75,6 +75,17 @@ pub enum ImagingError {
         /// Frames claimed.
         frames: u64,
     },
+    /// Slices or values from which no volume can be made.
+    #[error("these images do not form a volume: {0}")]
+    NoVolume(String),
+    /// The volume is bigger than this program accepts.
+    #[error("the volume needs {needed_bytes} bytes of memory, the limit is {limit_bytes}: refused before reading it")]
+    VolumeTooLarge {
+        /// Bytes that its sides ask for; `u64::MAX` when no program could hold it.
+        needed_bytes: u64,
+        /// The limit.
+        limit_bytes: u64,
+    },
     /// A request that makes no sense for this image.
     #[error("{0}")]
     Request(String),

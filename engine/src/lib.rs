@@ -1,4 +1,4 @@
-//! Pure compute: ECG, codecs, pixels, reconstruction; no files, no network, no clock.
+//! Pure compute: ECG, codecs, pixels, volumes, reconstruction; no files, no network, no clock.
 //!
 //! The engine knows DICOM attributes only through [`dicom::Lookup`], a closure that the caller writes over
 //! whatever data set it holds, and pixel data only as byte slices of single frames.
@@ -9,5 +9,6 @@ pub mod ecg;
 pub mod error;
 pub mod pixel;
 pub mod recon;
+pub mod volume;
 
 pub use error::ImagingError;

@@ -1,7 +1,7 @@
 //! `gongying bench`: times one kernel inside this process, as the operator sizes a node and as the benches compare it.
 
 use super::kernel::Loaded;
-use super::{ecg, image, recon};
+use super::{ecg, image, recon, volume};
 use crate::gpu::{self, Backend, Device};
 use crate::output;
 use anyhow::{Result, bail};
@@ -40,6 +40,8 @@ pub(crate) struct Bench {
     image: image::KernelOptions,
     #[command(flatten)]
     recon: recon::KernelOptions,
+    #[command(flatten)]
+    volume: volume::KernelOptions,
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +54,9 @@ enum Kernel {
     ImageThumbnail,
     ReconFbp,
     ReconSirt,
+    VolumeMpr,
+    VolumeSlab,
+    VolumeProject,
 }
 
 #[derive(Serialize, Debug)]
@@ -142,6 +147,10 @@ impl Bench {
             Kernel::ImageThumbnail => image::load_thumbnail(&self.input, &self.image),
             Kernel::ReconFbp => recon::load_fbp(&self.input, &self.recon, self.image.size(), device),
             Kernel::ReconSirt => recon::load_sirt(&self.input, &self.recon, self.image.size(), device),
+            Kernel::VolumeMpr | Kernel::VolumeSlab => {
+                volume::load_reformat(&self.input, &self.volume, self.image.size())
+            }
+            Kernel::VolumeProject => volume::load_project(&self.input, &self.volume, self.image.size()),
         }
     }
 }

@@ -212,7 +212,7 @@ fn format_of(path: &Path) -> Result<Format> {
 }
 
 /// `WIDTH,HEIGHT`.
-fn parse_size(text: &str) -> Result<(u32, u32)> {
+pub(crate) fn parse_size(text: &str) -> Result<(u32, u32)> {
     let parsed = text
         .split_once(',')
         .and_then(|(w, h)| Some((w.trim().parse().ok()?, h.trim().parse().ok()?)));

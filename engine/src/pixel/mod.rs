@@ -20,4 +20,5 @@ pub use palette::Palette;
 pub use render::{Picture, RenderOptions, render};
 pub use resize::{Grid, area_average, bilinear};
 pub use thumbnail::{reduction, thumbnail, thumbnail_of};
+pub(crate) use window::round_display;
 pub use window::{VoiFunction, Window};

@@ -63,7 +63,7 @@ impl Bytes {
 /// An opened image.
 pub(crate) struct ImageFile {
     bytes: Bytes,
-    pub(super) data_set: DataSet,
+    pub(crate) data_set: DataSet,
     pub(crate) image: ImageDescription,
     pub(super) syntax: TransferSyntax,
     pub(crate) map: FrameMap,
@@ -72,7 +72,7 @@ pub(crate) struct ImageFile {
 }
 
 impl ImageFile {
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         Self::read(Bytes::File(Box::new(
             File::open(path).context("cannot be opened")?,
         )))

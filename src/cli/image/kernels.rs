@@ -19,7 +19,7 @@ pub(crate) struct KernelOptions {
     /// Image kernels: CENTER,WIDTH[,FUNCTION] instead of the image's own window.
     #[arg(long, allow_hyphen_values = true)]
     window: Option<String>,
-    /// WIDTH,HEIGHT of a rendered picture, the longest side of a thumbnail, or the side of a reconstruction.
+    /// WIDTH,HEIGHT of a picture, the longest side of a thumbnail, or the side of a reconstruction.
     #[arg(long)]
     size: Option<String>,
 }

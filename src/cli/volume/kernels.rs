@@ -1,0 +1,75 @@
+//! The volume kernels that `gongying bench` times: the volume is in memory, one picture is made in each run.
+
+use super::load::{self, Choice};
+use super::options::{InterpolationName, Look, Mode, Place};
+use crate::cli::kernel::Loaded;
+use anyhow::{Result, bail};
+use clap::Args;
+use engine::volume::Interpolation;
+use std::path::{Path, PathBuf};
+
+/// What the volume kernels take beside `--size`.
+#[derive(Args, Debug, Clone)]
+#[group(id = "volume_kernel")]
+pub(crate) struct KernelOptions {
+    #[command(flatten)]
+    choice: Choice,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    look: Look,
+    /// Volume kernels: how samples are put together.
+    #[arg(long, value_enum, default_value_t = Mode::Mip)]
+    mode: Mode,
+    /// Volume kernels: how values between voxels are made.
+    #[arg(long, value_enum, default_value_t = InterpolationName::Linear)]
+    interpolation: InterpolationName,
+}
+
+fn one(input: &[PathBuf]) -> Result<&Path> {
+    match input {
+        [path] => Ok(path),
+        _ => bail!("volume kernels take one folder or array, not {}", input.len()),
+    }
+}
+
+/// `volume-mpr` and `volume-slab`.
+pub(crate) fn load_reformat(
+    input: &[PathBuf],
+    options: &KernelOptions,
+    size: Option<&str>,
+) -> Result<Loaded> {
+    let interpolation = match options.interpolation {
+        InterpolationName::Linear => Interpolation::Linear,
+        InterpolationName::Cubic => Interpolation::Cubic,
+    };
+    let wish = options.place.wish(options.mode, size)?.with(interpolation);
+    let volume = load::load(one(input)?, &options.choice)?.volume;
+    let picture = wish.cut(&volume)?;
+    let work = (picture.width * picture.height) as f64;
+    let run = Box::new(move || {
+        std::hint::black_box(wish.cut(&volume)?);
+        Ok(())
+    });
+    Ok(Loaded {
+        work,
+        unit: "pixels",
+        run,
+    })
+}
+
+/// `volume-project`.
+pub(crate) fn load_project(input: &[PathBuf], options: &KernelOptions, size: Option<&str>) -> Result<Loaded> {
+    let wish = options.look.wish(options.mode, None, size.unwrap_or("512,512"))?;
+    let volume = load::load(one(input)?, &options.choice)?.volume;
+    let work = wish.pixels() as f64;
+    let run = Box::new(move || {
+        std::hint::black_box(wish.see(&volume)?);
+        Ok(())
+    });
+    Ok(Loaded {
+        work,
+        unit: "pixels",
+        run,
+    })
+}

@@ -22,6 +22,7 @@ pub mod series;
 mod simd;
 mod slab;
 mod voxels;
+mod walk;
 
 pub use bricks::Fetch;
 pub use composite::composite;

@@ -1,13 +1,15 @@
 //! Projections of the whole volume: parallel rays, the greatest, least or average value along each.
 
-use super::cells::{COARSE, Cells};
+use super::cells::COARSE;
 use super::math::{Vec3, along, cross, scale, unit};
 use super::mpr::{PICTURE_SIDE_MAX, Reformat};
-use super::sample::{CHUNK, Interpolation, Line, Pitch, Points, Sampler};
+use super::sample::{Interpolation, Line, Pitch, Sampler};
 use super::slab::SlabMode;
 use super::voxels::Volume;
+use super::walk::{self, BUNDLE, Ray, Walk};
 use crate::error::{ImagingError, Result};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Samples that are looked at, or passed over, together.
 pub(super) const RUN: usize = 2 * COARSE;
@@ -82,6 +84,8 @@ pub(super) struct Rays {
     pub(super) step_mm: f64,
     pub(super) sight: Vec3,
     count: usize,
+    /// Largest way along an axis from a ray to its neighbour in a row.
+    voxels_apart: f64,
     /// No sample of a run lies farther from its middle than the bounds of a cell reach.
     pub(super) bounded: bool,
     pub(super) pitch: Pitch,
@@ -115,9 +119,12 @@ impl Rays {
             -pixel * (height as f64 - 1.0) / 2.0,
         );
         let step = grid.index_step(scale(sight, step_mm));
+        let right = grid.index_step(scale(right, pixel));
+        let apart = right.map(f64::abs);
         Ok(Self {
             first: grid.index_of(corner),
-            right: grid.index_step(scale(right, pixel)),
+            right,
+            voxels_apart: apart[0].max(apart[1]).max(apart[2] * crowded),
             down: grid.index_step(scale(down, pixel)),
             step,
             step_mm,
@@ -128,10 +135,15 @@ impl Rays {
         })
     }
 
+    /// The ray of a pixel from before the volume, and which samples lie inside.
+    fn whole(&self, sampler: &Sampler<'_>, x: usize, y: usize) -> (Vec3, Range<usize>) {
+        let start = along(along(self.first, self.right, x as f64), self.down, y as f64);
+        (start, sampler.inside(start, self.step, self.count))
+    }
+
     /// The ray of a pixel: its first sample inside the volume, and how many there are.
     pub(super) fn ray(&self, sampler: &Sampler<'_>, x: usize, y: usize) -> (Vec3, usize) {
-        let start = along(along(self.first, self.right, x as f64), self.down, y as f64);
-        let inside = sampler.inside(start, self.step, self.count);
+        let (start, inside) = self.whole(sampler, x, y);
         (along(start, self.step, inside.start as f64), inside.len())
     }
 }
@@ -155,31 +167,22 @@ pub(super) fn project_with(volume: &Volume, view: &View, mode: SlabMode, skip: b
         .par_chunks_mut(width * ROWS_AT_ONCE)
         .enumerate()
         .for_each(|(block, out)| {
-            let mut walk = Walk::new(&sampler, cells);
+            let mut walk = Walk::new(&sampler, cells, walk::abreast(rays.voxels_apart));
             let mut bundle: Vec<Ray<'_>> = Vec::with_capacity(BUNDLE);
-            let mut pixels = Vec::with_capacity(BUNDLE);
-            for (number, part) in out.chunks_mut(BUNDLE).enumerate() {
-                bundle.clear();
-                pixels.clear();
-                for i in 0..part.len() {
-                    let at = number * BUNDLE + i;
-                    let (start, count) = rays.ray(&sampler, at % width, block * ROWS_AT_ONCE + at / width);
-                    if count > 0 {
-                        bundle.push(Ray::new(Line::new(start, &rays.pitch), count));
-                        pixels.push(i);
-                    }
-                }
-                match mode {
-                    SlabMode::Mip => walk.extremes::<true>(&mut bundle),
-                    SlabMode::MinIp => walk.extremes::<false>(&mut bundle),
-                    SlabMode::Mean => {
-                        for ray in &mut bundle {
-                            ray.best = walk.mean(&ray.line, ray.count);
+            for (row, line) in out.chunks_mut(width).enumerate() {
+                let y = block * ROWS_AT_ONCE + row;
+                for left in (0..width).step_by(BUNDLE) {
+                    bundle.clear();
+                    for x in left..(left + BUNDLE).min(width) {
+                        let (start, inside) = rays.whole(&sampler, x, y);
+                        if !inside.is_empty() {
+                            bundle.push(Ray::new(Line::new(start, &rays.pitch), inside, x));
                         }
                     }
-                }
-                for (i, ray) in pixels.iter().zip(&bundle) {
-                    part[*i] = volume.rescale().apply(ray.best.into()) as f32;
+                    walk.find(mode, &mut bundle);
+                    for ray in &bundle {
+                        line[ray.column()] = volume.rescale().apply(ray.found().into()) as f32;
+                    }
                 }
             }
         });
@@ -188,193 +191,6 @@ pub(super) fn project_with(volume: &Volume, view: &View, mode: SlabMode, skip: b
         height,
         values,
     })
-}
-
-/// Rays that are walked together: while the values of one are on their way from memory, others are worked on.
-const BUNDLE: usize = 32;
-/// Samples that are looked at together.
-const HALF: usize = RUN / 2;
-
-/// One ray of a bundle.
-struct Ray<'r> {
-    line: Line<'r>,
-    count: usize,
-    best: f32,
-    /// The next run to look at.
-    next: usize,
-    /// The run that was looked at first.
-    first: usize,
-}
-
-impl<'r> Ray<'r> {
-    fn new(line: Line<'r>, count: usize) -> Self {
-        Self {
-            line,
-            count,
-            best: 0.0,
-            next: 0,
-            first: 0,
-        }
-    }
-}
-
-/// Half runs whose values are fetched together.
-struct Batch {
-    points: Points,
-    /// Ray and number of samples of each.
-    parts: Vec<(usize, usize)>,
-}
-
-/// One thread's way along rays.
-struct Walk<'s, 'v> {
-    sampler: &'s Sampler<'v>,
-    cells: Option<&'v Cells>,
-    /// Bounds of all runs, ray by ray.
-    bounds: Vec<i16>,
-    batch: Batch,
-}
-
-impl<'s, 'v> Walk<'s, 'v> {
-    fn new(sampler: &'s Sampler<'v>, cells: Option<&'v Cells>) -> Self {
-        Self {
-            sampler,
-            cells,
-            bounds: Vec::new(),
-            batch: Batch {
-                points: Points::new(),
-                parts: Vec::with_capacity(CHUNK / HALF),
-            },
-        }
-    }
-
-    /// The greatest (or least) value along each ray. Runs that cannot hold it are passed over: the most promising
-    /// run of a ray is sampled first, then those whose bound is beyond what was found.
-    fn extremes<const GREATEST: bool>(&mut self, rays: &mut [Ray<'_>]) {
-        let start = if GREATEST {
-            f32::NEG_INFINITY
-        } else {
-            f32::INFINITY
-        };
-        let runs_max = rays.iter().map(|r| r.count.div_ceil(RUN)).max().unwrap_or(0);
-        self.bounds.clear();
-        self.bounds.resize(rays.len() * runs_max, 0);
-        for (number, ray) in rays.iter_mut().enumerate() {
-            ray.best = start;
-            ray.next = 0;
-            ray.first = usize::MAX;
-            if let Some(cells) = self.cells {
-                let bounds = &mut self.bounds[number * runs_max..][..ray.count.div_ceil(RUN)];
-                ray.first = look_along::<GREATEST>(self.sampler, cells, &ray.line, bounds);
-            }
-        }
-        for number in 0..rays.len() {
-            if self.cells.is_some() {
-                self.push::<GREATEST>(rays, number, rays[number].first);
-            }
-        }
-        self.flush::<GREATEST>(rays);
-        // one run of each ray in turn, so that what one run finds spares the next
-        let mut left = true;
-        while left {
-            left = false;
-            for number in 0..rays.len() {
-                let runs = rays[number].count.div_ceil(RUN);
-                let bounds = &self.bounds[number * runs_max..][..runs];
-                let ray = &mut rays[number];
-                let open = |run: &usize| {
-                    let bound = f32::from(bounds[*run]);
-                    self.cells.is_none() || (*run != ray.first && beyond::<GREATEST>(bound, ray.best))
-                };
-                let Some(run) = (ray.next..runs).find(open) else {
-                    ray.next = runs;
-                    continue;
-                };
-                ray.next = run + 1;
-                left = true;
-                self.push::<GREATEST>(rays, number, run);
-            }
-        }
-        self.flush::<GREATEST>(rays);
-    }
-
-    /// Puts the halves of a run, where they may hold something, into the batch.
-    fn push<const GREATEST: bool>(&mut self, rays: &mut [Ray<'_>], number: usize, run: usize) {
-        for half in 0..2 {
-            let ray = &rays[number];
-            let from = run * RUN + half * HALF;
-            if from >= ray.count {
-                return;
-            }
-            if let Some(cells) = self.cells {
-                let middle = self.sampler.settled(ray.line.at(from + HALF / 2));
-                let level = &cells.fine;
-                let table = if GREATEST { level.most() } else { level.least() };
-                if !beyond::<GREATEST>(table[level.of_point(middle)].into(), ray.best) {
-                    continue;
-                }
-            }
-            let at = self.batch.parts.len() * HALF;
-            ray.line.write(from, &mut self.batch.points, at, HALF);
-            self.batch.parts.push((number, HALF.min(ray.count - from)));
-            if self.batch.parts.len() == CHUNK / HALF {
-                self.flush::<GREATEST>(rays);
-            }
-        }
-    }
-
-    /// Fetches the values of the batch and gives them to their rays.
-    fn flush<const GREATEST: bool>(&mut self, rays: &mut [Ray<'_>]) {
-        let n = self.batch.parts.len() * HALF;
-        let mut values = [0.0; CHUNK];
-        self.sampler.settle(&mut self.batch.points.z[..n]);
-        self.sampler.points(&self.batch.points, &mut values[..n]);
-        for ((number, count), values) in self.batch.parts.iter().zip(values.as_chunks::<HALF>().0) {
-            let ray = &mut rays[*number];
-            ray.best =
-                values[..*count].iter().fold(
-                    ray.best,
-                    |best, v| {
-                        if beyond::<GREATEST>(*v, best) { *v } else { best }
-                    },
-                );
-        }
-        self.batch.parts.clear();
-    }
-
-    fn mean(&mut self, line: &Line<'_>, count: usize) -> f32 {
-        let mut sum = 0.0_f64;
-        let mut values = [0.0; CHUNK];
-        for from in (0..count).step_by(CHUNK) {
-            let values = &mut values[..CHUNK.min(count - from)];
-            self.sampler.run(line, from, &mut self.batch.points, values);
-            sum += f64::from(values.iter().sum::<f32>());
-        }
-        (sum / count as f64) as f32
-    }
-}
-
-/// The bound of each run of a ray, and the most promising one.
-fn look_along<const GREATEST: bool>(
-    sampler: &Sampler<'_>,
-    cells: &Cells,
-    line: &Line<'_>,
-    bounds: &mut [i16],
-) -> usize {
-    let level = &cells.coarse;
-    let table = if GREATEST { level.most() } else { level.least() };
-    let mut first = 0;
-    for run in 0..bounds.len() {
-        let middle = sampler.settled(line.at(run * RUN + RUN / 2));
-        bounds[run] = table[level.of_point(middle)];
-        if beyond::<GREATEST>(bounds[run].into(), bounds[first].into()) {
-            first = run;
-        }
-    }
-    first
-}
-
-fn beyond<const GREATEST: bool>(a: f32, b: f32) -> bool {
-    if GREATEST { a > b } else { a < b }
 }
 
 #[cfg(test)]

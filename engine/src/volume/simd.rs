@@ -68,7 +68,7 @@ pub(super) fn scalar(field: &Field<'_>, x: &[i32], y: &[i32], z: &[i32], out: &m
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{EDGE_BITS, FRACTION, FRACTION_BITS, Field, LAYER, ROW, SCALE, scalar};
+    use super::{EDGE_BITS, FRACTION, FRACTION_BITS, Field, LAYER, ROW, SCALE};
     use std::arch::x86_64::*;
 
     /// Shortest common length, and how much of it is whole vectors.
@@ -77,18 +77,25 @@ mod x86 {
         (n, n - n % lanes)
     }
 
+    /// The last coordinates as a whole vector; the places left over are the volume's first corner.
+    fn rest<const N: usize>(coordinates: &[i32]) -> [i32; N] {
+        let mut out = [0; N];
+        out.iter_mut().zip(coordinates).for_each(|(o, c)| *o = *c);
+        out
+    }
+
     /// Eight points at a time. Call only where AVX2 was detected.
     pub(super) fn avx2(field: &Field<'_>, x: &[i32], y: &[i32], z: &[i32], out: &mut [f32]) {
         let (n, whole) = lengths(x, y, z, out, 8);
         // SAFETY: `linear` and `all` hand this function out only after detecting AVX2.
         unsafe { avx2_whole(field, &x[..whole], &y[..whole], &z[..whole], &mut out[..whole]) };
-        scalar(
-            field,
-            &x[whole..n],
-            &y[whole..n],
-            &z[whole..n],
-            &mut out[whole..n],
-        );
+        if whole < n {
+            let [x, y, z] = [x, y, z].map(|c| rest::<8>(&c[whole..n]));
+            let mut last = [0.0; 8];
+            // SAFETY: as above.
+            unsafe { avx2_whole(field, &x, &y, &z, &mut last) };
+            out[whole..n].copy_from_slice(&last[..n - whole]);
+        }
     }
 
     #[target_feature(enable = "avx2")]
@@ -169,13 +176,13 @@ mod x86 {
         let (n, whole) = lengths(x, y, z, out, 16);
         // SAFETY: `linear` and `all` hand this function out only after detecting AVX-512F.
         unsafe { avx512_whole(field, &x[..whole], &y[..whole], &z[..whole], &mut out[..whole]) };
-        scalar(
-            field,
-            &x[whole..n],
-            &y[whole..n],
-            &z[whole..n],
-            &mut out[whole..n],
-        );
+        if whole < n {
+            let [x, y, z] = [x, y, z].map(|c| rest::<16>(&c[whole..n]));
+            let mut last = [0.0; 16];
+            // SAFETY: as above.
+            unsafe { avx512_whole(field, &x, &y, &z, &mut last) };
+            out[whole..n].copy_from_slice(&last[..n - whole]);
+        }
     }
 
     #[target_feature(enable = "avx512f")]

@@ -51,7 +51,7 @@ enum Command {
     #[command(subcommand)]
     Volume(volume::VolumeCommand),
     /// Time a kernel on this machine.
-    Bench(bench::Bench),
+    Bench(Box<bench::Bench>),
 }
 
 /// Carries out one command.

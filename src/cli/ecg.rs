@@ -201,7 +201,10 @@ impl Ecg {
             }
             Ecg::Convert { source, options } => convert::convert(&source, &options),
             Ecg::Filter { source, chain, o } => {
-                let rows = filter::apply(&source.read()?, chain.path(), chain.mains());
+                let rows: Vec<Vec<f64>> = filter::apply(&source.read()?, chain.path(), chain.mains())
+                    .into_iter()
+                    .map(|lead| lead.into_iter().map(f64::from).collect())
+                    .collect();
                 output::write(Some(&o), &npy::write(&rows))
             }
             Ecg::Render {

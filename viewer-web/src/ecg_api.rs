@@ -407,14 +407,14 @@ fn encode(record: &Record, path: filter::Path, mains: filter::Mains) -> (Bytes, 
         .iter()
         .flatten()
         .filter(|v| v.is_finite())
-        .fold(0.0_f64, |most, v| most.max(v.abs()));
+        .fold(0.0_f64, |most, v| most.max(f64::from(v.abs())));
     let unit = UNITS_UV
         .into_iter()
         .find(|unit| largest / unit < f64::from(i16::MAX))
         .unwrap_or(1000.0);
     let mut bytes = Vec::with_capacity(leads.len() * record.len() * 2);
     for value in leads.iter().flatten() {
-        let units = (value / unit).round();
+        let units = (f64::from(*value) / unit).round();
         let sample = if units.is_finite() {
             units.clamp(-32767.0, 32767.0) as i16
         } else {

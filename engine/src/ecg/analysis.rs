@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::beats::{self, Beat, BeatClass};
+use super::beats::{self, Beat, BeatClass, Leads};
 use super::critical::{self, Critical, Ruleset};
 use super::delineate;
 use super::filter::{self, Mains};
@@ -75,27 +75,24 @@ pub fn analyze(record: &Record) -> Analysis {
 pub fn analyze_with(record: &Record, options: &AnalyzeOptions) -> Analysis {
     let whole = record.with_derived_limb_leads();
     let rate_hz = whole.sampling_rate_hz;
-    let bridged = filter::bridged(record);
-    let all: Vec<&[f32]> = bridged.iter().map(Vec::as_slice).collect();
-    let beats = beats::detect_in(&all, rate_hz);
+    let beats = beats::detect(record, Leads::Fused);
     let (part, part_beats) = measured_part(&whole, &beats);
     let signals = filter::diagnostic_with_beats(&part, options.mains, &part_beats);
-    let refs: Vec<&[f64]> = signals.iter().map(Vec::as_slice).collect();
-    let (_, evidence) = delineate::mark_all(&refs, rate_hz, &part_beats, 0);
+    let waves = delineate::delineate_beats(&signals, rate_hz, &part_beats, None);
     let to_ms = 1_000.0 / rate_hz;
     let intervals_ms: Vec<f64> = beats
         .windows(2)
         .map(|w| (w[1].sample - w[0].sample) as f64 * to_ms)
         .collect();
     let stretch = Stretch {
-        signals: &signals,
         names: whole.lead_names(),
         rate_hz,
         beats: &part_beats,
+        waves: &waves,
     };
-    let mut measured = measure::measure(&stretch, &evidence, &intervals_ms);
+    let mut measured = measure::measure(&stretch, &intervals_ms);
     let qt_s = measured.values.qt_ms.unwrap_or(380.0) / 1_000.0;
-    let atrial: Vec<&[f64]> = [1, 5, 6]
+    let atrial: Vec<&[f32]> = [1, 5, 6]
         .iter()
         .filter_map(|standard| {
             whole
@@ -103,19 +100,25 @@ pub fn analyze_with(record: &Record, options: &AnalyzeOptions) -> Analysis {
                 .iter()
                 .position(|l| l.name.standard_index() == Some(*standard))
         })
-        .filter_map(|place| refs.get(place).copied())
+        .filter_map(|place| signals.get(place).map(Vec::as_slice))
         .collect();
     let facts = Facts {
         beats: &beats,
         rate_hz,
         intervals_ms: &intervals_ms,
-        evidence,
+        evidence: waves.evidence,
         measured: &measured,
         patient: &whole.patient,
         fibrillating_share: flutter::fibrillating_share(&signals, rate_hz),
-        flutter: flutter::atrial_period(&atrial, rate_hz, &part_beats, qt_s),
+        flutter: flutter::atrial_period(&atrial, rate_hz, &part_beats, qt_s, flutter::FLUTTER_S),
+        free_atria: flutter::atrial_period(&atrial, rate_hz, &part_beats, qt_s, flutter::SINUS_S),
     };
     let rhythm = rhythm::name(&facts);
+    let relabelled = (rhythm == Rhythm::VentricularTachycardia).then(|| all_ventricular(&beats));
+    let facts = Facts {
+        beats: relabelled.as_deref().unwrap_or(&beats),
+        ..facts
+    };
     let statements = interpret::statements(&facts, rhythm);
     let critical = critical::evaluate(options.ruleset, &facts, rhythm);
     measured.forget_atria_without_p(rhythm);
@@ -126,13 +129,25 @@ pub fn analyze_with(record: &Record, options: &AnalyzeOptions) -> Analysis {
         leads: whole.lead_names(),
         quality: quality::judge(&part, &signals, &part_beats),
         rhythm,
-        beats,
+        beats: relabelled.unwrap_or(beats),
         measurements: measured.values,
         statements,
         critical,
         not_measurable: measured.not_measurable,
         warnings: record.warnings.clone(),
     }
+}
+
+/// In a tachycardia of the ventricles without any conducted beat to compare with, the usual beat is ventricular.
+fn all_ventricular(beats: &[Beat]) -> Vec<Beat> {
+    if beats.iter().any(|beat| beat.class == BeatClass::Ventricular) {
+        return beats.to_vec();
+    }
+    let relabelled = beats.iter().map(|beat| Beat {
+        class: BeatClass::Ventricular,
+        ..*beat
+    });
+    relabelled.collect()
 }
 
 /// The recording itself, or of a long one the stretch with the most conducted beats.

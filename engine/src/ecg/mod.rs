@@ -18,6 +18,7 @@ pub mod measure;
 pub mod paper;
 pub mod quality;
 pub mod record;
+mod simd;
 #[cfg(test)]
 mod synth;
 

@@ -18,7 +18,7 @@ pub struct LeadQuality {
 
 /// Judges every lead; `filtered` are the leads on the diagnostic path.
 #[must_use]
-pub(crate) fn judge(record: &Record, filtered: &[Vec<f64>], beats: &[Beat]) -> BTreeMap<String, LeadQuality> {
+pub(crate) fn judge(record: &Record, filtered: &[Vec<f32>], beats: &[Beat]) -> BTreeMap<String, LeadQuality> {
     let mut out = BTreeMap::new();
     for (lead, clean) in record.leads.iter().zip(filtered) {
         let quality = judge_lead(&lead.samples_uv, clean, beats, record.sampling_rate_hz);
@@ -27,7 +27,7 @@ pub(crate) fn judge(record: &Record, filtered: &[Vec<f64>], beats: &[Beat]) -> B
     out
 }
 
-fn judge_lead(raw: &[f32], clean: &[f64], beats: &[Beat], rate_hz: f64) -> LeadQuality {
+fn judge_lead(raw: &[f32], clean: &[f32], beats: &[Beat], rate_hz: f64) -> LeadQuality {
     const LEAD_OFF_SHARE: f64 = 0.05;
     const FLAT_UV: f64 = 20.0;
     const LOW_UV: f64 = 150.0;
@@ -69,14 +69,14 @@ fn judge_lead(raw: &[f32], clean: &[f64], beats: &[Beat], rate_hz: f64) -> LeadQ
 }
 
 /// Median over the beats of the distance between highest and lowest value of the QRS.
-fn usual_height(clean: &[f64], beats: &[Beat], rate_hz: f64) -> f64 {
+fn usual_height(clean: &[f32], beats: &[Beat], rate_hz: f64) -> f64 {
     let half = (0.06 * rate_hz) as usize;
     let mut heights: Vec<f64> = Vec::with_capacity(beats.len());
     for beat in beats {
         let part = clean.get(beat.sample.saturating_sub(half)..(beat.sample + half).min(clean.len()));
         let values = part.unwrap_or_default().iter().filter(|v| v.is_finite());
         let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| {
-            (l.min(*v), h.max(*v))
+            (l.min(f64::from(*v)), h.max(f64::from(*v)))
         });
         if high >= low {
             heights.push(high - low);
@@ -86,14 +86,14 @@ fn usual_height(clean: &[f64], beats: &[Beat], rate_hz: f64) -> f64 {
 }
 
 /// Median roughness of quarter seconds: what the second difference over 8 ms leaves in the quiet parts.
-fn usual_noise(clean: &[f64], rate_hz: f64) -> f64 {
+fn usual_noise(clean: &[f32], rate_hz: f64) -> f64 {
     let by = (0.004 * rate_hz).round().max(1.0) as usize;
     let block = ((0.25 * rate_hz) as usize).max(2 * by + 1);
     let mut sizes: Vec<f64> = Vec::new();
     for part in clean.chunks(block) {
         let rough = part
             .windows(2 * by + 1)
-            .map(|w| (w[by] - 0.5 * (w[0] + w[2 * by])).powi(2));
+            .map(|w| f64::from(w[by] - 0.5 * (w[0] + w[2 * by])).powi(2));
         let (sum, count) = rough
             .filter(|v| v.is_finite())
             .fold((0.0, 0_usize), |(s, c), v| (s + v, c + 1));
@@ -105,12 +105,12 @@ fn usual_noise(clean: &[f64], rate_hz: f64) -> f64 {
 }
 
 /// Half the span of what the diagnostic path took away, without the extreme hundredths.
-fn wander(raw: &[f32], clean: &[f64]) -> f64 {
+fn wander(raw: &[f32], clean: &[f32]) -> f64 {
     const SEEN_MAX: usize = 5_000;
     let step = (raw.len() / SEEN_MAX).max(1);
     let pairs = raw.iter().zip(clean).step_by(step);
     let mut taken: Vec<f64> = pairs
-        .map(|(r, c)| f64::from(*r) - c)
+        .map(|(r, c)| f64::from(r - c))
         .filter(|v| v.is_finite())
         .collect();
     if taken.is_empty() {

@@ -24,6 +24,8 @@ pub(crate) struct Synth {
     pub(crate) noise_uv: f64,
     /// ST level in V2 in microvolts.
     pub(crate) st_v2_uv: f64,
+    /// Interval of P waves that conduct to no beat.
+    pub(crate) free_p_s: Option<f64>,
     /// Height of a pacemaker's stimulus 4 ms before the QRS.
     pub(crate) stimulus_uv: f64,
 }
@@ -44,6 +46,7 @@ impl Default for Synth {
             t_axis_deg: 40.0,
             noise_uv: 4.0,
             st_v2_uv: 0.0,
+            free_p_s: None,
             stimulus_uv: 0.0,
         }
     }
@@ -80,6 +83,12 @@ impl Synth {
             at += self.intervals_s[index % self.intervals_s.len()];
             index += 1;
         }
+        if let Some(period) = self.free_p_s {
+            for index in 0..(self.seconds / period) as usize {
+                let on = 0.14 + period * index as f64;
+                self.half_sine(&mut leads, &self.p_weights(), on, on + self.p_s);
+            }
+        }
         let mut noise = Noise(12345);
         for lead in &mut leads {
             for value in lead.iter_mut() {
@@ -112,8 +121,7 @@ impl Synth {
     fn conducted(&self, leads: &mut [Vec<f64>], q: f64) -> f64 {
         let (a, b, c) = (q + 0.2 * self.qrs_s, q + 0.62 * self.qrs_s, q + self.qrs_s);
         if let Some(pr) = self.pr_s {
-            let weights = with_chest(self.p_axis_deg, 150.0, [60.0, 70.0, 70.0, 60.0, 60.0, 50.0]);
-            self.half_sine(leads, &weights, q - pr, q - pr + self.p_s);
+            self.half_sine(leads, &self.p_weights(), q - pr, q - pr + self.p_s);
         }
         let r = with_chest(
             self.qrs_axis_deg,
@@ -149,6 +157,10 @@ impl Synth {
         self.add(leads, &st, c, start, |_| 1.0);
         self.add(leads, &st, start, end, |u| (u * FRAC_PI_2).cos());
         (a + b) / 2.0
+    }
+
+    fn p_weights(&self) -> Vec<f64> {
+        with_chest(self.p_axis_deg, 150.0, [60.0, 70.0, 70.0, 60.0, 60.0, 50.0])
     }
 
     /// A ventricular ectopic beat; answers the time of its main peak.

@@ -1,12 +1,15 @@
 //! Sets the mark on the main peak of the QRS.
 
 use super::detect::Candidate;
-use super::feature::Fused;
+use super::feature::{Fused, odd};
+use crate::ecg::simd;
 
 /// Farthest distance of the main peak from the middle of the energy, in seconds.
 const REACH_S: f64 = 0.090;
 /// Distance on each side over which the line under the complex is taken, in seconds.
 const FOOT_S: f64 = 0.110;
+/// Width of the mean before the peak is looked for, in seconds: noise moves a sharp peak more than a smooth one.
+const SMOOTH_S: f64 = 0.022;
 
 /// Peak of each candidate in samples of the record, rising.
 pub(super) fn peaks(
@@ -15,10 +18,13 @@ pub(super) fn peaks(
     candidates: &[Candidate],
     sampling_rate_hz: f64,
 ) -> Vec<usize> {
+    let Some(lead) = fused.leading().and_then(|lane| leads.get(lane.lead)) else {
+        return Vec::new();
+    };
+    let mut finder = Finder::new(lead, sampling_rate_hz);
     let mut out: Vec<usize> = Vec::with_capacity(candidates.len());
     for candidate in candidates {
-        let centre = candidate.at * fused.factor + fused.factor / 2;
-        let peak = peak_near(leads, fused, centre, sampling_rate_hz);
+        let peak = finder.near(candidate.at * fused.factor + fused.factor / 2);
         if out.last().is_none_or(|last| *last < peak) {
             out.push(peak);
         }
@@ -26,50 +32,74 @@ pub(super) fn peaks(
     out
 }
 
-/// The sample where the leads together stand farthest from the line under the complex.
-fn peak_near(leads: &[&[f32]], fused: &Fused, centre: usize, rate_hz: f64) -> usize {
-    let reach = (REACH_S * rate_hz).round() as usize;
-    let foot = (FOOT_S * rate_hz).round() as usize;
-    let n = leads.first().map_or(0, |lead| lead.len());
-    let from = centre.saturating_sub(reach).min(n.saturating_sub(1));
-    let to = (centre + reach + 1).min(n);
-    let mut heights = vec![0.0_f32; to - from];
-    let top = fused
-        .lanes
-        .iter()
-        .map(|lane| lane.level)
-        .fold(f32::MIN_POSITIVE, f32::max);
-    for lane in &fused.lanes {
-        let lead = leads[lane.lead];
-        let base = foot_level(lead, centre, foot);
-        let scale = 1.0 / top;
-        for (height, value) in heights.iter_mut().zip(&lead[from..to]) {
-            let distance = (value - base) * scale;
-            if distance.is_finite() {
-                // Upward peaks win over equal downward ones: R before S.
-                *height += if distance > 0.0 { 1.15 * distance } else { distance }.powi(2);
-            }
-        }
-    }
-    let best = heights.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
-    from + best.map_or(0, |(index, _)| index)
+/// Looks for peaks in one lead.
+struct Finder<'a> {
+    lead: &'a [f32],
+    reach: usize,
+    foot: usize,
+    /// Half the width of the mean, in samples.
+    half: usize,
+    /// One half of the mean, as a symmetric filter.
+    taps: Vec<f32>,
+    /// Smooth values, kept from peak to peak.
+    smooth: Vec<f32>,
 }
 
-/// Level beside the complex: the median of short stretches on both sides.
-fn foot_level(lead: &[f32], centre: usize, foot: usize) -> f32 {
-    let width = (foot / 3).max(1);
-    let mut near: Vec<f32> = Vec::with_capacity(2 * width);
-    let left = centre.saturating_sub(foot + width);
-    let right = (centre + foot).min(lead.len());
-    near.extend(lead.get(left..(left + width).min(lead.len())).unwrap_or_default());
-    near.extend(
-        lead.get(right..(right + width).min(lead.len()))
-            .unwrap_or_default(),
-    );
-    near.retain(|v| v.is_finite());
-    if near.is_empty() {
-        return 0.0;
+impl<'a> Finder<'a> {
+    fn new(lead: &'a [f32], rate_hz: f64) -> Self {
+        let width = odd(SMOOTH_S * rate_hz);
+        Self {
+            lead,
+            reach: (REACH_S * rate_hz).round() as usize,
+            foot: (FOOT_S * rate_hz).round() as usize,
+            half: width / 2,
+            taps: vec![1.0 / width as f32; width / 2 + 1],
+            smooth: Vec::new(),
+        }
     }
-    let middle = near.len() / 2;
-    *near.select_nth_unstable_by(middle, f32::total_cmp).1
+
+    /// The sample near `centre` where the smooth lead stands farthest from the line under the complex.
+    fn near(&mut self, centre: usize) -> usize {
+        let n = self.lead.len();
+        let from = centre.saturating_sub(self.reach).min(n.saturating_sub(1));
+        let to = (centre + self.reach + 1).min(n);
+        let base = self.foot_level(centre);
+        self.smooth_between(from, to);
+        let mut best = (f32::NEG_INFINITY, 0);
+        for (index, value) in self.smooth.iter().enumerate() {
+            let distance = value - base;
+            // Upward peaks win over equal downward ones: R before S.
+            let height = (1.15 * distance).max(-distance);
+            if height > best.0 {
+                best = (height, index);
+            }
+        }
+        from + best.1
+    }
+
+    /// Centred means of the samples `from..to`; at the ends of the lead its last values are held.
+    fn smooth_between(&mut self, from: usize, to: usize) {
+        let (n, half) = (self.lead.len(), self.half);
+        self.smooth.clear();
+        self.smooth.resize(to - from, 0.0);
+        if from >= half && to + half <= n {
+            simd::fir(&self.lead[from - half..to + half], &self.taps, &mut self.smooth);
+            return;
+        }
+        let held = |at: usize| self.lead[at.max(half).min(n - 1 + half) - half];
+        let padded: Vec<f32> = (from..to + 2 * half).map(held).collect();
+        simd::fir(&padded, &self.taps, &mut self.smooth);
+    }
+
+    /// Level beside the complex: the mean of short stretches on both sides.
+    fn foot_level(&self, centre: usize) -> f32 {
+        let (lead, foot) = (self.lead, self.foot);
+        let width = (foot / 3).max(1);
+        let left = centre.saturating_sub(foot + width).min(lead.len());
+        let right = (centre + foot).min(lead.len());
+        let before = &lead[left..(left + width).min(lead.len())];
+        let after = &lead[right..(right + width).min(lead.len())];
+        let count = (before.len() + after.len()).max(1);
+        before.iter().chain(after).sum::<f32>() / count as f32
+    }
 }

@@ -4,16 +4,13 @@
 //! unlike it that is wide or early is ventricular, an early one like it supraventricular, one that lies between both
 //! shapes and comes in time is a fusion, and one that follows a pacemaker's stimulus is Q.
 
+use crate::ecg::simd;
+
 use super::feature::Fused;
-use super::usual_intervals;
+use super::shape::{Shape, Shapes};
+use super::sliding;
 use super::{Beat, BeatClass};
 
-/// Intervals to either side that say how long one usually is, when beats are told apart.
-const USUAL_REACH: usize = 6;
-
-/// Window of a shape before and after the peak, in seconds.
-const BEFORE_S: f64 = 0.110;
-const AFTER_S: f64 = 0.260;
 /// Most groups of shapes kept.
 const GROUPS_MAX: usize = 24;
 /// Likeness from which a beat joins a group.
@@ -21,47 +18,99 @@ const JOIN_LIKENESS: f32 = 0.86;
 
 /// Beats from which the mean of a group is worth more than the single beat.
 const GROUP_BEATS_MIN: usize = 4;
+/// Beats of one shape, always in time, from which it is conducted however wide it is.
+const SETTLED_BEATS_MIN: usize = 24;
+/// Interval below which beats follow each other as in a tachycardia, in seconds.
+const TACHYCARDIA_S: f64 = 0.6;
+/// Excess of width over the usual beat, and prematurity, which are still none.
+const NARROW: f64 = 0.10;
+const TIMELY: f64 = 0.06;
+/// Share of its strangeness that then counts.
+const ALONE_STRANGENESS: f64 = 0.6;
+/// Loss of likeness for each unit of noise power over beat power.
+const NOISE_STRANGENESS: f64 = 1.5;
 /// Score of strangeness, width and prematurity from which a beat is ventricular.
 const VENTRICULAR_SCORE: f64 = 1.0;
-
-/// What is known of one beat.
-struct Shape {
-    /// Samples of all lanes, each freed of its mean and in units of its level.
-    values: Vec<f32>,
-    /// Place in the detection signal.
-    centre: usize,
-    /// Whether its window lies inside the recording.
-    whole: bool,
-    /// Time within which the slopes of the QRS are steep, in seconds.
-    width_s: f64,
-    /// Interval before over the usual interval.
-    early: f64,
-    /// Interval after over the usual interval.
-    late: f64,
-    group: usize,
-}
 
 /// Beats of like shape.
 struct Group {
     mean: Vec<f32>,
+    /// Sum of squares of the mean.
+    power: f32,
     count: usize,
     width_s: f64,
     early: f64,
+    /// Usual interval around its beats, in seconds.
+    usual_s: f64,
+}
+
+impl Group {
+    fn new(shape: &Shape, values: &[f32]) -> Self {
+        Self {
+            mean: values.to_vec(),
+            power: simd::dot(values, values),
+            count: 1,
+            width_s: shape.width_s,
+            early: shape.early,
+            usual_s: shape.usual_s,
+        }
+    }
+
+    fn join(&mut self, shape: &Shape, values: &[f32]) {
+        // The mean follows slow changes of posture: the weight of one beat never falls below 1/32.
+        let weight = 1.0 / (self.count as f64 + 1.0).min(32.0);
+        for (mean, value) in self.mean.iter_mut().zip(values) {
+            *mean += (value - *mean) * weight as f32;
+        }
+        self.power = simd::dot(&self.mean, &self.mean);
+        self.width_s += (shape.width_s - self.width_s) * weight;
+        self.early += (shape.early - self.early) * weight;
+        self.usual_s += (shape.usual_s - self.usual_s) * weight;
+        self.count += 1;
+    }
+
+    /// Whether it is very frequent, always in time and no tachycardia of its own.
+    fn is_dominant(&self, usual: &Self) -> bool {
+        let frequent = self.count >= SETTLED_BEATS_MIN && self.count * 8 >= usual.count;
+        let as_slow = self.usual_s > TACHYCARDIA_S || self.usual_s > 0.87 * usual.usual_s;
+        frequent && as_slow && (self.early - 1.0).abs() < 0.05
+    }
+
+    /// Whether this is a conducted beat of another look: frequent, always in time, and either no wider than the usual
+    /// beat or very frequent (a bundle branch that conducts now and then). A tachycardia of its own is not.
+    fn is_settled(&self, usual: &Self) -> bool {
+        let off_time = (self.early - 1.0).abs();
+        let narrow = self.count >= 8 && off_time < 0.08 && self.width_s < 1.12 * usual.width_s;
+        narrow || self.is_dominant(usual)
+    }
+
+    /// Likeness to a shape, with amplitude: 1 when equal, 0 when unrelated, negative when opposed.
+    fn likeness(&self, values: &[f32], power: f32) -> f32 {
+        let root = (self.power * power).sqrt().max(f32::MIN_POSITIVE);
+        let size = 2.0 * root / (self.power + power).max(f32::MIN_POSITIVE);
+        simd::dot(values, &self.mean) / root * size.sqrt()
+    }
 }
 
 /// Labels the beats.
 pub(super) fn label(fused: &Fused, samples: &[usize], sampling_rate_hz: f64, stimuli: &[usize]) -> Vec<Beat> {
-    let mut shapes = shapes(fused, samples);
+    let mut shapes = Shapes::new(fused, samples);
     let groups = group(fused, &mut shapes);
     let normal = normal_group(&groups);
     let steady = steadiness(samples);
     let stimulated = stimulated(stimuli, samples, sampling_rate_hz);
     let mut classes: Vec<BeatClass> = Vec::with_capacity(shapes.len());
-    for (index, shape) in shapes.iter().enumerate() {
+    for index in 0..shapes.len() {
         let class = if stimulated.get(index) == Some(&true) {
             BeatClass::Unclassifiable
         } else {
-            classify(shape, &groups, normal, steady.get(index).copied().unwrap_or(0.0))
+            classify(
+                &shapes,
+                index,
+                &groups,
+                normal,
+                steady.get(index).copied().unwrap_or(0.0),
+            )
         };
         classes.push(class);
     }
@@ -75,34 +124,45 @@ pub(super) fn label(fused: &Fused, samples: &[usize], sampling_rate_hz: f64, sti
         .collect()
 }
 
-fn classify(shape: &Shape, groups: &[Group], normal: Option<usize>, unsteady: f64) -> BeatClass {
+fn classify(
+    shapes: &Shapes,
+    index: usize,
+    groups: &[Group],
+    normal: Option<usize>,
+    unsteady: f64,
+) -> BeatClass {
+    let (shape, values) = shapes.get(index);
     let Some(usual) = normal.and_then(|place| groups.get(place)) else {
         return BeatClass::Normal;
     };
     let own = groups.get(shape.group);
-    let like = likeness(&shape.values, &usual.mean);
-    let like = own.map_or(like, |g| like.max(likeness(&g.mean, &usual.mean)));
+    let like = if shape.is_whole() {
+        usual.likeness(values, simd::dot(values, values))
+    } else {
+        shapes.partial_likeness(shape, values, &usual.mean)
+    };
+    let like = own.map_or(like, |g| like.max(usual.likeness(&g.mean, g.power)));
     // Each of strangeness, width and prematurity counts; none alone but a very strange shape is enough. In an
     // irregular rhythm one early beat says little, but a whole group of early ones does.
-    // A beat cut by an end of the recording looks strange without being so.
-    let strange = (1.0 - f64::from(like)) * if shape.whole { 1.0 } else { 0.4 };
+    // Noise makes any beat look strange: by so much it is expected to.
+    let expected = (NOISE_STRANGENESS * f64::from(shape.noise)).min(0.4);
+    let strange = (1.0 - f64::from(like) - expected).max(0.0);
     let own_early = (0.95 - shape.early).clamp(0.0, 0.5) * (1.0 - 2.0 * unsteady).max(0.2);
     let (width_s, early, settled) = match own {
         Some(g) if g.count >= GROUP_BEATS_MIN => {
             let group_early = (0.95 - g.early).clamp(0.0, 0.5);
-            // A frequent shape that comes in time and is no wider is a conducted beat of another look.
-            let settled = g.count >= 8 && (g.early - 1.0).abs() < 0.08 && g.width_s < 1.25 * usual.width_s;
-            (
-                g.width_s,
-                group_early.max(0.5 * (group_early + own_early)),
-                settled,
-            )
+            let early = group_early.max(0.5 * (group_early + own_early));
+            (g.width_s, early, g.is_settled(usual))
         }
         _ => (shape.width_s, own_early, false),
     };
     let wider = (width_s / usual.width_s.max(0.02) - 1.0).clamp(-0.3, 1.0);
+    // What is neither wide nor early is strange for another reason than its origin: waves of the atria, T, artefacts.
+    let alone = wider < NARROW && early < TIMELY && own_early < TIMELY;
+    let strange = strange * if alone { ALONE_STRANGENESS } else { 1.0 };
     let score = 2.2 * strange + 1.4 * wider + 1.8 * early - if settled { 1.2 } else { 0.0 };
-    if score >= VENTRICULAR_SCORE && like < 0.92 {
+    let dominant = own.is_some_and(|g| g.is_dominant(usual)) && shape.early > 0.9;
+    if !dominant && score >= VENTRICULAR_SCORE && like < 0.92 {
         let rare = own.is_none_or(|g| g.count < usual.count / 20 + 2);
         let in_time = shape.early > 0.92 && shape.late > 0.92;
         let between = like > 0.55 && in_time && rare;
@@ -118,169 +178,90 @@ fn classify(shape: &Shape, groups: &[Group], normal: Option<usize>, unsteady: f6
     BeatClass::Normal
 }
 
-/// Likeness of two shapes, with amplitude: 1 when equal, 0 when unrelated, negative when opposed.
-fn likeness(a: &[f32], b: &[f32]) -> f32 {
-    let (mut ab, mut aa, mut bb) = (0.0_f32, 0.0_f32, 0.0_f32);
-    for (x, y) in a.iter().zip(b) {
-        ab += x * y;
-        aa += x * x;
-        bb += y * y;
-    }
-    let shape = ab / (aa * bb).sqrt().max(f32::MIN_POSITIVE);
-    let size = 2.0 * (aa * bb).sqrt() / (aa + bb).max(f32::MIN_POSITIVE);
-    shape * size.sqrt()
-}
-
-fn shapes(fused: &Fused, samples: &[usize]) -> Vec<Shape> {
-    let usual = usual_intervals(samples, USUAL_REACH);
-    let mut out = Vec::with_capacity(samples.len());
-    for (index, sample) in samples.iter().enumerate() {
-        let centre = sample / fused.factor;
-        let (values, slopes) = cut_out(fused, centre);
-        let gap = |a: usize, b: usize| (samples[b] - samples[a]) as f64 / usual[index];
-        out.push(Shape {
-            values,
-            centre,
-            whole: is_whole(fused, centre),
-            width_s: steep_width(&slopes) / fused.rate_hz,
-            early: if index == 0 { 1.0 } else { gap(index - 1, index) },
-            late: if index + 1 == samples.len() {
-                1.0
-            } else {
-                gap(index, index + 1)
-            },
-            group: 0,
-        });
-    }
-    out
-}
-
-fn is_whole(fused: &Fused, centre: usize) -> bool {
-    let samples = |seconds: f64| (seconds * fused.rate_hz).round() as usize;
-    centre >= samples(BEFORE_S) && centre + samples(AFTER_S) < fused.amplitude.len()
-}
-
-/// Values of all lanes around `centre`, each lane freed of its mean, and the slope energy over all lanes. The lanes
-/// keep their sizes against each other, so that weak leads do not speak louder than strong ones.
-fn cut_out(fused: &Fused, centre: usize) -> (Vec<f32>, Vec<f32>) {
-    let before = (BEFORE_S * fused.rate_hz).round() as usize;
-    let after = (AFTER_S * fused.rate_hz).round() as usize;
-    let top = fused
-        .lanes
-        .iter()
-        .map(|lane| lane.level)
-        .fold(f32::MIN_POSITIVE, f32::max);
-    let scale = 1.0 / top;
-    let mut values = Vec::with_capacity(fused.lanes.len() * (before + after));
-    let mut slopes = vec![0.0_f32; before + after];
-    for lane in &fused.lanes {
-        let start = values.len();
-        for (offset, slope) in slopes.iter_mut().enumerate() {
-            let at = (centre + offset)
-                .saturating_sub(before)
-                .min(lane.smooth.len().saturating_sub(1));
-            let value = lane.smooth.get(at).copied().unwrap_or(0.0) * scale;
-            let next = lane.smooth.get(at + 1).copied().unwrap_or(0.0) * scale;
-            *slope += (next - value).powi(2);
-            values.push(value);
-        }
-        let part = &mut values[start..];
-        let mean = part.iter().sum::<f32>() / part.len().max(1) as f32;
-        for value in part {
-            *value -= mean;
-        }
-    }
-    (values, slopes)
-}
-
-/// Twice the spread of the slope energy around its centre: follows the width of the QRS and not one threshold.
-fn steep_width(slopes: &[f32]) -> f64 {
-    let top = slopes.iter().copied().fold(0.0, f32::max);
-    let (mut mass, mut first, mut second) = (0.0, 0.0, 0.0);
-    for (index, slope) in slopes.iter().enumerate() {
-        let weight = f64::from((slope - 0.04 * top).max(0.0)).sqrt();
-        mass += weight;
-        first += weight * index as f64;
-        second += weight * (index as f64).powi(2);
-    }
-    if mass <= 0.0 {
-        return 0.0;
-    }
-    let mean = first / mass;
-    (second / mass - mean * mean).max(0.0).sqrt() * 12.0_f64.sqrt()
-}
-
 /// Gives each beat its group: the likest one, or a new one while there is room.
-fn group(fused: &Fused, shapes: &mut [Shape]) -> Vec<Group> {
+fn group(fused: &Fused, shapes: &mut Shapes) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    for shape in shapes.iter_mut() {
-        let mut best = likest(&shape.values, &groups);
-        if best.is_some_and(|(_, like)| like < JOIN_LIKENESS) {
-            best = shifted(fused, shape, &groups).or(best);
+    let mut values = vec![0.0; shapes.width()];
+    for index in 0..shapes.len() {
+        let (shape, own) = shapes.get(index);
+        values.copy_from_slice(own);
+        let mut best = likest(shape, &values, shape.power, &groups, shapes);
+        if best.is_some_and(|(_, like)| like < JOIN_LIKENESS) && shape.is_whole() {
+            best = shifted(fused, shapes, index, &mut values, &groups).or(best);
         }
+        let (shape, _) = shapes.get(index);
         let place = match best {
-            Some((place, like)) if like >= JOIN_LIKENESS || groups.len() >= GROUPS_MAX => {
-                if like >= JOIN_LIKENESS {
-                    join(&mut groups[place], shape);
+            Some((place, like)) if like >= JOIN_LIKENESS => {
+                // A beat cut by an end of the recording does not change what its kind looks like.
+                if shape.is_whole() {
+                    groups[place].join(shape, &values);
                 }
                 place
             }
+            Some((place, _)) if groups.len() >= GROUPS_MAX || !shape.is_whole() => place,
             _ => {
-                let mean = shape.values.clone();
-                groups.push(Group {
-                    mean,
-                    count: 1,
-                    width_s: shape.width_s,
-                    early: shape.early,
-                });
+                groups.push(Group::new(shape, &values));
                 groups.len() - 1
             }
         };
-        shape.group = place;
+        shapes.set_group(index, place, &values);
     }
     groups
 }
 
-fn likest(values: &[f32], groups: &[Group]) -> Option<(usize, f32)> {
-    let scored = groups
-        .iter()
-        .enumerate()
-        .map(|(place, g)| (place, likeness(values, &g.mean)));
+fn likest(
+    shape: &Shape,
+    values: &[f32],
+    power: f32,
+    groups: &[Group],
+    shapes: &Shapes,
+) -> Option<(usize, f32)> {
+    let scored = groups.iter().enumerate().map(|(place, g)| {
+        let like = if shape.is_whole() {
+            g.likeness(values, power)
+        } else {
+            shapes.partial_likeness(shape, values, &g.mean)
+        };
+        (place, like)
+    });
     scored.max_by(|a, b| a.1.total_cmp(&b.1))
 }
 
 /// Tries the beat a little earlier and later: the peak of a plateau is no sure place. A place that lets it join a
 /// group is kept.
-fn shifted(fused: &Fused, shape: &mut Shape, groups: &[Group]) -> Option<(usize, f32)> {
+fn shifted(
+    fused: &Fused,
+    shapes: &mut Shapes,
+    index: usize,
+    values: &mut Vec<f32>,
+    groups: &[Group],
+) -> Option<(usize, f32)> {
     const REACH_S: f64 = 0.045;
     let reach = (REACH_S * fused.rate_hz) as isize;
     let mut best: Option<(usize, f32)> = None;
+    let mut tried = vec![0.0; values.len()];
     for shift in -reach..=reach {
-        let Some(centre) = shape.centre.checked_add_signed(shift) else {
+        let Some(centre) = shapes.get(index).0.centre.checked_add_signed(shift) else {
             continue;
         };
-        let (values, _) = cut_out(fused, centre);
-        let found = likest(&values, groups);
-        if let Some((place, like)) = found
+        if !shapes.cut_out(fused, centre, &mut tried) {
+            continue;
+        }
+        let power = simd::dot(&tried, &tried);
+        let scored = groups
+            .iter()
+            .enumerate()
+            .map(|(place, g)| (place, g.likeness(&tried, power)));
+        if let Some((place, like)) = scored.max_by(|a, b| a.1.total_cmp(&b.1))
             && like >= JOIN_LIKENESS
             && best.is_none_or(|(_, have)| like > have)
         {
             best = Some((place, like));
-            shape.values = values;
+            std::mem::swap(values, &mut tried);
+            tried.resize(values.len(), 0.0);
         }
     }
     best
-}
-
-fn join(group: &mut Group, shape: &Shape) {
-    // The mean follows slow changes of posture: the weight of one beat never falls below 1/32.
-    let weight = 1.0 / (group.count as f64 + 1.0).min(32.0);
-    for (mean, value) in group.mean.iter_mut().zip(&shape.values) {
-        *mean += (value - *mean) * weight as f32;
-    }
-    group.width_s += (shape.width_s - group.width_s) * weight;
-    group.early += (shape.early - group.early) * weight;
-    group.count += 1;
 }
 
 /// The group of the patient's own conducted beats: frequent, in time, and narrow when two are frequent.
@@ -310,17 +291,8 @@ fn steadiness(samples: &[usize]) -> Vec<f64> {
         .windows(2)
         .map(|w| (w[1] - w[0]).abs() / w[0].max(w[1]))
         .collect();
-    (0..samples.len())
-        .map(|index| {
-            let from = index.saturating_sub(REACH);
-            let mut near = changes
-                .get(from..(index + REACH).min(changes.len()))
-                .unwrap_or_default()
-                .to_vec();
-            near.sort_by(f64::total_cmp);
-            near.get(near.len() / 2).copied().unwrap_or(0.0)
-        })
-        .collect()
+    let medians = sliding::medians(&changes, REACH, samples.len());
+    medians.into_iter().map(|median| median.unwrap_or(0.0)).collect()
 }
 
 /// Whether a stimulus stands in the time before the peak, for each beat; only when it does so again and again.

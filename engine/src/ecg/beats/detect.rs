@@ -4,7 +4,8 @@
 //! from both sides, and a candidate is judged by the beats before and after it.
 
 use super::feature::Fused;
-use super::usual_intervals;
+use super::{sliding, usual_intervals};
+use crate::ecg::simd;
 
 /// Intervals to either side that say how long one usually is, while beats are searched for.
 const USUAL_REACH: usize = 8;
@@ -15,6 +16,11 @@ const REFRACTORY_S: f64 = 0.200;
 const SURE_SHARE: f32 = 0.38;
 /// Share of the local level that is enough inside a gap.
 const LOOK_BACK_SHARE: f32 = 0.16;
+/// Steepness against the beats around that is enough inside a gap: waves of the atria and T have less.
+const LOOK_BACK_SHARPNESS: f32 = 0.3;
+/// What is lower than this share of the level and less steep than that share of the beats around it is no beat.
+const BLUNT_SHARE: f32 = 0.75;
+const BLUNT_SHARPNESS: f32 = 0.35;
 /// A gap is longer than so many usual intervals.
 const GAP_INTERVALS: f64 = 1.5;
 
@@ -27,6 +33,8 @@ pub(super) struct Candidate {
     pub(super) height: f32,
     /// Height over the local level.
     pub(super) share: f32,
+    /// Steepest slope near it over that of the beats around it.
+    sharpness: f32,
 }
 
 /// Beats among the maxima, in time order.
@@ -42,12 +50,52 @@ pub(super) fn choose(fused: &Fused) -> Vec<Candidate> {
             0.0
         };
     }
-    let mut beats: Vec<Candidate> = all.iter().copied().filter(|c| c.share >= SURE_SHARE).collect();
+    all.retain(|candidate| candidate.share >= LOOK_BACK_SHARE);
+    let sure: Vec<usize> = (0..all.len())
+        .filter(|place| all[*place].share >= SURE_SHARE)
+        .collect();
+    sharpen(fused, &mut all, &sure);
+    let blunt = |c: &Candidate| c.share < BLUNT_SHARE && c.sharpness < BLUNT_SHARPNESS;
+    let mut beats: Vec<Candidate> = sure
+        .iter()
+        .map(|place| all[*place])
+        .filter(|c| !blunt(c))
+        .collect();
+    let mut usual = usual_around(&beats);
     for _ in 0..2 {
-        beats = drop_waves_between(&beats, rate);
-        beats = look_back(&all, &beats, rate);
+        let before = beats.len();
+        beats = drop_waves_between(&beats, &usual, rate);
+        if beats.len() < before {
+            usual = usual_around(&beats);
+        }
+        let before = beats.len();
+        beats = look_back(&all, &beats, &usual, rate);
+        if beats.len() == before {
+            break;
+        }
+        usual = usual_around(&beats);
     }
     beats
+}
+
+/// Sets the steepness of all candidates against that of the beats around them, which are at the places `sure`.
+fn sharpen(fused: &Fused, all: &mut [Candidate], sure: &[usize]) {
+    for candidate in all.iter_mut() {
+        candidate.sharpness = fused.sharpness(candidate.at);
+    }
+    let values: Vec<f64> = sure
+        .iter()
+        .map(|place| f64::from(all[*place].sharpness))
+        .collect();
+    let usual = sliding::medians(&values, USUAL_REACH, sure.len());
+    let mut next = 0;
+    for (place, candidate) in all.iter_mut().enumerate() {
+        while next + 1 < sure.len() && sure[next] < place {
+            next += 1;
+        }
+        let usual = usual.get(next).copied().flatten().unwrap_or(0.0) as f32;
+        candidate.sharpness /= usual.max(f32::MIN_POSITIVE);
+    }
 }
 
 /// Local maxima which are the highest within `apart` samples on both sides.
@@ -72,6 +120,7 @@ fn maxima(values: &[f32], apart: usize) -> Vec<Candidate> {
                             at,
                             height,
                             share: 0.0,
+                            sharpness: 0.0,
                         };
                     }
                 }
@@ -79,6 +128,7 @@ fn maxima(values: &[f32], apart: usize) -> Vec<Candidate> {
                     at,
                     height,
                     share: 0.0,
+                    sharpness: 0.0,
                 }),
             }
         }
@@ -98,10 +148,7 @@ impl Levels {
         const HOP_S: f64 = 1.0;
         const REACH_BLOCKS: usize = 5;
         let block = ((HOP_S * rate_hz) as usize).max(1);
-        let tops: Vec<f32> = values
-            .chunks(block)
-            .map(|part| part.iter().copied().fold(0.0, f32::max))
-            .collect();
+        let tops: Vec<f32> = values.chunks(block).map(simd::highest).collect();
         // Pairs of blocks hold a beat down to 30 a minute.
         let pairs: Vec<f32> = (0..tops.len())
             .map(|i| tops[i].max(tops.get(i + 1).copied().unwrap_or(tops[i])))
@@ -131,9 +178,8 @@ fn usual_around(beats: &[Candidate]) -> Vec<f64> {
 }
 
 /// Takes out what is lower than its neighbours and leaves no room for a beat of its own: T and P waves, noise.
-fn drop_waves_between(beats: &[Candidate], rate_hz: f64) -> Vec<Candidate> {
+fn drop_waves_between(beats: &[Candidate], usual: &[f64], rate_hz: f64) -> Vec<Candidate> {
     const T_WAVE_S: f64 = 0.40;
-    let usual = usual_around(beats);
     let mut kept: Vec<Candidate> = Vec::with_capacity(beats.len());
     for (index, beat) in beats.iter().enumerate() {
         let Some(last) = kept.last() else {
@@ -156,9 +202,8 @@ fn drop_waves_between(beats: &[Candidate], rate_hz: f64) -> Vec<Candidate> {
 }
 
 /// Looks for lower maxima where a beat is overdue.
-fn look_back(all: &[Candidate], beats: &[Candidate], rate_hz: f64) -> Vec<Candidate> {
+fn look_back(all: &[Candidate], beats: &[Candidate], usual: &[f64], rate_hz: f64) -> Vec<Candidate> {
     const T_END_S: f64 = 0.36;
-    let usual = usual_around(beats);
     let mut out = Vec::with_capacity(beats.len());
     for (index, beat) in beats.iter().enumerate() {
         out.push(*beat);
@@ -173,17 +218,22 @@ fn look_back(all: &[Candidate], beats: &[Candidate], rate_hz: f64) -> Vec<Candid
             let first = all.partition_point(|c| c.at < left.at + guard);
             let end = all.partition_point(|c| c.at + guard.min((0.3 * rate_hz) as usize) < next.at);
             let inside = all.get(first..end).unwrap_or_default();
-            let best = inside.iter().max_by(|a, b| a.height.total_cmp(&b.height));
+            let steep = |c: &&Candidate| c.sharpness >= LOOK_BACK_SHARPNESS;
+            let best = inside
+                .iter()
+                .filter(steep)
+                .max_by(|a, b| a.height.total_cmp(&b.height));
             match best {
-                Some(best) if best.share >= LOOK_BACK_SHARE => {
+                Some(best) => {
                     let earlier = inside
                         .iter()
+                        .filter(steep)
                         .find(|c| c.height > 0.7 * best.height)
                         .unwrap_or(best);
                     out.push(*earlier);
                     left = *earlier;
                 }
-                _ => break,
+                None => break,
             }
         }
     }

@@ -1,10 +1,13 @@
 //! The detection signal: energy of the QRS band, at a reduced rate, of one lead or of several together.
 
-/// Rate that the detection signal is brought near to, in hertz.
-const FEATURE_RATE_HZ: f64 = 180.0;
+use crate::ecg::simd;
 
+/// Rate that the detection signal is brought near to, in hertz.
+const FEATURE_RATE_HZ: f64 = 125.0;
 /// Width of the mean that takes muscle noise and mains away, in seconds.
 const SMOOTH_S: f64 = 0.022;
+/// Hop of the local levels of a lead, in seconds.
+const LEVEL_HOP_S: f64 = 2.0;
 
 /// One lead at the reduced rate.
 pub(super) struct Lane {
@@ -14,6 +17,8 @@ pub(super) struct Lane {
     pub(super) level: f32,
     /// Place among the leads given.
     pub(super) lead: usize,
+    /// How far its beats stand out of what lies between them, by blocks of [`LEVEL_HOP_S`].
+    clearness: Vec<f32>,
 }
 
 /// The detection signal of all leads.
@@ -32,106 +37,290 @@ impl Fused {
     pub(super) fn new(leads: &[&[f32]], sampling_rate_hz: f64) -> Self {
         let factor = (sampling_rate_hz / FEATURE_RATE_HZ).round().max(1.0) as usize;
         let rate_hz = sampling_rate_hz / factor as f64;
-        let mut amplitude: Vec<f32> = Vec::new();
+        let filters = Filters::new(rate_hz);
+        let mut mix = Mix::default();
         let mut lanes = Vec::new();
-        let mut weights = 0.0;
         for (lead, samples) in leads.iter().enumerate() {
-            let smooth = moving_mean(&reduce(samples, factor), odd(SMOOTH_S * rate_hz));
-            let energy = energy(&band_pass(&smooth, rate_hz), rate_hz);
-            let level = level_of(&energy, rate_hz);
+            let (smooth, energy) = filters.run(&reduced(samples, factor));
+            let local = Local::new(&energy, rate_hz);
+            let level = median(&mut local.tops.clone()).sqrt();
             if level <= 0.0 {
                 continue;
             }
-            let weight = if leads.len() == 1 {
-                1.0
+            if leads.len() == 1 {
+                mix.energy = energy;
             } else {
-                clearness(&energy, level)
-            };
-            let scale = if leads.len() == 1 {
-                1.0
-            } else {
-                weight / (level * level)
-            };
-            weights += weight;
-            if amplitude.is_empty() {
-                amplitude = vec![0.0; energy.len()];
+                mix.add(&energy, &local);
             }
-            for (sum, value) in amplitude.iter_mut().zip(&energy) {
-                *sum += value * scale;
-            }
-            lanes.push(Lane { smooth, level, lead });
-        }
-        let share = 1.0 / weights.max(f32::MIN_POSITIVE);
-        for value in &mut amplitude {
-            *value = (*value * share).sqrt();
+            lanes.push(Lane {
+                smooth,
+                level,
+                lead,
+                clearness: local.clearness,
+            });
         }
         Self {
             factor,
             rate_hz,
-            amplitude,
+            amplitude: mix.amplitude(),
             lanes,
         }
     }
-}
 
-/// About 5 to 20 Hz, by the difference of moving means.
-fn band_pass(smooth: &[f32], rate_hz: f64) -> Vec<f32> {
-    const TREND_S: f64 = 0.120;
-    let fine = moving_mean(smooth, odd(SMOOTH_S * rate_hz));
-    let trend = moving_mean(&fine, odd(TREND_S * rate_hz));
-    fine.iter().zip(&trend).map(|(a, b)| a - b).collect()
-}
-
-/// Mean square over the length of a QRS.
-fn energy(band: &[f32], rate_hz: f64) -> Vec<f32> {
-    const WINDOW_S: f64 = 0.100;
-    let squares: Vec<f32> = band.iter().map(|v| v * v).collect();
-    moving_mean(&squares, odd(WINDOW_S * rate_hz))
-}
-
-/// How far the beats of a lead stand out of what lies between them: power of the level over the median energy.
-fn clearness(energy: &[f32], level: f32) -> f32 {
-    const SEEN_MAX: usize = 20_000;
-    const CLEARNESS: std::ops::RangeInclusive<f32> = 1.0..=400.0;
-    let mut seen: Vec<f32> = energy
-        .iter()
-        .step_by((energy.len() / SEEN_MAX).max(1))
-        .copied()
-        .collect();
-    let middle = seen.len() / 2;
-    if seen.is_empty() {
-        return *CLEARNESS.start();
+    /// Power of the noise around a place over that of the beats there, over all lanes: 0 in a clean recording.
+    pub(super) fn noise_share(&self, at: usize) -> f32 {
+        let block = at / Local::block(self.rate_hz);
+        let (mut noise, mut weight) = (0.0, 0.0);
+        for lane in &self.lanes {
+            if let Some(clearness) = lane.clearness.get(block).or(lane.clearness.last()) {
+                noise += lane.level * lane.level / clearness;
+                weight += lane.level * lane.level;
+            }
+        }
+        if weight > 0.0 { noise / weight } else { 0.0 }
     }
-    let (_, median, _) = seen.select_nth_unstable_by(middle, f32::total_cmp);
-    (level * level / median.max(f32::MIN_POSITIVE)).clamp(*CLEARNESS.start(), *CLEARNESS.end())
+
+    /// Steepest slope near a place, in units of the leads' levels: a T wave as high as a QRS is far less steep.
+    pub(super) fn sharpness(&self, at: usize) -> f32 {
+        const REACH_S: f64 = 0.070;
+        let reach = (REACH_S * self.rate_hz).round() as usize;
+        let block = at / Local::block(self.rate_hz);
+        let (mut sum, mut weights) = (0.0, 0.0);
+        for lane in &self.lanes {
+            let near = &lane.smooth[at.saturating_sub(reach)..(at + reach + 1).min(lane.smooth.len())];
+            let mut steepest = 0.0_f32;
+            for pair in near.windows(2) {
+                steepest = steepest.max((pair[1] - pair[0]).abs());
+            }
+            let clearness = lane
+                .clearness
+                .get(block)
+                .or(lane.clearness.last())
+                .copied()
+                .unwrap_or(1.0);
+            sum += clearness * (steepest / lane.level).powi(2);
+            weights += clearness;
+        }
+        if weights > 0.0 {
+            (sum / weights).sqrt()
+        } else {
+            0.0
+        }
+    }
+
+    /// The lane by which beats are timed: the first that is about as clear as the clearest and not much lower than the
+    /// highest.
+    pub(super) fn leading(&self) -> Option<&Lane> {
+        const CLEAR_SHARE: f32 = 0.35;
+        const HEIGHT_SHARE: f32 = 0.4;
+        let usual = |lane: &Lane| median(&mut lane.clearness.clone());
+        let clearest = self.lanes.iter().map(usual).fold(0.0, f32::max);
+        let clear = self
+            .lanes
+            .iter()
+            .filter(|lane| usual(lane) >= CLEAR_SHARE * clearest);
+        let highest = clear.clone().map(|lane| lane.level).fold(0.0, f32::max);
+        clear
+            .into_iter()
+            .find(|lane| lane.level >= HEIGHT_SHARE * highest)
+    }
 }
 
-/// Typical height of the root energy at beats: the median of the maxima of 2-second blocks.
-fn level_of(energy: &[f32], rate_hz: f64) -> f32 {
-    let block = ((2.0 * rate_hz) as usize).max(1);
-    let mut tops: Vec<f32> = energy
-        .chunks(block)
-        .map(|part| part.iter().copied().fold(0.0, f32::max))
-        .collect();
-    if tops.is_empty() {
-        return 0.0;
+/// Sum of the leads' energies, each in units of its level and weighted by how clear it is, both where they are.
+#[derive(Default)]
+struct Mix {
+    energy: Vec<f32>,
+    weights: Vec<f32>,
+    block: usize,
+}
+
+impl Mix {
+    fn add(&mut self, energy: &[f32], local: &Local) {
+        if self.energy.is_empty() {
+            self.energy = vec![0.0; energy.len()];
+            self.weights = vec![0.0; local.clearness.len()];
+            self.block = local.block;
+        }
+        for (sum, clearness) in self.weights.iter_mut().zip(&local.clearness) {
+            *sum += clearness;
+        }
+        let blocks = self
+            .energy
+            .chunks_mut(local.block)
+            .zip(energy.chunks(local.block));
+        for (index, (sums, values)) in blocks.enumerate() {
+            let (from, to) = (local.scale_at(index), local.scale_at(index + 1));
+            let step = (to - from) / local.block as f32;
+            let mut scale = from;
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum += value * scale;
+                scale += step;
+            }
+        }
     }
-    let middle = tops.len() / 2;
-    let (_, median, _) = tops.select_nth_unstable_by(middle, f32::total_cmp);
-    median.sqrt()
+
+    fn amplitude(mut self) -> Vec<f32> {
+        if self.weights.is_empty() {
+            for value in &mut self.energy {
+                *value = value.sqrt();
+            }
+            return self.energy;
+        }
+        for (values, weight) in self.energy.chunks_mut(self.block).zip(&self.weights) {
+            let share = 1.0 / weight.max(f32::MIN_POSITIVE);
+            for value in values {
+                *value = (*value * share).sqrt();
+            }
+        }
+        self.energy
+    }
+}
+
+/// Level and clearness of one lead by blocks.
+struct Local {
+    block: usize,
+    /// Highest energy of each block.
+    tops: Vec<f32>,
+    /// Usual highest energy around each block.
+    levels: Vec<f32>,
+    /// Level over the median energy, around each block.
+    clearness: Vec<f32>,
+}
+
+impl Local {
+    fn block(rate_hz: f64) -> usize {
+        ((LEVEL_HOP_S * rate_hz) as usize).max(1)
+    }
+
+    fn new(energy: &[f32], rate_hz: f64) -> Self {
+        const REACH_BLOCKS: usize = 4;
+        const SEEN: usize = 48;
+        const CLEARNESS: std::ops::RangeInclusive<f32> = 1.0..=400.0;
+        let block = Self::block(rate_hz);
+        let (mut tops, mut middles) = (Vec::new(), Vec::new());
+        let mut seen: Vec<f32> = Vec::with_capacity(2 * SEEN);
+        for part in energy.chunks(block) {
+            tops.push(simd::highest(part));
+            seen.clear();
+            seen.extend(part.iter().step_by((part.len() / SEEN).max(1)));
+            middles.push(median(&mut seen));
+        }
+        let (mut levels, mut clearness) = (Vec::with_capacity(tops.len()), Vec::with_capacity(tops.len()));
+        for index in 0..tops.len() {
+            let near = index.saturating_sub(REACH_BLOCKS)..(index + REACH_BLOCKS + 1).min(tops.len());
+            let mut around = |values: &[f32]| {
+                seen.clear();
+                seen.extend_from_slice(&values[near.clone()]);
+                median(&mut seen)
+            };
+            let (level, middle) = (around(&tops), around(&middles));
+            // A burst of noise is shorter than what is around it.
+            let middle = middle.max(middles[index]);
+            levels.push(level);
+            let clear = (level / middle.max(f32::MIN_POSITIVE)).clamp(*CLEARNESS.start(), *CLEARNESS.end());
+            clearness.push(clear);
+        }
+        Self {
+            block,
+            tops,
+            levels,
+            clearness,
+        }
+    }
+
+    /// Weight of an energy at the start of a block.
+    fn scale_at(&self, index: usize) -> f32 {
+        let last = self.levels.len().saturating_sub(1);
+        let scale = |at: usize| {
+            let at = at.min(last);
+            let (level, clearness) = (self.levels.get(at), self.clearness.get(at));
+            level
+                .zip(clearness)
+                .map_or(0.0, |(l, c)| c / l.max(f32::MIN_POSITIVE))
+        };
+        0.5 * (scale(index.saturating_sub(1)) + scale(index))
+    }
+}
+
+/// Symmetric filters of the reduced rate, middle tap first.
+struct Filters {
+    smooth: Vec<f32>,
+    /// About 5 to 20 Hz: the difference of moving means of the smooth signal.
+    band: Vec<f32>,
+    /// Length of a QRS.
+    window: usize,
+}
+
+impl Filters {
+    fn new(rate_hz: f64) -> Self {
+        const TREND_S: f64 = 0.075;
+        const WINDOW_S: f64 = 0.100;
+        let mean = |width: usize| vec![1.0 / width as f64; width];
+        let smooth = mean(odd(SMOOTH_S * rate_hz));
+        let trend = convolved(&smooth, &mean(odd(TREND_S * rate_hz)));
+        let mut band: Vec<f64> = trend.iter().map(|v| -v).collect();
+        let start = (trend.len() - smooth.len()) / 2;
+        for (value, tap) in band[start..].iter_mut().zip(&smooth) {
+            *value += tap;
+        }
+        let half = |taps: &[f64]| taps[taps.len() / 2..].iter().map(|v| *v as f32).collect();
+        Self {
+            smooth: half(&smooth),
+            band: half(&band),
+            window: odd(WINDOW_S * rate_hz),
+        }
+    }
+
+    /// The smooth signal, and the mean square of its band over the length of a QRS.
+    fn run(&self, signal: &[f32]) -> (Vec<f32>, Vec<f32>) {
+        let n = signal.len();
+        let reach = self.band.len() - 1;
+        let mut padded = Vec::with_capacity(n + 2 * reach);
+        padded.resize(reach, signal.first().copied().unwrap_or(0.0));
+        padded.extend_from_slice(signal);
+        padded.resize(n + 2 * reach, signal.last().copied().unwrap_or(0.0));
+        let mut smooth = vec![0.0; n];
+        simd::fir(
+            &padded[reach + 1 - self.smooth.len()..],
+            &self.smooth,
+            &mut smooth,
+        );
+        let half = self.window / 2;
+        let mut band = vec![0.0; n + 2 * half];
+        simd::fir(&padded, &self.band, &mut band[half..half + n]);
+        let mut energy = vec![0.0; n];
+        simd::box_of_squares(&band, self.window, &mut energy);
+        let share = 1.0 / self.window as f32;
+        for value in &mut energy {
+            *value *= share;
+        }
+        (smooth, energy)
+    }
+}
+
+fn convolved(a: &[f64], b: &[f64]) -> Vec<f64> {
+    let mut out = vec![0.0; a.len() + b.len() - 1];
+    for (i, x) in a.iter().enumerate() {
+        for (j, y) in b.iter().enumerate() {
+            out[i + j] += x * y;
+        }
+    }
+    out
 }
 
 /// Means of `factor` samples, gaps bridged by the last value.
-fn reduce(samples: &[f32], factor: usize) -> Vec<f32> {
-    let mut last = samples.iter().copied().find(|v| v.is_finite()).unwrap_or(0.0);
+fn reduced(samples: &[f32], factor: usize) -> Vec<f32> {
     let mut out = Vec::with_capacity(samples.len() / factor + 1);
-    let share = 1.0 / factor as f32;
-    for part in samples.chunks_exact(factor) {
-        let sum: f32 = part.iter().sum();
-        if sum.is_finite() {
-            last = sum * share;
+    simd::reduce(samples, factor, &mut out);
+    if !simd::all_finite(&out) {
+        let mut last = out.iter().copied().find(|v| v.is_finite()).unwrap_or(0.0);
+        for value in &mut out {
+            if value.is_finite() {
+                last = *value;
+            } else {
+                *value = last;
+            }
         }
-        out.push(last);
     }
     out
 }
@@ -141,29 +330,13 @@ pub(super) fn odd(value: f64) -> usize {
     ((value / 2.0).floor() as usize) * 2 + 1
 }
 
-/// Centred moving mean over an odd `width`; at the edges over what is there.
-pub(super) fn moving_mean(values: &[f32], width: usize) -> Vec<f32> {
-    let n = values.len();
-    let half = width / 2;
-    if half == 0 || n == 0 {
-        return values.to_vec();
+/// Middle value, the upper one of two; zero of none.
+fn median(values: &mut [f32]) -> f32 {
+    let middle = values.len() / 2;
+    if values.is_empty() {
+        return 0.0;
     }
-    let mut out = Vec::with_capacity(n);
-    let mut sum: f64 = values.iter().take(half).map(|v| f64::from(*v)).sum();
-    let whole = 1.0 / width as f64;
-    for index in 0..n {
-        if index + half < n {
-            sum += f64::from(values[index + half]);
-        }
-        let from = index.saturating_sub(half);
-        let count = (index + half + 1).min(n) - from;
-        let share = if count == width { whole } else { 1.0 / count as f64 };
-        out.push((sum * share) as f32);
-        if index >= half {
-            sum -= f64::from(values[from]);
-        }
-    }
-    out
+    *values.select_nth_unstable_by(middle, f32::total_cmp).1
 }
 
 #[cfg(test)]
@@ -171,15 +344,48 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moving_mean_is_the_plain_mean() {
-        let values: Vec<f32> = (0..20).map(|i| ((i * 7) % 11) as f32).collect();
-        let got = moving_mean(&values, 5);
-        for (index, mean) in got.iter().enumerate() {
-            let part = &values[index.saturating_sub(2)..(index + 3).min(20)];
-            let expect = part.iter().sum::<f32>() / part.len() as f32;
-            assert!((mean - expect).abs() < 1e-5, "{index}");
+    fn the_band_holds_what_a_qrs_is_made_of() {
+        let rate_hz = 125.0;
+        let filters = Filters::new(rate_hz);
+        let power = |hertz: f64| {
+            let wave: Vec<f32> = (0..1_000)
+                .map(|i| (hertz * f64::from(i) / rate_hz * std::f64::consts::TAU).sin() as f32)
+                .collect();
+            let (_, energy) = filters.run(&wave);
+            energy[300..700].iter().sum::<f32>() / 400.0 * 2.0
+        };
+        assert!(power(10.0) > 0.5, "{}", power(10.0));
+        assert!(
+            power(1.0) < 0.01 && power(50.0) < 0.05,
+            "{} {}",
+            power(1.0),
+            power(50.0)
+        );
+    }
+
+    #[test]
+    fn a_lead_in_noise_has_little_weight_while_it_lasts() {
+        let rate_hz = 250.0;
+        let n = 30_000;
+        let mut clean = vec![0.0_f32; n];
+        for beat in (125..n - 10).step_by(200) {
+            for offset in 0..10 {
+                clean[beat - offset] = 1_000.0 * (1.0 - offset as f32 / 10.0);
+                clean[beat + offset] = clean[beat - offset];
+            }
         }
-        assert_eq!(moving_mean(&[], 5), Vec::<f32>::new());
-        assert_eq!(moving_mean(&[3.0], 5), vec![3.0]);
+        let mut noisy = clean.clone();
+        let mut state = 1_u32;
+        for value in &mut noisy[10_000..20_000] {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            *value += (state >> 16) as f32 / 65_536.0 * 6_000.0 - 3_000.0;
+        }
+        let fused = Fused::new(&[&clean, &noisy], rate_hz);
+        let alone = Fused::new(&[&clean], rate_hz);
+        assert!(alone.noise_share(2_500) < 0.02);
+        let (quiet, loud) = (&fused.lanes[1].clearness[5], &fused.lanes[1].clearness[30]);
+        assert!(loud * 10.0 < *quiet, "{quiet} {loud}");
+        assert_eq!(fused.leading().map(|lane| lane.lead), Some(0));
+        assert!(Fused::new(&[&[0.0; 500]], rate_hz).lanes.is_empty());
     }
 }

@@ -10,9 +10,12 @@ mod classify;
 mod detect;
 mod feature;
 pub mod pacing;
+mod shape;
+mod sliding;
 
 use serde::{Deserialize, Serialize};
 
+use super::filter;
 use super::record::Record;
 
 /// Classes of ANSI/AAMI EC57.
@@ -68,19 +71,16 @@ pub enum Leads {
     Fused,
 }
 
-/// Finds and classifies the beats, in time order without doubles.
+/// Finds and classifies the beats, in time order without doubles; gaps and lead-off stretches hold none.
 #[must_use]
 pub fn detect(record: &Record, leads: Leads) -> Vec<Beat> {
-    let chosen: Vec<&[f32]> = match leads {
-        Leads::One(index) => record
-            .leads
-            .get(index)
-            .map(|l| l.samples_uv.as_slice())
-            .into_iter()
-            .collect(),
-        Leads::Fused => record.leads.iter().map(|l| l.samples_uv.as_slice()).collect(),
-    };
-    detect_in(&chosen, record.sampling_rate_hz)
+    match leads {
+        Leads::One(index) => filter::beats_in(
+            record.leads.get(index..=index).unwrap_or_default(),
+            record.sampling_rate_hz,
+        ),
+        Leads::Fused => filter::beats_in(&record.leads, record.sampling_rate_hz),
+    }
 }
 
 /// The same over bare leads in microvolts, all equally long.
@@ -112,16 +112,10 @@ fn detect_among(leads: &[&[f32]], sampling_rate_hz: f64, stimuli: &[usize]) -> V
 /// Median interval among the nearest around each beat, `reach` to either side, in samples.
 fn usual_intervals(places: &[usize], reach: usize) -> Vec<f64> {
     let intervals: Vec<f64> = places.windows(2).map(|w| (w[1] - w[0]) as f64).collect();
-    (0..places.len())
-        .map(|index| {
-            let from = index.saturating_sub(reach);
-            let mut near = intervals
-                .get(from..(index + reach).min(intervals.len()))
-                .unwrap_or_default()
-                .to_vec();
-            near.sort_by(f64::total_cmp);
-            near.get(near.len() / 2).copied().unwrap_or(f64::INFINITY)
-        })
+    let usual = sliding::medians(&intervals, reach, places.len());
+    usual
+        .into_iter()
+        .map(|median| median.unwrap_or(f64::INFINITY))
         .collect()
 }
 

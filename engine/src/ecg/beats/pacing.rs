@@ -1,5 +1,7 @@
 //! Stimuli of a pacemaker: impulses far narrower than any wave of the heart.
 
+use crate::ecg::simd;
+
 /// Most stimuli looked for in one recording.
 const STIMULI_MAX: usize = 2_000_000;
 
@@ -47,6 +49,8 @@ fn find_in(lead: &[f32], sampling_rate_hz: f64, out: &mut Vec<usize>) {
     const HEIGHT_UV_MIN: f32 = 250.0;
     const OVER_ROUGHNESS: f32 = 14.0;
     const KEPT_SHARE: f32 = 0.75;
+    /// Samples looked at together; hardly any hold a stimulus.
+    const BLOCK: usize = 64;
     let near = (0.004 * sampling_rate_hz).round().max(1.0) as usize;
     let far = 3 * near;
     if lead.len() <= 2 * far {
@@ -57,11 +61,21 @@ fn find_in(lead: &[f32], sampling_rate_hz: f64, out: &mut Vec<usize>) {
     };
     let least = HEIGHT_UV_MIN.max(OVER_ROUGHNESS * roughness);
     let height = |at: usize, by: usize| lead[at] - 0.5 * (lead[at - by] + lead[at + by]);
-    let mut at = far;
-    while at + far < lead.len() && out.len() < STIMULI_MAX {
-        let close = height(at, near);
-        if close.abs() > least {
-            let top = (at..(at + far).min(lead.len() - far))
+    let end = lead.len() - far;
+    // Where the last stimulus ends, which may be in the next block.
+    let mut after = 0;
+    for from in (far..end).step_by(BLOCK) {
+        let to = (from + BLOCK).min(end);
+        if out.len() >= STIMULI_MAX || simd::sharpest(&lead[from - near..to + near], near) <= least {
+            continue;
+        }
+        let mut at = from.max(after);
+        while at < to {
+            if height(at, near).abs() <= least {
+                at += 1;
+                continue;
+            }
+            let top = (at..(at + far).min(end))
                 .max_by(|a, b| height(*a, near).abs().total_cmp(&height(*b, near).abs()));
             let top = top.unwrap_or(at);
             let (close, wide) = (height(top, near), height(top, far));
@@ -70,15 +84,14 @@ fn find_in(lead: &[f32], sampling_rate_hz: f64, out: &mut Vec<usize>) {
                 out.push(top);
             }
             at += far;
-        } else {
-            at += 1;
+            after = at;
         }
     }
 }
 
 /// Usual size of the second difference: the 70th percentile of a regular choice of samples, `None` without signal.
 fn roughness(lead: &[f32], by: usize) -> Option<f32> {
-    const SEEN_MAX: usize = 20_000;
+    const SEEN_MAX: usize = 4_096;
     let step = (lead.len() / SEEN_MAX).max(1);
     let places = (by..lead.len() - by).step_by(step);
     let mut seen: Vec<f32> = places

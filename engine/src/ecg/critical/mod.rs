@@ -5,7 +5,7 @@ mod rulesets;
 use serde::Serialize;
 
 use super::interpret::repolarisation::st_mv;
-use super::interpret::rhythm::Rhythm;
+use super::interpret::rhythm::{Rhythm, dissociated_atria_bpm};
 use super::interpret::{Evidence, Facts, runs};
 use super::record::STANDARD_LEADS;
 
@@ -61,6 +61,8 @@ pub enum Condition {
     RateAtMost(f64),
     /// An interval of at least so many seconds.
     PauseAtLeast(f64),
+    /// Complete AV block; whether it is the first is for the physician to say.
+    CompleteAvBlock,
     /// A ventricular run at least so fast (a minute) and so long (seconds).
     VentricularTachycardia {
         /// Least rate a minute.
@@ -123,10 +125,20 @@ impl Condition {
                 let longest_ms = runs::longest_interval_ms(facts);
                 (longest_ms >= 1_000.0 * seconds).then(|| runs::longest_rr(longest_ms))
             }
+            Self::CompleteAvBlock => {
+                let atria = dissociated_atria_bpm(facts, rhythm)?;
+                let zh = format!("P波{atria:.0}次/分, 与QRS无关");
+                Some(Evidence::new(
+                    zh,
+                    format!("P waves {atria:.0}/min, independent of QRS"),
+                ))
+            }
             Self::VentricularTachycardia { rate_bpm, duration_s } => {
                 let found = runs::ventricular_runs(facts.beats, facts.rate_hz).into_iter();
                 let worst = found
-                    .filter(|run| run.beats >= 3 && run.rate_bpm >= rate_bpm && run.duration_s >= duration_s)
+                    .filter(|run| run.beats >= 3 && run.rate_bpm >= rate_bpm)
+                    // One that fills a short recording has neither begun nor ended in it.
+                    .filter(|run| run.duration_s >= duration_s || run.beats == facts.beats.len())
                     .max_by(|a, b| a.duration_s.total_cmp(&b.duration_s))?;
                 let (rate, long) = (worst.rate_bpm, worst.duration_s);
                 let zh = format!("{rate:.0}次/分, 持续{long:.0} s");

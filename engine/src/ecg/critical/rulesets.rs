@@ -2,8 +2,8 @@
 //! named with every finding.
 
 use super::Condition::{
-    AtrialFibrillationRate, LongQtWithEctopy, PauseAtLeast, RateAtMost, StElevation, SupraventricularRate,
-    VentricularFibrillation, VentricularTachycardia,
+    AtrialFibrillationRate, CompleteAvBlock, LongQtWithEctopy, PauseAtLeast, RateAtMost, StElevation,
+    SupraventricularRate, VentricularFibrillation, VentricularTachycardia,
 };
 use super::{Rule, Ruleset};
 
@@ -51,6 +51,12 @@ const PAUSE: Rule = rule(
     "RR interval of at least 3.0 s",
     PauseAtLeast(3.0),
 );
+const AV_BLOCK: Rule = rule(
+    "complete_av_block",
+    "三度房室传导阻滞",
+    "Third-degree AV block",
+    CompleteAvBlock,
+);
 const LONG_QT: Rule = rule(
     "long_qt_with_ectopy",
     "QTc≥550 ms伴室性早搏",
@@ -67,6 +73,7 @@ pub const CONSENSUS_2017: Ruleset = Ruleset {
         SUSTAINED_VT,
         ACUTE_ST,
         PAUSE,
+        AV_BLOCK,
         rule(
             "slow_ventricular_rate",
             "平均心室率≤35次/分",
@@ -98,6 +105,7 @@ pub const ZHEJIANG: Ruleset = Ruleset {
         SUSTAINED_VT,
         ACUTE_ST,
         PAUSE,
+        AV_BLOCK,
         rule(
             "slow_ventricular_rate",
             "平均心室率<35次/分",
@@ -128,6 +136,7 @@ pub const SHANXI: Ruleset = Ruleset {
         SUSTAINED_VT,
         ACUTE_ST,
         PAUSE,
+        AV_BLOCK,
         rule(
             "slow_ventricular_rate",
             "平均心室率≤35次/分",

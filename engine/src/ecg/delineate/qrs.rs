@@ -1,40 +1,62 @@
-//! Onset and end of the QRS by the spatial velocity.
-
-use super::Waves;
+//! Onset and end of the QRS by the size of the slope, on the median of a family.
 
 /// Limits of a QRS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
     pub(super) on: usize,
     pub(super) off: usize,
 }
 
-/// Share of the greatest velocity below which the heart is at rest before the QRS.
-const REST_BEFORE_SHARE: f64 = 0.05;
-/// The same after it, where the ST segment moves.
-const REST_AFTER_SHARE: f64 = 0.075;
-/// How long it stays at rest.
-const REST_S: f64 = 0.010;
+/// How quiet the heart is at rest.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rest {
+    /// Share of the greatest slope below which it rests.
+    pub(super) share: f64,
+    /// How long it stays at rest, in seconds.
+    pub(super) seconds: f64,
+}
 
+/// Over all leads the sum of slopes tells small movements; one lead alone needs a larger share.
+pub(super) const REST_TOGETHER: Rest = Rest {
+    share: 0.04,
+    seconds: 0.008,
+};
+pub(super) const REST_ALONE: Rest = Rest {
+    share: 0.12,
+    seconds: 0.006,
+};
+
+/// Size of the slope over the given leads, microvolts a sample.
+pub(super) fn velocity<'a>(leads: impl Iterator<Item = &'a Vec<f64>>, n: usize) -> Vec<f64> {
+    let mut out = vec![0.0; n];
+    for lead in leads {
+        for (sum, three) in out.iter_mut().skip(1).zip(lead.windows(3)) {
+            *sum += (0.5 * (three[2] - three[0])).powi(2);
+        }
+    }
+    for value in &mut out {
+        *value = value.sqrt();
+    }
+    out
+}
+
+/// Limits of the QRS whose main peak is near `centre`; at most half a cycle is looked at.
 pub(super) fn limits(
-    waves: &Waves,
-    sample: usize,
-    before: Option<usize>,
-    next: Option<usize>,
+    velocity: &[f64],
+    centre: usize,
+    rate_hz: f64,
+    cycle: usize,
+    rest: Rest,
 ) -> Option<Limits> {
-    let n = waves.len();
-    if sample >= n || n < 8 {
+    let n = velocity.len();
+    let samples = |seconds: f64| (seconds * rate_hz).round() as usize;
+    if centre >= n || n < 8 {
         return None;
     }
-    let half_way = |other: usize| (sample + other) / 2;
-    let left = sample
-        .saturating_sub(waves.samples(0.16))
-        .max(before.map_or(0, half_way));
-    let right = (sample + waves.samples(0.22))
-        .min(next.map_or(n - 1, half_way))
-        .min(n - 1);
-    let core_left = sample.saturating_sub(waves.samples(0.09)).max(left);
-    let core_right = (sample + waves.samples(0.10)).min(right);
-    let velocity = &waves.velocity;
+    let left = centre.saturating_sub(samples(0.16).min(cycle / 2));
+    let right = (centre + samples(0.22).min(cycle / 2)).min(n - 1);
+    let core_left = centre.saturating_sub(samples(0.09)).max(left);
+    let core_right = (centre + samples(0.10)).min(right);
     let top = velocity[core_left..=core_right]
         .iter()
         .copied()
@@ -42,21 +64,20 @@ pub(super) fn limits(
     if top <= 0.0 {
         return None;
     }
-    let floor = rest_level(velocity, sample, waves.samples(0.40), waves.samples(0.10));
+    let floor =
+        rest_level(&velocity[centre.saturating_sub(samples(0.40))..centre.saturating_sub(samples(0.10))]);
     let steep = |at: &usize| velocity[*at] > 0.25 * top;
     let first = (core_left..=core_right).find(steep)?;
     let last = (core_left..=core_right).rev().find(steep)?;
-    let rest = waves.samples(REST_S).max(2);
-    let quiet_before = (REST_BEFORE_SHARE * top).max(2.5 * floor).min(0.2 * top);
-    let quiet_after = (REST_AFTER_SHARE * top).max(2.5 * floor).min(0.2 * top);
-    let on = walk(velocity, first, left, rest, quiet_before);
-    let off = walk(velocity, last, right, rest, quiet_after);
+    let quiet = (rest.share * top).max(2.0 * floor).min(0.2 * top);
+    let still = samples(rest.seconds).max(2);
+    let on = walk(velocity, first, left, still, quiet);
+    let off = walk(velocity, last, right, still, quiet);
     (on < off).then_some(Limits { on, off })
 }
 
-/// Usual velocity in the quiet part before the beat: the lower third between two distances before it.
-fn rest_level(velocity: &[f64], sample: usize, far: usize, near: usize) -> f64 {
-    let part = &velocity[sample.saturating_sub(far)..sample.saturating_sub(near)];
+/// Usual slope in the quiet part before the beat: the lower third.
+fn rest_level(part: &[f64]) -> f64 {
     let mut values = part.to_vec();
     if values.len() < 4 {
         return 0.0;
@@ -65,7 +86,7 @@ fn rest_level(velocity: &[f64], sample: usize, far: usize, near: usize) -> f64 {
     *values.select_nth_unstable_by(place, f64::total_cmp).1
 }
 
-/// Goes from `start` towards `end` until the velocity stays below `quiet` for `rest` samples.
+/// Goes from `start` towards `end` until the slope stays below `quiet` for `rest` samples.
 fn walk(velocity: &[f64], start: usize, end: usize, rest: usize, quiet: f64) -> usize {
     let step: isize = if end < start { -1 } else { 1 };
     let mut at = start;

@@ -82,3 +82,64 @@ fn without_p_waves_none_is_invented() {
     let marks = delineate(&synth.make().record, Leads::Fused);
     assert!(marks.iter().filter(|m| m.p_on.is_some()).count() * 10 <= marks.len());
 }
+
+#[test]
+fn beats_of_one_shape_are_one_family() {
+    let synth = Synth {
+        intervals_s: vec![0.8, 0.8, 0.5, 1.1, 0.8],
+        kinds: vec!['N', 'N', 'N', 'V', 'N'],
+        seconds: 20.0,
+        ..Synth::default()
+    };
+    let truth = synth.make();
+    let beats = beats::detect(&truth.record, Leads::Fused);
+    let signals = filter::diagnostic_with_beats(&truth.record, Mains::Off, &beats);
+    let found = families(&signals, synth.rate_hz, &beats);
+    assert_eq!(found.len(), 2);
+    for family in &found {
+        let kinds: Vec<char> = family
+            .members
+            .iter()
+            .map(|member| truth.kinds[member.beat])
+            .collect();
+        assert!(kinds.windows(2).all(|pair| pair[0] == pair[1]), "{kinds:?}");
+        assert!(family.leads.iter().all(|lead| lead.iter().all(|v| v.is_finite())));
+    }
+    let members: usize = found.iter().map(|family| family.members.len()).sum();
+    assert_eq!(members, beats.len());
+}
+
+#[test]
+fn nothing_is_marked_where_nothing_is() {
+    let flat = crate::ecg::record::Record::new(
+        "npy",
+        vec![crate::ecg::Lead {
+            name: crate::ecg::LeadName::new("II"),
+            samples_uv: vec![0.0; 5_000],
+            resolution_uv: 1.0,
+            derived: false,
+        }],
+        500.0,
+    )
+    .unwrap();
+    assert!(delineate(&flat, Leads::Fused).is_empty());
+    assert!(delineate(&flat, Leads::One(7)).is_empty());
+    let beats = [
+        Beat {
+            sample: 3,
+            class: BeatClass::Normal,
+        },
+        Beat {
+            sample: 4_999,
+            class: BeatClass::Normal,
+        },
+    ];
+    for signals in [
+        vec![vec![0.0; 5_000]],
+        vec![vec![f32::NAN; 5_000]],
+        vec![vec![1.0; 4]],
+    ] {
+        let found = delineate_beats(&signals, 500.0, &beats, None);
+        assert_eq!(found.marks.len(), 2);
+    }
+}

@@ -1,27 +1,68 @@
-//! The line under the beats: through the isoelectric point before each QRS, as a cubic spline.
+//! The line under the beats: for measuring, through the isoelectric point before each QRS as a cubic spline; for the
+//! eye, all that is slower than half a hertz.
 
 use std::ops::Range;
 
+use super::biquad::{self, Section};
+use super::curve::{Curve, Knot};
 use crate::ecg::beats::{Beat, BeatClass};
+use crate::ecg::simd;
 
 /// Hop of the coarse line, in seconds.
 const COARSE_HOP_S: f64 = 0.5;
 /// Longest time without an anchor before the coarse line helps out, in seconds.
 const ANCHOR_GAP_S: f64 = 2.5;
+/// Length of the means that slow lines are made of: whole periods of 50 Hz, in seconds.
+const MEAN_S: f64 = 0.040;
 
-/// A point of the line.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Knot {
-    at: f64,
-    level: f64,
-}
-
-/// Subtracts the line in place.
-pub(super) fn remove(signal: &mut [f64], gaps: &[Range<usize>], rate_hz: f64, beats: &[Beat]) {
+/// The line through the isoelectric points.
+pub(super) fn anchored(signal: &[f32], gaps: &[Range<usize>], rate_hz: f64, beats: &[Beat]) -> Curve {
     let coarse = Coarse::new(signal, rate_hz);
     let anchors = anchors(signal, gaps, rate_hz, beats, &coarse);
-    let knots = complete(&anchors, signal.len(), rate_hz, &coarse);
-    subtract_spline(signal, &knots);
+    Curve::spline(&complete(&anchors, signal.len(), rate_hz, &coarse))
+}
+
+/// Everything below half a hertz.
+pub(super) fn slow(signal: &[f32], rate_hz: f64) -> Curve {
+    const EDGE_HZ: f64 = 0.45;
+    const PAD_S: f64 = 2.5;
+    const KNOT_EVERY: usize = 5;
+    let means = Means::new(signal, rate_hz);
+    let mean_rate_hz = rate_hz / means.length as f64;
+    let mut levels = means.values.clone();
+    let section = Section::low_pass(EDGE_HZ, mean_rate_hz);
+    biquad::zero_phase(&section, &mut levels, (PAD_S * mean_rate_hz) as usize);
+    let knots: Vec<Knot> = levels
+        .iter()
+        .enumerate()
+        .step_by(KNOT_EVERY)
+        .map(|(index, level)| Knot {
+            at: means.middle(index),
+            level: *level,
+        })
+        .collect();
+    Curve::even(&knots)
+}
+
+/// Means of short parts of a signal; a signal shorter than one part has its own mean.
+struct Means {
+    length: usize,
+    values: Vec<f64>,
+}
+
+impl Means {
+    fn new(signal: &[f32], rate_hz: f64) -> Self {
+        let length = ((MEAN_S * rate_hz).round() as usize).clamp(1, signal.len().max(1));
+        let mut sums = Vec::with_capacity(signal.len() / length + 1);
+        simd::part_sums(signal, length, &mut sums);
+        let values = sums.iter().map(|sum| f64::from(*sum) / length as f64).collect();
+        Self { length, values }
+    }
+
+    /// Middle of a part, in samples of the signal.
+    fn middle(&self, index: usize) -> f64 {
+        (index as f64 + 0.5) * self.length as f64 - 0.5
+    }
 }
 
 /// Medians of long windows: robust, but pulled by long waves.
@@ -31,19 +72,25 @@ struct Coarse {
 }
 
 impl Coarse {
-    fn new(signal: &[f64], rate_hz: f64) -> Self {
+    fn new(signal: &[f32], rate_hz: f64) -> Self {
         const WINDOW_S: f64 = 1.2;
-        const SEEN: usize = 150;
+        let means = Means::new(signal, rate_hz);
         let hop = (COARSE_HOP_S * rate_hz).max(1.0);
-        let half = (WINDOW_S * rate_hz / 2.0) as usize + 1;
+        let half = (WINDOW_S * rate_hz / 2.0 / means.length as f64) as usize + 1;
         let count = (signal.len() as f64 / hop) as usize + 2;
         let mut levels = Vec::with_capacity(count);
-        let mut window: Vec<f64> = Vec::with_capacity(SEEN * 2);
+        let mut window: Vec<f64> = Vec::with_capacity(2 * half + 1);
         for index in 0..count {
-            let centre = ((index as f64 * hop) as usize).min(signal.len().saturating_sub(1));
-            let part = &signal[centre.saturating_sub(half)..(centre + half).min(signal.len())];
+            let centre =
+                ((index as f64 * hop) as usize / means.length).min(means.values.len().saturating_sub(1));
             window.clear();
-            window.extend(part.iter().step_by((part.len() / SEEN).max(1)));
+            let end = (centre + half).min(means.values.len());
+            window.extend_from_slice(
+                means
+                    .values
+                    .get(centre.saturating_sub(half)..end)
+                    .unwrap_or_default(),
+            );
             let middle = window.len() / 2;
             levels.push(if window.is_empty() {
                 0.0
@@ -65,7 +112,7 @@ impl Coarse {
 
 /// One isoelectric point for each conducted beat outside the gaps.
 fn anchors(
-    signal: &[f64],
+    signal: &[f32],
     gaps: &[Range<usize>],
     rate_hz: f64,
     beats: &[Beat],
@@ -77,50 +124,58 @@ fn anchors(
     let (early, late, width) = (samples(0.135), samples(0.036), samples(0.036).max(2));
     let mut heights: Vec<f64> = Vec::with_capacity(beats.len());
     let mut found: Vec<Knot> = Vec::with_capacity(beats.len());
+    let mut first_gap = 0;
     for beat in beats {
         let from = beat.sample.saturating_sub(early);
         let to = beat.sample.saturating_sub(late);
+        while gaps.get(first_gap).is_some_and(|gap| gap.end + width <= from) {
+            first_gap += 1;
+        }
         let in_gap = gaps
-            .iter()
-            .any(|gap| gap.start < beat.sample + late && gap.end + width > from);
+            .get(first_gap)
+            .is_some_and(|gap| gap.start < beat.sample + late);
         if beat.class == BeatClass::Ventricular || to < from + width || beat.sample >= signal.len() || in_gap
         {
             continue;
         }
-        let knot = flattest(signal, from, to, width);
-        heights.push((signal[beat.sample] - coarse.at(beat.sample as f64)).abs());
-        found.push(knot);
+        heights.push((f64::from(signal[beat.sample]) - coarse.at(beat.sample as f64)).abs());
+        found.push(flattest(signal, from, to, width));
     }
     if heights.is_empty() {
         return found;
     }
     let middle = heights.len() / 2;
-    let usual = *heights.clone().select_nth_unstable_by(middle, f64::total_cmp).1;
+    let usual = *heights.select_nth_unstable_by(middle, f64::total_cmp).1;
     found.retain(|knot| (knot.level - coarse.at(knot.at)).abs() <= FAR_SHARE * usual);
     found
 }
 
 /// The quietest window of `width` samples in `from..to`, later ones preferred; its mean level.
-fn flattest(signal: &[f64], from: usize, to: usize, width: usize) -> Knot {
+fn flattest(signal: &[f32], from: usize, to: usize, width: usize) -> Knot {
     let step = (width / 9).max(1);
-    let mut best = (f64::INFINITY, from);
+    let mut best = (f32::INFINITY, from, 0.0_f32);
     let mut start = from;
+    // Levels count from the first sample, so that a large offset costs no digits.
+    let zero = signal.get(from).copied().unwrap_or(0.0);
     while start + width <= to {
         let part = &signal[start..start + width];
-        let mean = part.iter().sum::<f64>() / width as f64;
-        let spread: f64 = part.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / width as f64;
-        let distance = (to - start - width) as f64 / (to - from) as f64;
+        let (mut sum, mut squares) = (0.0_f32, 0.0_f32);
+        for value in part {
+            sum += value - zero;
+            squares += (value - zero) * (value - zero);
+        }
+        let mean = sum / width as f32;
+        let spread = (squares / width as f32 - mean * mean).max(0.0);
+        let distance = (to - start - width) as f32 / (to - from) as f32;
         let cost = spread.sqrt() * (1.0 + 0.5 * distance);
         if cost <= best.0 {
-            best = (cost, start);
+            best = (cost, start, mean);
         }
         start += step;
     }
-    let part = &signal[best.1..best.1 + width];
-    let level = part.iter().sum::<f64>() / width as f64;
     Knot {
         at: best.1 as f64 + (width as f64 - 1.0) / 2.0,
-        level,
+        level: f64::from(zero) + f64::from(best.2),
     }
 }
 
@@ -175,48 +230,4 @@ fn complete(anchors: &[Knot], n: usize, rate_hz: f64, coarse: &Coarse) -> Vec<Kn
         });
     }
     knots
-}
-
-/// Natural cubic spline through the knots, constant beyond them.
-fn subtract_spline(signal: &mut [f64], knots: &[Knot]) {
-    let Some(first) = knots.first() else { return };
-    let bends = second_derivatives(knots);
-    let mut piece = 0;
-    for (index, value) in signal.iter_mut().enumerate() {
-        let at = index as f64;
-        while piece + 2 < knots.len() && at > knots[piece + 1].at {
-            piece += 1;
-        }
-        let left = knots[piece];
-        let level = match knots.get(piece + 1) {
-            _ if at <= first.at => first.level,
-            None => left.level,
-            Some(right) if at >= right.at => right.level,
-            Some(right) => {
-                let width = right.at - left.at;
-                let (a, b) = ((right.at - at) / width, (at - left.at) / width);
-                let curve = (a * a * a - a) * bends[piece] + (b * b * b - b) * bends[piece + 1];
-                a * left.level + b * right.level + curve * width * width / 6.0
-            }
-        };
-        *value -= level;
-    }
-}
-
-/// Second derivatives of the natural spline (tridiagonal system, Thomas algorithm).
-fn second_derivatives(knots: &[Knot]) -> Vec<f64> {
-    let n = knots.len();
-    let mut bends = vec![0.0; n];
-    let mut upper = vec![0.0; n];
-    for i in 1..n.saturating_sub(1) {
-        let (h0, h1) = (knots[i].at - knots[i - 1].at, knots[i + 1].at - knots[i].at);
-        let slope = (knots[i + 1].level - knots[i].level) / h1 - (knots[i].level - knots[i - 1].level) / h0;
-        let diagonal = 2.0 * (h0 + h1) - h0 * upper[i - 1];
-        upper[i] = h1 / diagonal;
-        bends[i] = (6.0 * slope - h0 * bends[i - 1]) / diagonal;
-    }
-    for i in (1..n.saturating_sub(1)).rev() {
-        bends[i] -= upper[i] * bends[i + 1];
-    }
-    bends
 }

@@ -1,33 +1,46 @@
 //! Stretches without signal: no sample, or an electrode off and the amplifier at a rail.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::ecg::simd;
+
 /// A lead without holes, and where the holes were.
-pub(super) struct Bridged {
-    pub(super) values: Vec<f32>,
+pub(super) struct Bridged<'a> {
+    pub(super) values: Cow<'a, [f32]>,
     /// Holes in time order.
     pub(super) gaps: Vec<Range<usize>>,
 }
 
-impl Bridged {
+impl Bridged<'_> {
     /// Whether the lead has no signal at all.
     pub(super) fn is_empty(&self) -> bool {
         self.gaps.iter().map(ExactSizeIterator::len).sum::<usize>() >= self.values.len()
     }
 
-    pub(super) fn put_gaps_back(&self, signal: &mut [f64]) {
+    pub(super) fn put_gaps_back(&self, signal: &mut [f32]) {
         for gap in &self.gaps {
             for value in signal.get_mut(gap.clone()).unwrap_or_default() {
-                *value = f64::NAN;
+                *value = f32::NAN;
             }
         }
     }
 }
 
-/// Bridges holes by straight lines between the usual levels beside them.
-pub(super) fn bridge(samples: &[f32], rate_hz: f64) -> Bridged {
-    let mut gaps = missing(samples);
+/// Bridges holes by straight lines between the usual levels beside them; a lead without holes is not copied.
+pub(super) fn bridge(samples: &[f32], rate_hz: f64) -> Bridged<'_> {
+    let mut gaps = if simd::all_finite(samples) {
+        Vec::new()
+    } else {
+        missing(samples)
+    };
     gaps.extend(rails(samples, rate_hz));
+    if gaps.is_empty() {
+        return Bridged {
+            values: Cow::Borrowed(samples),
+            gaps,
+        };
+    }
     gaps.sort_by_key(|gap| gap.start);
     let gaps = merge(gaps);
     let mut values = samples.to_vec();
@@ -51,7 +64,10 @@ pub(super) fn bridge(samples: &[f32], rate_hz: f64) -> Bridged {
             *value = from + step * (offset + 1) as f32;
         }
     }
-    Bridged { values, gaps }
+    Bridged {
+        values: Cow::Owned(values),
+        gaps,
+    }
 }
 
 fn missing(samples: &[f32]) -> Vec<Range<usize>> {
@@ -73,8 +89,11 @@ fn rails(samples: &[f32], rate_hz: f64) -> Vec<Range<usize>> {
     const LENGTH_S_MIN: f64 = 0.25;
     const JUMP_UV_MIN: f32 = 1_000.0;
     let least = (LENGTH_S_MIN * rate_hz).max(3.0) as usize;
-    let mut usual = None;
     let mut out = Vec::new();
+    if !may_have_runs(samples, least) {
+        return out;
+    }
+    let mut usual = None;
     let mut start = 0;
     for index in 1..=samples.len() {
         if index < samples.len() && samples[index] == samples[start] {
@@ -98,6 +117,15 @@ fn rails(samples: &[f32], rate_hz: f64) -> Vec<Range<usize>> {
         start = index;
     }
     out
+}
+
+/// Whether half a run of one value starts at a multiple of its length; no run of `least` can hide from that.
+fn may_have_runs(samples: &[f32], least: usize) -> bool {
+    let half = (least / 2).max(1);
+    let places = (0..samples.len().saturating_sub(half)).step_by(half);
+    places
+        .into_iter()
+        .any(|at| samples[at..=at + half].iter().all(|v| *v == samples[at]))
 }
 
 /// Median over a regular choice of the lead's samples.
@@ -129,4 +157,24 @@ fn median(samples: Option<&[f32]>) -> Option<f32> {
         return None;
     }
     Some(*values.select_nth_unstable_by(middle, f32::total_cmp).1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rail_is_found_wherever_it_starts() {
+        let sound: Vec<f32> = (0..2_000).map(|i| (i * 37 % 101) as f32).collect();
+        assert!(matches!(bridge(&sound, 250.0).values, Cow::Borrowed(_)));
+        for start in 300..430 {
+            for length in [63, 64, 90] {
+                let mut lead = sound.clone();
+                lead[start..start + length].fill(5_000.0);
+                let got = bridge(&lead, 250.0);
+                assert_eq!(got.gaps, vec![start..start + length]);
+                assert!(got.values.iter().all(|v| v.abs() <= 101.0));
+            }
+        }
+    }
 }

@@ -48,7 +48,7 @@ fn wander_goes_and_the_st_level_stays() {
     for onset in truth.onsets.iter().filter(|o| (2_000..18_000).contains(*o)) {
         let st = onset + 65;
         assert!(
-            (out[0][st] - still[st]).abs() <= 10.0,
+            (f64::from(out[0][st]) - still[st]).abs() <= 10.0,
             "at {st}: {} for {}",
             out[0][st],
             still[st]
@@ -72,12 +72,12 @@ fn mains_goes_and_is_not_invented() {
     for path in [Path::Diagnostic, Path::Display] {
         let clean = apply(&record_of(std::slice::from_ref(&still), 500.0), path, Mains::Off);
         let untouched = apply(&record_of(std::slice::from_ref(&still), 500.0), path, Mains::Hz50);
-        let worst = |a: &[f64], b: &[f64]| {
+        let worst = |a: &[f32], b: &[f32]| {
             a.iter()
                 .zip(b)
                 .skip(5_000)
                 .take(10_000)
-                .fold(0.0_f64, |m, (x, y)| m.max((x - y).abs()))
+                .fold(0.0_f32, |m, (x, y)| m.max((x - y).abs()))
         };
         assert!(worst(&clean[0], &untouched[0]) <= 5.0);
         for hertz in [49.5, 50.0, 50.5] {

@@ -52,6 +52,7 @@ findings! {
     PAC, "premature_supraventricular_complex", "ectopy", "房性早搏", "Premature supraventricular complexes";
     PAUSE, "pause", "rhythm", "长RR间期", "Long RR interval (pause)";
     AV_BLOCK_1, "av_block_1", "conduction", "一度房室传导阻滞", "First-degree AV block";
+    AV_BLOCK_3, "av_block_3", "conduction", "三度房室传导阻滞", "Third-degree AV block";
     SHORT_PR, "short_pr", "conduction", "短PR间期", "Short PR interval";
     LBBB, "lbbb", "conduction", "完全性左束支传导阻滞", "Left bundle branch block";
     RBBB, "rbbb", "conduction", "完全性右束支传导阻滞", "Right bundle branch block";

@@ -6,7 +6,7 @@ use crate::ecg::beats::Beat;
 ///
 /// A signal shifted by half its own period nearly cancels itself when it is close to a sinusoid (Kuo and Dillman,
 /// Computer detection of ventricular fibrillation, Computers in Cardiology 1978).
-pub(crate) fn fibrillating_share(signals: &[Vec<f64>], rate_hz: f64) -> f64 {
+pub(crate) fn fibrillating_share(signals: &[Vec<f32>], rate_hz: f64) -> f64 {
     const WINDOW_S: f64 = 4.0;
     const LEAKAGE_MAX: f64 = 0.40;
     const HEIGHT_UV_MIN: f64 = 60.0;
@@ -32,14 +32,18 @@ pub(crate) fn fibrillating_share(signals: &[Vec<f64>], rate_hz: f64) -> f64 {
 }
 
 /// Leakage, frequency and mean size of one window; `None` with gaps or without signal.
-fn leakage(part: &[f64], rate_hz: f64) -> Option<(f64, f64, f64)> {
-    let mean = part.iter().sum::<f64>() / part.len() as f64;
+fn leakage(part: &[f32], rate_hz: f64) -> Option<(f64, f64, f64)> {
+    let mean = part.iter().map(|v| f64::from(*v)).sum::<f64>() / part.len() as f64;
     if !mean.is_finite() {
         return None;
     }
     let by = (0.008 * rate_hz).round().max(1.0) as usize;
-    let size: f64 = part.iter().map(|v| (v - mean).abs()).sum();
-    let steps: f64 = part.windows(by + 1).map(|w| (w[by] - w[0]).abs()).sum::<f64>() / by as f64;
+    let size: f64 = part.iter().map(|v| (f64::from(*v) - mean).abs()).sum();
+    let steps: f64 = part
+        .windows(by + 1)
+        .map(|w| f64::from((w[by] - w[0]).abs()))
+        .sum::<f64>()
+        / by as f64;
     if steps <= 0.0 {
         return None;
     }
@@ -48,23 +52,28 @@ fn leakage(part: &[f64], rate_hz: f64) -> Option<(f64, f64, f64)> {
     let lag = half_period.min(part.len() / 2);
     let pairs = part[lag..].iter().zip(part);
     let (sum, all) = pairs.fold((0.0, 0.0), |(sum, all), (a, b)| {
-        let (a, b) = (a - mean, b - mean);
+        let (a, b) = (f64::from(*a) - mean, f64::from(*b) - mean);
         (sum + (a + b).abs(), all + a.abs() + b.abs())
     });
     (all > 0.0).then(|| (sum / all, frequency, size / part.len() as f64))
 }
 
+/// Periods of atrial flutter, in seconds.
+pub(crate) const FLUTTER_S: (f64, f64) = (0.17, 0.29);
+/// Periods of a sinus node that beats on while the ventricles follow a pacemaker of their own, in seconds.
+pub(crate) const SINUS_S: (f64, f64) = (0.40, 1.20);
+
 /// Strength (correlation with itself one period on) and rate a minute of the atria, measured between the QRS
 /// complexes; `None` when too little lies between them.
 pub(crate) fn atrial_period(
-    signals: &[&[f64]],
+    signals: &[&[f32]],
     rate_hz: f64,
     beats: &[Beat],
     qt_s: f64,
+    period_s: (f64, f64),
 ) -> Option<(f64, f64)> {
-    const PERIOD_S: (f64, f64) = (0.17, 0.29);
     const PAIRS_S_MIN: f64 = 0.8;
-    let (shortest, longest) = ((PERIOD_S.0 * rate_hz) as usize, (PERIOD_S.1 * rate_hz) as usize);
+    let (shortest, longest) = ((period_s.0 * rate_hz) as usize, (period_s.1 * rate_hz) as usize);
     let guard = (
         (0.09 * rate_hz) as usize,
         (qt_s.clamp(0.2, 0.5) * rate_hz) as usize,
@@ -82,12 +91,16 @@ pub(crate) fn atrial_period(
                 let Some(part) = lead.get(*from..*to).filter(|p| p.len() > lag) else {
                     continue;
                 };
-                let mean = part.iter().sum::<f64>() / part.len() as f64;
+                let mean = part.iter().sum::<f32>() / part.len() as f32;
+                let (mut products, mut powers) = (0.0_f32, 0.0_f32);
                 for (a, b) in part.iter().zip(&part[lag..]) {
-                    product += (a - mean) * (b - mean);
-                    power += 0.5 * ((a - mean).powi(2) + (b - mean).powi(2));
-                    count += 1;
+                    let (a, b) = (a - mean, b - mean);
+                    products += a * b;
+                    powers += 0.5 * (a * a + b * b);
                 }
+                product += f64::from(products);
+                power += f64::from(powers);
+                count += part.len() - lag;
             }
         }
         if power > 0.0 && count as f64 >= PAIRS_S_MIN * rate_hz && power / count as f64 > 400.0 {

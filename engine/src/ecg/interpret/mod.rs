@@ -71,6 +71,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) fibrillating_share: f64,
     /// How periodic the atria are between QRS complexes, and at which rate a minute.
     pub(crate) flutter: Option<(f64, f64)>,
+    /// The same at rates of the sinus node; only a slow heart leaves room for it.
+    pub(crate) free_atria: Option<(f64, f64)>,
 }
 
 impl Facts<'_> {

@@ -22,7 +22,7 @@ pub(super) fn state(facts: &Facts<'_>, rhythm: Rhythm, out: &mut Vec<Statement>)
     ) {
         return;
     }
-    qt(facts, out);
+    qt(facts, rhythm, out);
     // A changed spread of excitation changes ST, T and Q by itself.
     let wide = facts.measured.values.qrs_ms.is_none_or(|ms| ms >= 120.0);
     if wide || rhythm == Rhythm::Paced {
@@ -33,11 +33,14 @@ pub(super) fn state(facts: &Facts<'_>, rhythm: Rhythm, out: &mut Vec<Statement>)
     q_waves(facts.measured, out);
 }
 
-fn qt(facts: &Facts<'_>, out: &mut Vec<Statement>) {
+fn qt(facts: &Facts<'_>, rhythm: Rhythm, out: &mut Vec<Statement>) {
     let values = &facts.measured.values;
     let (Some(qtc), Some(qrs)) = (values.qtc_fridericia_ms, values.qrs_ms) else {
         return;
     };
+    if rhythm == Rhythm::Paced {
+        return;
+    }
     // A wide QRS prolongs QT without repolarisation taking longer.
     let own = qtc - (qrs - 100.0).max(0.0) * 0.5;
     let limit = if facts.female() { 460.0 } else { 450.0 };

@@ -159,6 +159,16 @@ pub(crate) fn irregularity(facts: &Facts<'_>) -> f64 {
     *changes.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
+/// Median interval between neighbouring beats.
+fn usual_interval_ms(facts: &Facts<'_>) -> f64 {
+    let mut intervals = facts.intervals_ms.to_vec();
+    let middle = intervals.len() / 2;
+    if intervals.is_empty() {
+        return 0.0;
+    }
+    *intervals.select_nth_unstable_by(middle, f64::total_cmp).1
+}
+
 /// Intervals between conducted beats which follow each other directly.
 fn conducted_intervals(facts: &Facts<'_>) -> Vec<f64> {
     let pairs = facts.beats.windows(2).zip(facts.intervals_ms);
@@ -169,9 +179,33 @@ fn conducted_intervals(facts: &Facts<'_>) -> Vec<f64> {
         .collect()
 }
 
+/// Rate of atria that beat evenly on their own while slower, regular ventricles do not follow them: complete AV block.
+pub(crate) fn dissociated_atria_bpm(facts: &Facts<'_>, rhythm: Rhythm) -> Option<f64> {
+    const STRENGTH_MIN: f64 = 0.40;
+    const VENTRICLES_BPM_MAX: f64 = 60.0;
+    const OFF_MULTIPLE_MIN: f64 = 0.12;
+    let without_sinus = matches!(
+        rhythm,
+        Rhythm::Junctional | Rhythm::Idioventricular | Rhythm::Undetermined
+    );
+    let rate = facts
+        .measured
+        .values
+        .heart_rate_bpm
+        .filter(|rate| *rate < VENTRICLES_BPM_MAX)?;
+    let (_, atria) = facts
+        .free_atria
+        .filter(|(strength, _)| *strength > STRENGTH_MIN)?;
+    // A block that lets every second or third wave through is another one.
+    let ratio = atria / rate;
+    let free = (ratio - ratio.round()).abs() > OFF_MULTIPLE_MIN;
+    (without_sinus && free && ratio > 1.25 && irregularity(facts) < IRREGULAR_CHANGE).then_some(atria)
+}
+
 /// The finding of the rhythm, and pauses.
 pub(super) fn state(facts: &Facts<'_>, rhythm: Rhythm, out: &mut Vec<Statement>) {
     const PAUSE_MS: f64 = 2_000.0;
+    const PAUSE_INTERVALS: f64 = 1.4;
     let finding: Option<Finding> = match rhythm {
         Rhythm::SinusRhythm => Some(finding::SINUS_RHYTHM),
         Rhythm::SinusBradycardia => Some(finding::SINUS_BRADYCARDIA),
@@ -199,8 +233,16 @@ pub(super) fn state(facts: &Facts<'_>, rhythm: Rhythm, out: &mut Vec<Statement>)
             format!("rate {rate}/min, P before {share:.0} % of beats"),
         )));
     }
+    if let Some(atria) = dissociated_atria_bpm(facts, rhythm) {
+        out.push(finding::AV_BLOCK_3.with(Evidence::new(
+            format!("P波{atria:.0}次/分, 心室率{rate}次/分, 互不相关"),
+            format!("P waves {atria:.0}/min, ventricles {rate}/min, independent"),
+        )));
+    }
     let longest = runs::longest_interval_ms(facts);
-    if longest >= PAUSE_MS {
+    // A slow heart that beats evenly makes no pause.
+    let usual = usual_interval_ms(facts);
+    if longest >= PAUSE_MS && longest >= PAUSE_INTERVALS * usual {
         out.push(finding::PAUSE.with(runs::longest_rr(longest)));
     }
 }

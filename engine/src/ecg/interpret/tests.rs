@@ -62,6 +62,35 @@ fn rhythms_are_named() {
 }
 
 #[test]
+fn atria_that_beat_on_their_own_are_a_complete_block() {
+    let blocked = Synth {
+        intervals_s: vec![1.67],
+        pr_s: None,
+        free_p_s: Some(0.69),
+        qt_s: 0.44,
+        seconds: 15.0,
+        ..Synth::default()
+    };
+    let analysis = analyze(&blocked.make().record);
+    let codes: Vec<&str> = analysis.statements.iter().map(|s| s.code).collect();
+    assert!(codes.contains(&"av_block_3"), "{:?} {codes:?}", analysis.rhythm);
+    assert!(analysis.critical.iter().any(|c| c.rule == "complete_av_block"));
+    assert!(analysis.measurements.pr_ms.is_none());
+}
+
+#[test]
+fn an_even_slow_rhythm_has_no_pause() {
+    let slow = Synth {
+        intervals_s: vec![2.1],
+        seconds: 20.0,
+        ..Synth::default()
+    };
+    let (rhythm, found) = codes(&slow);
+    assert_eq!(rhythm, Rhythm::SinusBradycardia);
+    assert!(!found.contains(&"pause"), "{found:?}");
+}
+
+#[test]
 fn findings_are_stated_and_none_is_invented() {
     let (_, plain) = codes(&Synth::default());
     assert_eq!(plain, ["sinus_rhythm"]);

@@ -1,6 +1,5 @@
 //! Intervals, axes, amplitudes and ST levels of the representative beat, and the rate over all beats.
 
-pub(crate) mod median;
 mod vector;
 
 use std::collections::BTreeMap;
@@ -8,10 +7,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::beats::{Beat, BeatClass};
-use super::delineate::{self, AtrialEvidence, Marks};
+use super::delineate::family::Member;
+use super::delineate::{Delineation, Marks};
 use super::interpret::rhythm::Rhythm;
 use super::record::{LeadName, STANDARD_LEADS};
-use median::MedianBeat;
 
 /// Numbers of `ecg analyze`; `None` has its reason in [`Measured::not_measurable`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -55,7 +54,8 @@ pub struct Measurements {
 pub(crate) struct Measured {
     pub(crate) values: Measurements,
     pub(crate) not_measurable: BTreeMap<String, String>,
-    pub(crate) median: Option<MedianBeat>,
+    /// Leads of the representative beat, microvolts; empty without one.
+    pub(crate) median: Vec<Vec<f64>>,
     pub(crate) marks: Marks,
     pub(crate) names: Vec<LeadName>,
     pub(crate) rate_hz: f64,
@@ -68,7 +68,7 @@ impl Measured {
             .names
             .iter()
             .position(|name| name.standard_index() == Some(standard))?;
-        self.median.as_ref()?.leads.get(place).map(Vec::as_slice)
+        self.median.get(place).map(Vec::as_slice)
     }
 
     /// Level of the lead at the QRS onset, the zero of all heights.
@@ -106,16 +106,16 @@ pub(crate) enum Atria {
     Silent,
 }
 
-/// Input of the measurements: filtered leads and beats of the stretch that is measured.
+/// Input of the measurements: what is known of the stretch that is measured.
 pub(crate) struct Stretch<'a> {
-    pub(crate) signals: &'a [Vec<f64>],
     pub(crate) names: Vec<LeadName>,
     pub(crate) rate_hz: f64,
     pub(crate) beats: &'a [Beat],
+    pub(crate) waves: &'a Delineation,
 }
 
 /// Measures; `intervals_ms` are the intervals between all beats of the recording.
-pub(crate) fn measure(stretch: &Stretch<'_>, evidence: &AtrialEvidence, intervals_ms: &[f64]) -> Measured {
+pub(crate) fn measure(stretch: &Stretch<'_>, intervals_ms: &[f64]) -> Measured {
     let mut made = Measured {
         names: stretch.names.clone(),
         rate_hz: stretch.rate_hz,
@@ -125,34 +125,11 @@ pub(crate) fn measure(stretch: &Stretch<'_>, evidence: &AtrialEvidence, interval
         (!intervals_ms.is_empty()).then(|| intervals_ms.iter().sum::<f64>() / intervals_ms.len() as f64);
     made.values.rr_ms = rr_ms.map(tenth);
     made.values.heart_rate_bpm = rr_ms.map(|rr| tenth(60_000.0 / rr));
-    let chosen = representative(stretch.beats);
-    made.median = median::median_beat(stretch.signals, stretch.rate_hz, stretch.beats, &chosen);
-    if let Some(median) = &made.median {
-        let usual = rr_ms.unwrap_or(900.0) * stretch.rate_hz / 1_000.0;
-        // The beat after it bounds T; as a ventricular one it takes no part in the search for P.
-        let next = Beat {
-            sample: median.centre + usual as usize,
-            class: BeatClass::Ventricular,
-        };
-        let pair = [
-            Beat {
-                sample: median.centre,
-                class: BeatClass::Normal,
-            },
-            next,
-        ];
-        let leads: Vec<&[f64]> = median.leads.iter().map(Vec::as_slice).collect();
-        let mark = |t_end_before: usize| {
-            let (marks, _) = delineate::mark_all(&leads, stretch.rate_hz, &pair, t_end_before);
-            marks.first().copied().unwrap_or_default()
-        };
-        // The T wave of the beat before ends where that of this beat does, one interval earlier.
-        let t_off = mark(0)
-            .t_off
-            .map_or(0, |t_off| t_off.saturating_sub(usual as usize));
-        made.marks = mark(t_off);
+    if let Some(place) = representative(stretch) {
+        made.median.clone_from(&stretch.waves.families[place].leads);
+        made.marks = stretch.waves.medians[place];
     }
-    let atria = if evidence.share >= 0.5 {
+    let atria = if stretch.waves.evidence.share >= 0.5 {
         Atria::Conducting
     } else {
         Atria::Silent
@@ -164,25 +141,29 @@ pub(crate) fn measure(stretch: &Stretch<'_>, evidence: &AtrialEvidence, interval
     made
 }
 
-/// Beats of the kind that is measured: conducted ones, else paced ones, else whatever there is.
-fn representative(beats: &[Beat]) -> Vec<usize> {
-    let of = |wanted: fn(BeatClass) -> bool| -> Vec<usize> {
-        beats
-            .iter()
-            .enumerate()
-            .filter(|(_, b)| wanted(b.class))
-            .map(|(place, _)| place)
-            .collect()
+/// The family that is measured: the one with most conducted beats, or most paced ones where these are more, or else the
+/// largest.
+fn representative(stretch: &Stretch<'_>) -> Option<usize> {
+    let members = |place: usize, class: BeatClass| {
+        let family = stretch.waves.families.get(place);
+        let of = |member: &&Member| {
+            stretch
+                .beats
+                .get(member.beat)
+                .is_some_and(|beat| beat.class == class)
+        };
+        family.map_or(0, |family| family.members.iter().filter(of).count())
     };
-    let conducted = of(|class| class == BeatClass::Normal);
-    let paced = of(|class| class == BeatClass::Unclassifiable);
-    if paced.len() > conducted.len() {
-        paced
-    } else if !conducted.is_empty() {
-        conducted
+    let count = |class: BeatClass| stretch.beats.iter().filter(|beat| beat.class == class).count();
+    let class = if count(BeatClass::Unclassifiable) > count(BeatClass::Normal) {
+        BeatClass::Unclassifiable
     } else {
-        of(|_| true)
-    }
+        BeatClass::Normal
+    };
+    // Families come largest first; the first of equals is kept.
+    (0..stretch.waves.families.len())
+        .rev()
+        .max_by_key(|place| members(*place, class))
 }
 
 fn tenth(value: f64) -> f64 {
@@ -223,7 +204,7 @@ fn fill_levels(made: &mut Measured) {
     let at = off + (AFTER_J_S * made.rate_hz).round() as usize;
     let half = (0.004 * made.rate_hz).round() as usize;
     let mut levels = BTreeMap::new();
-    for (name, lead) in made.names.iter().zip(made.median.iter().flat_map(|m| &m.leads)) {
+    for (name, lead) in made.names.iter().zip(&made.median) {
         let part = lead.get(at.saturating_sub(half)..=(at + half).min(lead.len().saturating_sub(1)));
         let level = part
             .filter(|p| !p.is_empty())

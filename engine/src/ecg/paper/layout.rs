@@ -174,7 +174,7 @@ fn calibration(x: f64, y: f64, gain: f64, speed: f64) -> Shape {
 }
 
 /// Points of a signal in microvolts, broken at gaps; more than twenty points a millimetre become lows and highs.
-fn traces(signal: &[f64], x: f64, y: f64, mm_per_sample: f64, gain: f64) -> Vec<Vec<(f64, f64)>> {
+fn traces(signal: &[f32], x: f64, y: f64, mm_per_sample: f64, gain: f64) -> Vec<Vec<(f64, f64)>> {
     const POINTS_PER_MM_MAX: f64 = 20.0;
     let dense = mm_per_sample * POINTS_PER_MM_MAX < 0.999;
     let block = if dense {
@@ -182,9 +182,9 @@ fn traces(signal: &[f64], x: f64, y: f64, mm_per_sample: f64, gain: f64) -> Vec<
     } else {
         1
     };
-    let point = |index: usize, value: f64| {
+    let point = |index: usize, value: f32| {
         // Nothing leaves the page, however wild the signal is.
-        let height = (value / 1_000.0 * gain).clamp(-PAGE_HEIGHT_MM, PAGE_HEIGHT_MM);
+        let height = (f64::from(value) / 1_000.0 * gain).clamp(-PAGE_HEIGHT_MM, PAGE_HEIGHT_MM);
         (x + index as f64 * mm_per_sample, y - height)
     };
     let mut out: Vec<Vec<(f64, f64)>> = vec![Vec::new()];

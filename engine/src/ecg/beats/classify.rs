@@ -22,6 +22,8 @@ const GROUP_BEATS_MIN: usize = 4;
 const SETTLED_BEATS_MIN: usize = 24;
 /// Interval below which beats follow each other as in a tachycardia, in seconds.
 const TACHYCARDIA_S: f64 = 0.6;
+/// The same, surely.
+const CALM_S: f64 = 0.5;
 /// Excess of width over the usual beat, and prematurity, which are still none.
 const NARROW: f64 = 0.10;
 const TIMELY: f64 = 0.06;
@@ -271,10 +273,12 @@ fn normal_group(groups: &[Group]) -> Option<usize> {
         let share = g.count as f64 / all.max(1) as f64;
         let in_time = if g.early < 0.86 { 0.35 } else { 1.0 };
         let narrow = (0.085 / g.width_s.max(0.03)).powi(3);
-        if share < 0.08 || g.count < 3 {
+        // A fast rhythm beside a slower one is rather a tachycardia than the patient's own.
+        let calm = if g.usual_s < CALM_S { 0.2 } else { 1.0 };
+        if share < 0.04 || g.count < 3 {
             share * 0.02
         } else {
-            share.sqrt() * in_time * narrow
+            share.sqrt() * in_time * narrow * calm
         }
     };
     let scored = groups.iter().enumerate();

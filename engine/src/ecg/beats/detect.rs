@@ -194,6 +194,12 @@ fn drop_waves_between(beats: &[Candidate], usual: &[f64], rate_hz: f64) -> Vec<C
         let through = next.map_or(f64::INFINITY, |n| (n.at - last.at) as f64);
         let lower = next.is_some_and(|n| beat.height < 0.6 * last.height.min(n.height));
         let between = lower && through < 1.25 * usual[index] && before.min(after) < 0.6 * usual[index];
+        // A T wave in every beat halves the usual interval; it is still lower and blunter than both its neighbours.
+        let blunter = next.is_some_and(|n| {
+            beat.sharpness < 0.5 * last.sharpness.min(n.sharpness)
+                && beat.height < 0.9 * last.height.min(n.height)
+        });
+        let t_wave = t_wave || before < 0.45 * rate_hz && blunter;
         if !(t_wave || between) {
             kept.push(*beat);
         }

@@ -108,10 +108,10 @@ impl Fused {
         }
     }
 
-    /// The lane by which beats are timed: the first that is about as clear as the clearest and not much lower than the
-    /// highest.
+    /// The lane by which beats are timed: the first that is not far less clear than the clearest and not much lower
+    /// than the highest.
     pub(super) fn leading(&self) -> Option<&Lane> {
-        const CLEAR_SHARE: f32 = 0.35;
+        const CLEAR_SHARE: f32 = 0.1;
         const HEIGHT_SHARE: f32 = 0.4;
         let usual = |lane: &Lane| median(&mut lane.clearness.clone());
         let clearest = self.lanes.iter().map(usual).fold(0.0, f32::max);
@@ -253,7 +253,7 @@ struct Filters {
 
 impl Filters {
     fn new(rate_hz: f64) -> Self {
-        const TREND_S: f64 = 0.075;
+        const TREND_S: f64 = 0.105;
         const WINDOW_S: f64 = 0.100;
         let mean = |width: usize| vec![1.0 / width as f64; width];
         let smooth = mean(odd(SMOOTH_S * rate_hz));

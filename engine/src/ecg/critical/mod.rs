@@ -158,9 +158,9 @@ impl Condition {
                 })
                 .map(mean_rate),
             Self::LongQtWithEctopy(limit) => {
-                let qtc = values
-                    .qtc_fridericia_ms
-                    .filter(|ms| *ms >= limit && rhythm != Rhythm::Paced)?;
+                // QT says nothing of repolarisation where the beats are not conducted.
+                let conducted = !matches!(rhythm, Rhythm::Paced | Rhythm::VentricularTachycardia);
+                let qtc = values.qtc_fridericia_ms.filter(|ms| *ms >= limit && conducted)?;
                 let ectopic = facts
                     .beats
                     .iter()

@@ -255,11 +255,10 @@ fn second_hump(atria: &Atria, upright: &[f64], peak: usize, off: usize) -> Optio
     let margin = atria.samples(0.010);
     let end = (peak + atria.samples(0.11)).min(flat.len().saturating_sub(1 + margin));
     let height = *flat.get(peak)?;
-    let inside = (off + 1..end).filter(|at| {
+    (off + 1..end).rev().find(|at| {
         let near = &flat[at.saturating_sub(margin)..=at + margin];
         flat[*at] >= HEIGHT_SHARE * height && near.iter().all(|v| *v <= flat[*at])
-    });
-    inside.last()
+    })
 }
 
 /// The same on one lead, drawn half-way towards the common limits; `None` where its P is too small to be followed.

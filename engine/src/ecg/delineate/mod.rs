@@ -125,7 +125,7 @@ pub(crate) fn delineate_beats(
 
 /// QRS and T on the median of a family: of all leads, and of the lead `alone` if one is wanted.
 fn mark_family(family: &Family, rate_hz: f64, alone: Option<usize>) -> (Marks, Option<Marks>) {
-    const TOGETHER_HZ: f64 = 40.0;
+    const TOGETHER_HZ: f64 = 75.0;
     const ALONE_HZ: f64 = 25.0;
     let n = family.leads.first().map_or(0, Vec::len);
     let fast = family::smoothed(&family.leads, TOGETHER_HZ, rate_hz);

@@ -10,19 +10,23 @@ pub(super) struct Limits {
 /// How quiet the heart is at rest.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rest {
-    /// Share of the greatest slope below which it rests.
-    pub(super) share: f64,
+    /// Share of the greatest slope below which it rests before the QRS.
+    pub(super) before: f64,
+    /// The same after it, where the ST segment moves.
+    pub(super) after: f64,
     /// How long it stays at rest, in seconds.
     pub(super) seconds: f64,
 }
 
 /// Over all leads the sum of slopes tells small movements; one lead alone needs a larger share.
 pub(super) const REST_TOGETHER: Rest = Rest {
-    share: 0.04,
-    seconds: 0.008,
+    before: 0.05,
+    after: 0.06,
+    seconds: 0.010,
 };
 pub(super) const REST_ALONE: Rest = Rest {
-    share: 0.12,
+    before: 0.12,
+    after: 0.12,
     seconds: 0.006,
 };
 
@@ -69,10 +73,10 @@ pub(super) fn limits(
     let steep = |at: &usize| velocity[*at] > 0.25 * top;
     let first = (core_left..=core_right).find(steep)?;
     let last = (core_left..=core_right).rev().find(steep)?;
-    let quiet = (rest.share * top).max(2.0 * floor).min(0.2 * top);
+    let quiet = |share: f64| (share * top).max(2.5 * floor).min(0.2 * top);
     let still = samples(rest.seconds).max(2);
-    let on = walk(velocity, first, left, still, quiet);
-    let off = walk(velocity, last, right, still, quiet);
+    let on = walk(velocity, first, left, still, quiet(rest.before));
+    let off = walk(velocity, last, right, still, quiet(rest.after));
     (on < off).then_some(Limits { on, off })
 }
 

@@ -63,7 +63,37 @@ pub fn read(bytes: &[u8]) -> Result<Record, EcgError> {
     made.stored_beat = stored_beat(&root);
     describe(&root, &waves, &mut made);
     made.annotations = annotations(&root);
+    leave_out_calibration(&mut made);
     Ok(made)
+}
+
+/// Recordings of 11 s end with a calibration mark of 1 mV in every lead, which would be measured as a beat. No heart
+/// breaks Einthoven's law as the mark does; where it is found the last second is left out.
+fn leave_out_calibration(record: &mut Record) {
+    const MARK_UV_MIN: f32 = 500.0;
+    const MARK_S_MIN: f64 = 0.05;
+    let rate_hz = record.sampling_rate_hz;
+    let second = rate_hz.round() as usize;
+    let limb = [0, 1, 2].map(|standard| record.standard(standard));
+    let ([Some(one), Some(two), Some(three)], Some(start)) = (limb, record.len().checked_sub(second)) else {
+        return;
+    };
+    let marked = (start..record.len())
+        .filter(|n| {
+            let broken = three.samples_uv[*n] - two.samples_uv[*n] + one.samples_uv[*n];
+            broken.abs() > MARK_UV_MIN
+        })
+        .count();
+    if (marked as f64) < MARK_S_MIN * rate_hz || start < second {
+        return;
+    }
+    for lead in &mut record.leads {
+        lead.samples_uv.truncate(start);
+    }
+    record.annotations.push(Annotation {
+        sample: None,
+        text: "calibration mark in the last second left out".into(),
+    });
 }
 
 /// What the document says about its samples.

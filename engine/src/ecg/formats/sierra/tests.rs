@@ -110,6 +110,28 @@ fn plain_and_uncompressed_leads_are_read() {
 }
 
 #[test]
+fn the_calibration_mark_is_left_out() {
+    let record = |mark: f32| {
+        let lead = |name: &str| {
+            let mut samples_uv = vec![0.0; 1_500];
+            samples_uv[1_350..1_450].fill(mark);
+            Lead {
+                name: LeadName::new(name),
+                samples_uv,
+                resolution_uv: 5.0,
+                derived: false,
+            }
+        };
+        let leads = ["I", "II", "III"].map(lead).to_vec();
+        let mut record = Record::new(FORMAT, leads, 500.0).unwrap();
+        leave_out_calibration(&mut record);
+        (record.len(), record.annotations.len())
+    };
+    assert_eq!(record(1_000.0), (1_000, 1));
+    assert_eq!(record(100.0), (1_500, 0));
+}
+
+#[test]
 fn what_is_cut_or_unknown_is_refused() {
     let check = |waves: &str| assert!(read(document(waves).as_bytes()).is_err(), "{waves:.120}");
     check("");

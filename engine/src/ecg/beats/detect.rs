@@ -180,6 +180,7 @@ fn usual_around(beats: &[Candidate]) -> Vec<f64> {
 /// Takes out what is lower than its neighbours and leaves no room for a beat of its own: T and P waves, noise.
 fn drop_waves_between(beats: &[Candidate], usual: &[f64], rate_hz: f64) -> Vec<Candidate> {
     const T_WAVE_S: f64 = 0.40;
+    const SPLIT_S: f64 = 0.24;
     let mut kept: Vec<Candidate> = Vec::with_capacity(beats.len());
     for (index, beat) in beats.iter().enumerate() {
         let Some(last) = kept.last() else {
@@ -189,6 +190,19 @@ fn drop_waves_between(beats: &[Candidate], usual: &[f64], rate_hz: f64) -> Vec<C
         let before = (beat.at - last.at) as f64;
         let next = beats.get(index + 1);
         let after = next.map_or(f64::INFINITY, |n| (n.at - beat.at) as f64);
+        let earlier = kept
+            .iter()
+            .rev()
+            .nth(1)
+            .map_or(f64::INFINITY, |b| (last.at - b.at) as f64);
+        if before < SPLIT_S * rate_hz && after.min(earlier) > 1.6 * before {
+            // Both flanks of one wide QRS: the higher speaks for it.
+            if beat.height > last.height {
+                kept.pop();
+                kept.push(*beat);
+            }
+            continue;
+        }
         let ratio = beat.height / last.height;
         let t_wave = before < T_WAVE_S * rate_hz && before < 0.65 * usual[index] && ratio < 0.55;
         let through = next.map_or(f64::INFINITY, |n| (n.at - last.at) as f64);

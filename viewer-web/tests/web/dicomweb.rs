@@ -3,6 +3,7 @@
 use crate::support::objects::{COLUMNS, FRAMES, Object, ROWS, study};
 use crate::support::{House, Radiologist};
 use axum::http::StatusCode;
+use engine::codec::{FrameBytes, FrameDescription, Photometric, PixelElement, TransferSyntax, decode};
 
 const EXPLICIT_LE: &str = "1.2.840.10008.1.2.1";
 const AS_STORED: &str = "multipart/related; type=application/octet-stream; transfer-syntax=*";
@@ -100,6 +101,54 @@ async fn frames_of_a_loop_singly_and_in_lists() {
             .get_as(&format!("{}/frames/{bad}", v.cine.path()), AS_STORED)
             .await
             .refuses(status);
+    }
+}
+
+/// Frames in a form in which nobody has stored them, whole and in pieces, of the same values.
+#[tokio::test]
+async fn frames_as_high_throughput_streams() {
+    let v = viewer("1.2.95.31").await;
+    let shape = |samples: u16, bits: u16, signed: bool| FrameDescription {
+        rows: ROWS,
+        columns: COLUMNS,
+        samples_per_pixel: samples,
+        bits_allocated: bits,
+        bits_stored: bits,
+        high_bit: bits - 1,
+        signed,
+        planar: false,
+        photometric: Photometric::Monochrome2,
+        frames: 1,
+        element: PixelElement::Integer,
+    };
+    let length = v.cine.pixels.len() / FRAMES;
+    for (object, number, frame, expect) in [
+        (&v.slice, 1, shape(1, 16, true), &v.slice.pixels[..]),
+        (
+            &v.cine,
+            3,
+            shape(3, 8, false),
+            &v.cine.pixels[2 * length..3 * length],
+        ),
+    ] {
+        let path = format!("{}/frames/{number}", object.path());
+        let whole = v.reader.get_as(&path, "image/jphc").await.is(StatusCode::OK);
+        let syntax = TransferSyntax::HTJ2K_LOSSLESS_RPCL;
+        assert_eq!(
+            whole.header("content-type"),
+            format!("image/jphc; transfer-syntax={}", syntax.uid())
+        );
+        let pixels = decode(&frame, syntax, FrameBytes::from(&whole.body[..])).unwrap();
+        assert_eq!(pixels.data.to_le_bytes(), expect, "{path}");
+        let mut joined = Vec::new();
+        for range in ["bytes=0-63", "bytes=64-"] {
+            let part = v
+                .reader
+                .get_with(&path, &[("accept", "image/jphc"), ("range", range)])
+                .await;
+            joined.extend_from_slice(&part.is(StatusCode::PARTIAL_CONTENT).body);
+        }
+        assert_eq!(joined, whole.body, "{path}");
     }
 }
 

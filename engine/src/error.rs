@@ -79,7 +79,9 @@ pub enum ImagingError {
     #[error("these images do not form a volume: {0}")]
     NoVolume(String),
     /// The volume is bigger than this program accepts.
-    #[error("the volume needs {needed_bytes} bytes of memory, the limit is {limit_bytes}: refused before reading it")]
+    #[error(
+        "the volume needs {needed_bytes} bytes of memory, the limit is {limit_bytes}: refused before reading it"
+    )]
     VolumeTooLarge {
         /// Bytes that its sides ask for; `u64::MAX` when no program could hold it.
         needed_bytes: u64,

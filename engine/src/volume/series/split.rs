@@ -115,7 +115,7 @@ fn told_apart(slices: &[Slice], places: &[Vec<usize>], most: usize) -> Option<(M
             own.sort_unstable();
             own.windows(2).all(|w| w[0] != w[1])
         });
-        let whole = volumes.iter().map(Vec::len).sum::<usize>() == places.iter().map(Vec::len).sum();
+        let whole = volumes.iter().map(Vec::len).sum::<usize>() == places.iter().map(Vec::len).sum::<usize>();
         if once && whole {
             return Some((mark, volumes));
         }

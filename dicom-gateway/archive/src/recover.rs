@@ -85,7 +85,8 @@ fn read_watermark(data_dir: &Path) -> Option<UnixMicros> {
 /// Remembers from when on files may lack their row. An older value left by a crash is safe.
 pub(crate) fn write_watermark(archive: &Archive, mark: UnixMicros) -> Result<()> {
     let path = archive.config().data_dir.join(WATERMARK_FILE);
-    let fresh = path.with_extension("new");
+    // Several processes on one archive may start at the same moment.
+    let fresh = path.with_extension(format!("{}.new", std::process::id()));
     let text = mark.0.to_string();
     std::fs::write(&fresh, text)
         .and_then(|()| std::fs::rename(&fresh, &path))

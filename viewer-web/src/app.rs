@@ -9,6 +9,7 @@ use crate::pages::Fonts;
 use crate::pool::Pool;
 use crate::session::OpenRoutes;
 use crate::session::tries::Tries;
+use crate::volume::SeriesVolume;
 use archive::Archive;
 use bytes::Bytes;
 use engine::codec::StoredPixels;
@@ -24,6 +25,9 @@ const DECODED_BYTES_MAX: usize = 192 * 1024 * 1024;
 const CHOICE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Memory for image descriptions.
 const LAYOUT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Memory for volumes of series; one takes a quarter at most.
+const VOLUME_BYTES_MAX: usize = 2 << 30;
 
 /// Folder below the data folder for objects of township nodes that are not whole yet.
 const UPLOADS_FOLDER: &str = "edge-uploads";
@@ -70,6 +74,8 @@ struct Inner {
     decoded: Cache<Arc<StoredPixels>>,
     layouts: Cache<Arc<Layout>>,
     choices: Cache<Held>,
+    volumes: Cache<Arc<SeriesVolume>>,
+    volume_turn: Arc<Semaphore>,
     uploads: Arc<Uploads>,
     reading: Reading,
 }
@@ -94,6 +100,8 @@ impl App {
             decoded: Cache::new(DECODED_BYTES_MAX),
             layouts: Cache::new(LAYOUT_BYTES_MAX),
             choices: Cache::new(CHOICE_BYTES_MAX),
+            volumes: Cache::new(VOLUME_BYTES_MAX),
+            volume_turn: Arc::new(Semaphore::new(1)),
             uploads: Arc::new(Uploads::new(
                 reading.archive().config().data_dir.join(UPLOADS_FOLDER),
             )),
@@ -163,6 +171,16 @@ impl App {
     /// Layouts of opened objects.
     pub(crate) fn layouts(&self) -> &Cache<Arc<Layout>> {
         &self.inner.layouts
+    }
+
+    /// Volumes of series.
+    pub(crate) fn volumes(&self) -> &Cache<Arc<SeriesVolume>> {
+        &self.inner.volumes
+    }
+
+    /// Leave to read a volume: one at a time.
+    pub(crate) fn volume_turn(&self) -> &Arc<Semaphore> {
+        &self.inner.volume_turn
     }
 
     /// Objects of township nodes that are not whole yet.

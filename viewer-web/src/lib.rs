@@ -27,6 +27,7 @@ pub mod session;
 pub mod shape;
 mod telemetry;
 pub mod township;
+mod volume;
 
 pub use app::{App, Settings};
 pub use http::client::ClientAddress;
@@ -50,6 +51,7 @@ pub fn routes() -> Vec<Route> {
     routes.extend(events::routes());
     routes.extend(dicomweb::routes());
     routes.extend(ecg_api::routes());
+    routes.extend(volume::routes());
     routes.extend(edge::routes());
     routes.extend(api::routes());
     routes

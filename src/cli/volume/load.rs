@@ -71,7 +71,7 @@ impl Subject {
 pub(crate) struct Loaded {
     pub(super) volume: Volume,
     pub(super) findings: Vec<Finding>,
-    /// The series' own window.
+    /// The own window of the middle slice.
     pub(super) window: Option<Window>,
 }
 

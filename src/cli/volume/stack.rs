@@ -132,12 +132,14 @@ impl Stack {
         )
         .map_err(|e| e.0)?;
         let first = self.slices.first().map(|s| &s.1);
+        // windows that differ from slice to slice suit the picture best in the middle of the body
+        let middle = self.slices.get(self.slices.len() / 2).map(|s| &s.1);
         let mut findings = self.subject.findings.clone();
         findings.extend(encoding.step().map(|step| Finding::Coarser { step }));
         Ok(Loaded {
             volume: volume.with_padding(first.and_then(|h| h.padding)),
             findings,
-            window: first.and_then(|h| h.window.clone()),
+            window: middle.and_then(|h| h.window.clone()),
         })
     }
 }

@@ -22,7 +22,7 @@ pub(crate) struct SeriesVolume {
     /// Volumes in the series.
     pub(super) volumes: usize,
     pub(super) findings: Vec<Finding>,
-    /// The first slice's own window.
+    /// The middle slice's own window.
     pub(super) window: Option<Window>,
 }
 
@@ -129,8 +129,10 @@ fn read(app: &App, held: &[Held], phase: usize) -> Result<SeriesVolume, Problem>
             seen = seen_range(&opened.pixels(store, object, slice.frame)?.data);
         }
         values.push(FrameValues::new(&own.modality, &image.frame, seen));
-        if number == 0 {
+        if number == order.len() / 2 {
             window = own.voi.windows.first().cloned();
+        }
+        if number == 0 {
             padding = image.padding.map(|(low, _)| own.modality.apply(low));
         }
     }

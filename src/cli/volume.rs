@@ -163,7 +163,7 @@ impl Mpr {
             .wish(self.mode, self.size.as_deref())?
             .with(self.target.interpolation());
         let loaded = self.source.load()?;
-        loaded.tell();
+        load::tell(&loaded.findings);
         let picture = self.target.on_pool(|| wish.cut(&loaded.volume))??;
         self.target.write(&picture, loaded.window.as_ref())
     }
@@ -174,7 +174,7 @@ impl Project {
         self.target.check()?;
         let wish = self.look.wish(self.mode, self.pixel, &self.size)?;
         let loaded = self.source.load()?;
-        loaded.tell();
+        load::tell(&loaded.findings);
         let seen = self.target.on_pool(|| wish.see(&loaded.volume))??;
         match seen {
             options::Seen::Values(picture) => self.target.write(&picture, None),
@@ -196,7 +196,7 @@ impl Curved {
             bail!("--mode composite is for whole volumes; a slab takes mip, minip or mean");
         }
         let loaded = self.source.load()?;
-        loaded.tell();
+        load::tell(&loaded.findings);
         let layout = CurvedLayout {
             pixel_mm: self.pixel.unwrap_or_else(|| loaded.volume.grid().finest_mm()),
             width_mm: self.width,

@@ -12,6 +12,8 @@ mod resize;
 mod thumbnail;
 mod window;
 
+#[cfg(test)]
+pub(crate) use description::test_description;
 pub use description::{FrameAttributes, Geometry, ImageDescription, Modality, Voi};
 pub use encode::{Format, encode};
 pub use lut::Lut;

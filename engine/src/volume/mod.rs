@@ -35,7 +35,7 @@ pub use mpr::{Plane, Reformat, body_plane, native_plane, reformat};
 pub use presets::Preset;
 pub use project::{View, project};
 pub use sample::Interpolation;
-pub use series::{Finding, Series, Slice};
+pub use series::{Finding, Series, SeriesVolume, Slice, SliceValues, Stack};
 pub use slab::{Slab, SlabMode};
 pub use voxels::{Rescale, Volume};
 

@@ -1,13 +1,12 @@
 //! From a path to a volume: a .npy array, a multi-frame file, or a folder with one series.
 
 use super::options;
-use super::stack::Stack;
+use super::stack::Files;
 use crate::output;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use engine::codec::npy::{Array, MAGIC};
-use engine::pixel::Window;
-use engine::volume::{Finding, Grid, Rescale, Volume};
+use engine::volume::{Finding, Grid, Rescale, SeriesVolume, Volume};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Read;
@@ -66,26 +65,15 @@ impl Subject {
     }
 }
 
-/// A volume in memory.
-#[derive(Debug)]
-pub(crate) struct Loaded {
-    pub(super) volume: Volume,
-    pub(super) findings: Vec<Finding>,
-    /// The own window of the middle slice.
-    pub(super) window: Option<Window>,
-}
-
-impl Loaded {
-    /// Every finding as a line on standard error.
-    pub(super) fn tell(&self) {
-        for finding in &self.findings {
-            output::note(&format!("gongying: {}", finding.en()));
-        }
+/// Every finding as a line on standard error.
+pub(super) fn tell(findings: &[Finding]) {
+    for finding in findings {
+        output::note(&format!("gongying: {}", finding.en()));
     }
 }
 
 impl Source {
-    pub(super) fn load(&self) -> Result<Loaded> {
+    pub(super) fn load(&self) -> Result<SeriesVolume> {
         load(&self.path, &self.choice)
     }
 
@@ -96,18 +84,22 @@ impl Source {
             let bytes = read_array(path)?;
             return describe_array(&bytes, choice).with_context(|| path.display().to_string());
         }
-        let stack = Stack::read(path, choice.series.as_deref(), choice.phase)?;
-        Ok(stack.subject)
+        let stack = Files::read(path, choice.series.as_deref(), choice.phase)?.stack;
+        Ok(Subject {
+            grid: stack.grid,
+            volumes: stack.volumes,
+            findings: stack.findings,
+        })
     }
 }
 
 /// Reads a whole volume.
-pub(super) fn load(path: &Path, choice: &Choice) -> Result<Loaded> {
+pub(super) fn load(path: &Path, choice: &Choice) -> Result<SeriesVolume> {
     if is_array(path)? {
         let bytes = read_array(path)?;
         return load_array(&bytes, choice).with_context(|| path.display().to_string());
     }
-    Stack::read(path, choice.series.as_deref(), choice.phase)?.load()
+    Files::read(path, choice.series.as_deref(), choice.phase)?.load()
 }
 
 fn is_array(path: &Path) -> Result<bool> {
@@ -154,7 +146,7 @@ fn describe_array(bytes: &[u8], choice: &Choice) -> Result<Subject> {
     })
 }
 
-fn load_array(bytes: &[u8], choice: &Choice) -> Result<Loaded> {
+fn load_array(bytes: &[u8], choice: &Choice) -> Result<SeriesVolume> {
     let array = Array::parse(bytes)?;
     let grid = grid_of(&array, choice)?;
     let (rescale, values, findings) = match array.to_i16() {
@@ -162,8 +154,9 @@ fn load_array(bytes: &[u8], choice: &Choice) -> Result<Loaded> {
         None => stepped(&array.to_f32())?,
     };
     let volume = Volume::from_values(grid, rescale, &values, VOLUME_BYTES_MAX)?;
-    Ok(Loaded {
+    Ok(SeriesVolume {
         volume,
+        volumes: 1,
         findings,
         window: None,
     })

@@ -5,8 +5,8 @@ use crate::dicomweb::holdings::{self, Held};
 use crate::dicomweb::{layout, uids};
 use crate::problem::Problem;
 use engine::error::ImagingError;
-use engine::pixel::{ImageDescription, Window};
-use engine::volume::{Encoding, Finding, FrameValues, Series, Slice, Volume, seen_range};
+use engine::pixel::ImageDescription;
+use engine::volume::{Finding, SeriesVolume, Slice, SliceValues, Stack};
 use reading::Actor;
 use reading::access::{Action, guard};
 use std::borrow::Cow;
@@ -14,17 +14,6 @@ use std::sync::Arc;
 
 /// Largest volume that the server holds: some 750 slices of 512 x 512.
 const VOLUME_BYTES_MAX: u64 = 480 << 20;
-
-/// A volume of a series.
-#[derive(Debug)]
-pub(crate) struct SeriesVolume {
-    pub(super) volume: Volume,
-    /// Volumes in the series.
-    pub(super) volumes: usize,
-    pub(super) findings: Vec<Finding>,
-    /// The middle slice's own window.
-    pub(super) window: Option<Window>,
-}
 
 /// The volume of a series, for somebody who may see it, and the digest of what it was made of. Volumes are read one
 /// at a time, so that memory is bounded by the cache and one more.
@@ -68,6 +57,8 @@ pub(super) async fn open(
     Ok((volume, key))
 }
 
+type Found = (Vec<(Slice, SliceValues)>, Option<ImagingError>, usize);
+
 /// An error on the way through the engine.
 struct Failed(Problem);
 
@@ -77,82 +68,49 @@ impl From<ImagingError> for Failed {
     }
 }
 
-/// The slices of every object that has some, and why the first without them has none.
-fn slices(app: &App, held: &[Held]) -> Result<(Vec<Slice>, Option<ImagingError>, usize), Problem> {
+impl From<Problem> for Failed {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+fn read(app: &App, held: &[Held], phase: usize) -> Result<SeriesVolume, Problem> {
+    let (slices, fault, count) = slices(app, held)?;
+    if let (true, Some(error)) = (slices.is_empty(), &fault) {
+        return Err(layout::problem(error.clone()));
+    }
+    let mut stack = Stack::arrange(slices, phase).map_err(layout::problem)?;
+    stack.findings.extend(fault.map(|error| Finding::Unreadable {
+        count,
+        first: error.to_string(),
+    }));
+    let store = app.archive().store();
+    let decode = |slice: &Slice| {
+        let object = held.get(slice.source).ok_or_else(Problem::not_found)?;
+        Ok::<_, Failed>(layout::open(app, object)?.pixels(store, object, slice.frame)?)
+    };
+    stack.load(VOLUME_BYTES_MAX, &decode).map_err(|e| e.0)
+}
+
+/// The slices of every object that has some, why the first without them has none, and how many have none.
+fn slices(app: &App, held: &[Held]) -> Result<Found, Problem> {
     let store = app.archive().store();
     let (mut slices, mut fault, mut faults) = (Vec::new(), None, 0);
     for (source, object) in held.iter().enumerate().filter(|(_, o)| o.frames > 0) {
         let parsed = layout::attributes(store, object, layout::limits(object)?)?;
         let lookup = |path: &[(u32, usize)], tag: u32| parsed.data_set.raw_at(path, tag).map(Cow::Borrowed);
-        let read =
-            ImageDescription::from_lookup(&lookup).and_then(|image| Slice::read_all(&lookup, &image, source));
-        match read {
-            Ok(mut own) => slices.append(&mut own),
-            Err(error) => {
-                faults += 1;
-                fault.get_or_insert(error);
-            }
+        let read = ImageDescription::from_lookup(&lookup).and_then(|image| {
+            let own = Slice::read_all(&lookup, &image, source)?;
+            slices.extend(own.into_iter().map(|slice| {
+                let values = SliceValues::of(&image, slice.frame);
+                (slice, values)
+            }));
+            Ok(())
+        });
+        if let Err(error) = read {
+            faults += 1;
+            fault.get_or_insert(error);
         }
     }
     Ok((slices, fault, faults))
-}
-
-fn read(app: &App, held: &[Held], phase: usize) -> Result<SeriesVolume, Problem> {
-    let store = app.archive().store();
-    let (slices, fault, count) = slices(app, held)?;
-    if let (true, Some(error)) = (slices.is_empty(), &fault) {
-        return Err(layout::problem(error.clone()));
-    }
-    let Series {
-        order,
-        grid,
-        volumes,
-        mut findings,
-    } = Series::arrange(&slices, phase).map_err(layout::problem)?;
-    findings.extend(fault.map(|error| Finding::Unreadable {
-        count,
-        first: error.to_string(),
-    }));
-    let [columns, rows, _] = grid.dims();
-    let open = |slice: &Slice| {
-        let object = held.get(slice.source).ok_or_else(Problem::not_found)?;
-        Ok::<_, Problem>((object, layout::open(app, object)?))
-    };
-    let mut values = Vec::with_capacity(order.len());
-    let (mut window, mut padding) = (None, None);
-    for (number, i) in order.iter().enumerate() {
-        let slice = &slices[*i];
-        let (object, opened) = open(slice)?;
-        let (image, own) = (&opened.image, opened.image.attributes(slice.frame));
-        let mut seen = None;
-        if FrameValues::must_be_seen(&image.frame) {
-            seen = seen_range(&opened.pixels(store, object, slice.frame)?.data);
-        }
-        values.push(FrameValues::new(&own.modality, &image.frame, seen));
-        if number == order.len() / 2 {
-            window = own.voi.windows.first().cloned();
-        }
-        if number == 0 {
-            padding = image.padding.map(|(low, _)| own.modality.apply(low));
-        }
-    }
-    let encoding = Encoding::of(&values).map_err(layout::problem)?;
-    findings.extend(encoding.step().map(|step| Finding::Coarser { step }));
-    let volume = Volume::build(grid, encoding.rescale(), VOLUME_BYTES_MAX, &mut |range, out| {
-        for (number, out) in range.zip(out.chunks_exact_mut(columns * rows)) {
-            let slice = &slices[order[number]];
-            let (object, opened) = open(slice).map_err(Failed)?;
-            let pixels = opened.pixels(store, object, slice.frame).map_err(Failed)?;
-            let modality = &opened.image.attributes(slice.frame).modality;
-            encoding.write(modality, &pixels.data, out)?;
-        }
-        Ok::<_, Failed>(())
-    })
-    .map_err(|e| e.0)?;
-    Ok(SeriesVolume {
-        volume: volume.with_padding(padding),
-        volumes,
-        findings,
-        window,
-    })
 }

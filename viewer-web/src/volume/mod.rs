@@ -4,8 +4,6 @@
 mod load;
 mod query;
 
-pub(crate) use load::SeriesVolume;
-
 use crate::App;
 use crate::dicomweb::layout;
 use crate::extract::{Json, Path, Query};
@@ -20,7 +18,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use engine::codec::npy;
 use engine::pixel::{Format, Window, encode};
-use engine::volume::{Finding, Reformat, display, whole_range};
+use engine::volume::{Finding, Reformat, SeriesVolume, display, whole_range};
 use query::{Form, MprQuery, ProjectQuery, Seen};
 use serde_json::{Value, json};
 use std::sync::Arc;

@@ -4,9 +4,11 @@
 mod finding;
 mod slice;
 mod split;
+mod stack;
 
 pub use finding::Finding;
 pub use slice::{Mark, Slice};
+pub use stack::{SeriesVolume, SliceValues, Stack};
 
 use super::grid::Grid;
 use super::math::{Vec3, along, dot, length, scale, sub};

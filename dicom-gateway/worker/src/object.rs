@@ -132,19 +132,12 @@ impl Image {
         let start = if deflated { 0 } else { source.meta_bytes };
         let at = |offset: u64| offset.saturating_add(start);
         let map = if info.encapsulated {
-            let parts = Fragments {
-                fragments: info
-                    .fragments
-                    .iter()
-                    .map(|(offset, length)| (at(*offset), *length))
-                    .collect(),
-                basic_offsets: info.basic_offset_table.clone(),
-                extended_offsets: info
-                    .extended_offset_table
-                    .iter()
-                    .map(|(offset, _)| *offset)
-                    .collect(),
-            };
+            let parts = Fragments::at(
+                start,
+                &info.fragments,
+                &info.basic_offset_table,
+                &info.extended_offset_table,
+            );
             let mut peek = |at: u64| store.read_range(&source.key, at, PEEK_BYTES).ok();
             FrameMap::encapsulated(&description.frame, syntax, parts, &mut peek)?
         } else {

@@ -54,6 +54,27 @@ pub struct Fragments {
     pub extended_offsets: Vec<u64>,
 }
 
+impl Fragments {
+    /// As a reader of data sets finds them, in a data set that begins at `start` of the file. `extended_offsets` are
+    /// the offset and length of each frame.
+    #[must_use]
+    pub fn at(
+        start: u64,
+        fragments: &[(u64, u64)],
+        basic_offsets: &[u32],
+        extended_offsets: &[(u64, u64)],
+    ) -> Self {
+        Self {
+            fragments: fragments
+                .iter()
+                .map(|(offset, length)| (offset.saturating_add(start), *length))
+                .collect(),
+            basic_offsets: basic_offsets.to_vec(),
+            extended_offsets: extended_offsets.iter().map(|(offset, _)| *offset).collect(),
+        }
+    }
+}
+
 /// Where every frame of an image is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrameMap {

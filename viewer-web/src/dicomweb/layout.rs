@@ -84,19 +84,12 @@ fn frame_map(
     if !info.encapsulated {
         return FrameMap::native(&image.frame, syntax, at(info.offset), info.length.unwrap_or(0));
     }
-    let parts = Fragments {
-        fragments: info
-            .fragments
-            .iter()
-            .map(|(offset, length)| (at(*offset), *length))
-            .collect(),
-        basic_offsets: info.basic_offset_table.clone(),
-        extended_offsets: info
-            .extended_offset_table
-            .iter()
-            .map(|(offset, _)| *offset)
-            .collect(),
-    };
+    let parts = Fragments::at(
+        start,
+        &info.fragments,
+        &info.basic_offset_table,
+        &info.extended_offset_table,
+    );
     FrameMap::encapsulated(&image.frame, syntax, parts, peek)
 }
 

@@ -172,7 +172,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn leads_come_back(steps in proptest::collection::vec(-40_i32..40, 2..2_000)) {
+        fn leads_come_back(steps in proptest::collection::vec(-40_i32..40, 3..2_000)) {
             let mut now = 0;
             let samples: Vec<i32> = steps.iter().map(|s| { now = (now + s).clamp(-6_000, 6_000); now }).collect();
             let got = decode(&encode::chunk(&samples), 1, samples.len()).unwrap();

@@ -30,11 +30,21 @@ pub(crate) fn chosen() -> Result<Option<Device>> {
     Device::open(&text)
 }
 
-/// The device for `--backend`.
-pub(crate) fn for_backend(backend: Backend) -> Result<Option<Device>> {
+/// The device for work that the way to a GPU costs more than the CPU takes (windows, thumbnails): only where the
+/// environment insists.
+pub(crate) fn forced() -> Result<Option<Device>> {
+    match std::env::var(VARIABLE) {
+        Ok(word) if word.trim().eq_ignore_ascii_case("force") => Device::open(&word),
+        _ => Ok(None),
+    }
+}
+
+/// The device for `--backend`; `pays` says that a GPU does this kernel faster, so that `auto` may take one.
+pub(crate) fn for_backend(backend: Backend, pays: bool) -> Result<Option<Device>> {
     match backend {
         Backend::Cpu => Ok(None),
-        Backend::Auto => chosen(),
+        Backend::Auto if pays => chosen(),
+        Backend::Auto => forced(),
         Backend::Gpu => match chosen()? {
             Some(device) => Ok(Some(device)),
             None => bail!(
@@ -71,6 +81,6 @@ mod tests {
     fn off_is_the_cpu_and_a_wrong_word_an_error() {
         assert!(Device::open("off").unwrap().is_none());
         assert!(Device::open("sometimes").is_err());
-        assert!(for_backend(Backend::Cpu).unwrap().is_none());
+        assert!(for_backend(Backend::Cpu, true).unwrap().is_none());
     }
 }

@@ -84,9 +84,14 @@ impl Bench {
         if self.threads == 0 || self.threads > THREADS_MAX {
             bail!("--threads {}: from 1 to {THREADS_MAX}", self.threads);
         }
-        let device = self.device()?;
-        let backend = if device.is_some() { "gpu" } else { "cpu" };
-        let loaded = self.load(device)?;
+        let mut device = self.device()?;
+        let opened = device.is_some();
+        let loaded = self.load(&mut device)?;
+        // A kernel with a twin takes the device.
+        let backend = if opened && device.is_none() { "gpu" } else { "cpu" };
+        if self.backend == Backend::Gpu && backend == "cpu" {
+            bail!("--backend gpu: this kernel has no GPU twin; use cpu or auto");
+        }
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(self.threads)
             .build()?;
@@ -126,31 +131,35 @@ impl Bench {
         ))
     }
 
-    /// Where the kernel runs; `None` is the CPU.
+    /// Where the kernel may run; `None` is the CPU.
     fn device(&self) -> Result<Option<Device>> {
-        if matches!(self.kernel, Kernel::ReconFbp | Kernel::ReconSirt) {
-            return gpu::for_backend(self.backend);
-        }
-        if self.backend == Backend::Gpu {
-            bail!("--backend gpu: this kernel has no GPU twin; use cpu or auto");
-        }
-        Ok(None)
+        let pays = match self.kernel {
+            Kernel::ReconFbp | Kernel::ReconSirt => true,
+            Kernel::VolumeMpr | Kernel::VolumeSlab | Kernel::VolumeProject => true,
+            Kernel::ImageRender | Kernel::ImageThumbnail => false,
+            Kernel::EcgFilter | Kernel::EcgBeats | Kernel::EcgAnalyze | Kernel::ImageDecode => {
+                return Ok(None);
+            }
+        };
+        gpu::for_backend(self.backend, pays)
     }
 
-    fn load(&self, device: Option<Device>) -> Result<Loaded> {
+    fn load(&self, device: &mut Option<Device>) -> Result<Loaded> {
         match self.kernel {
             Kernel::EcgFilter => ecg::load_filter(&self.input, &self.ecg),
             Kernel::EcgBeats => ecg::load_beats(&self.input, &self.ecg),
             Kernel::EcgAnalyze => ecg::load_analyze(&self.input, &self.ecg),
             Kernel::ImageDecode => image::load_decode(&self.input, &self.image),
-            Kernel::ImageRender => image::load_render(&self.input, &self.image),
-            Kernel::ImageThumbnail => image::load_thumbnail(&self.input, &self.image),
+            Kernel::ImageRender => image::load_render(&self.input, &self.image, device),
+            Kernel::ImageThumbnail => image::load_thumbnail(&self.input, &self.image, device),
             Kernel::ReconFbp => recon::load_fbp(&self.input, &self.recon, self.image.size(), device),
             Kernel::ReconSirt => recon::load_sirt(&self.input, &self.recon, self.image.size(), device),
             Kernel::VolumeMpr | Kernel::VolumeSlab => {
-                volume::load_reformat(&self.input, &self.volume, self.image.size())
+                volume::load_reformat(&self.input, &self.volume, self.image.size(), device)
             }
-            Kernel::VolumeProject => volume::load_project(&self.input, &self.volume, self.image.size()),
+            Kernel::VolumeProject => {
+                volume::load_project(&self.input, &self.volume, self.image.size(), device)
+            }
         }
     }
 }

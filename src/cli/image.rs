@@ -7,7 +7,7 @@ pub(crate) mod transcode;
 
 pub(super) use kernels::{KernelOptions, load_decode, load_render, load_thumbnail};
 
-use crate::output;
+use crate::{gpu, output};
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use engine::codec::npy;
@@ -158,10 +158,8 @@ impl Render {
             size: self.size.as_deref().map(parse_size).transpose()?,
             overlays: self.overlays,
         };
-        let picture = named(&self.file, |file| {
-            let pixels = file.decode(options.frame)?;
-            Ok(engine::pixel::render(&file.image, &pixels, &options)?)
-        })?;
+        let device = gpu::forced()?;
+        let picture = named(&self.file, |file| file.render(&options, device.as_ref()))?;
         write_picture(&picture, format, &self.output)
     }
 }
@@ -170,7 +168,11 @@ impl Thumbnail {
     fn run(self) -> Result<()> {
         let format = format_of(&self.output)?;
         let frame = index(self.frame)?;
-        let picture = named(&self.file, |file| file.thumbnail(frame, self.size))?;
+        let device = gpu::forced()?;
+        let picture = named(&self.file, |file| match &device {
+            Some(device) => file.thumbnail_on(frame, self.size, device),
+            None => file.thumbnail(frame, self.size),
+        })?;
         write_picture(&picture, format, &self.output)
     }
 }

@@ -291,10 +291,10 @@ pub(super) fn load_fbp(
     input: &[PathBuf],
     options: &KernelOptions,
     size: Option<&str>,
-    device: Option<Device>,
+    device: &mut Option<Device>,
 ) -> Result<Loaded> {
     let loaded = one(input, options, size, Method::Fbp)?;
-    kernel(loaded, Method::Fbp, 1.0, device)
+    kernel(loaded, Method::Fbp, 1.0, device.take())
 }
 
 /// `recon-sirt`: all iterations; work in updates of a pixel by a view, forward and back.
@@ -302,12 +302,14 @@ pub(super) fn load_sirt(
     input: &[PathBuf],
     options: &KernelOptions,
     size: Option<&str>,
-    device: Option<Device>,
+    device: &mut Option<Device>,
 ) -> Result<Loaded> {
     let loaded = one(input, options, size, Method::Sirt)?;
-    if device.is_some() && loaded.scan.beam() != Beam::Parallel {
-        bail!("recon-sirt of a fan has no GPU twin; use --backend cpu");
-    }
+    // The twin is for parallel rays.
+    let device = match loaded.scan.beam() {
+        Beam::Parallel => device.take(),
+        Beam::Fan { .. } | Beam::Cone { .. } => None,
+    };
     kernel(loaded, Method::Sirt, 2.0 * options.iterations as f64, device)
 }
 

@@ -8,10 +8,10 @@ mod stack;
 
 pub(super) use kernels::{KernelOptions, load_project, load_reformat};
 
-use crate::output;
+use crate::{gpu, output};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use engine::volume::{Curve, CurvedLayout, curved};
+use engine::volume::{Curve, CurvedLayout, Lines, Reformat, Volume, curved};
 use load::{Source, Subject};
 use options::{Look, Mode, Place, Target};
 use serde_json::{Value, json};
@@ -137,6 +137,17 @@ impl Info {
     }
 }
 
+/// The picture of `lines` on the GPU that the environment asks for; `None` is for the CPU.
+fn on_device(
+    volume: &Volume,
+    lines: impl FnOnce() -> Result<Option<Lines>>,
+) -> Result<Option<Result<Reformat>>> {
+    let Some(device) = gpu::chosen()? else {
+        return Ok(None);
+    };
+    Ok(lines()?.map(|lines| device.sample(&device.upload(volume)?, &lines)))
+}
+
 fn describe(subject: &Subject) -> Value {
     let grid = &subject.grid;
     let [x, y, z] = grid.dims();
@@ -164,7 +175,10 @@ impl Mpr {
             .with(self.target.interpolation());
         let loaded = self.source.load()?;
         load::tell(&loaded.findings);
-        let picture = self.target.on_pool(|| wish.cut(&loaded.volume))??;
+        let on_device = on_device(&loaded.volume, || Ok(wish.lines(&loaded.volume)?))?;
+        let picture = gpu::or_cpu(on_device, || {
+            Ok(self.target.on_pool(|| wish.cut(&loaded.volume))??)
+        })?;
         self.target.write(&picture, loaded.window.as_ref())
     }
 }
@@ -175,7 +189,10 @@ impl Project {
         let wish = self.look.wish(self.mode, self.pixel, &self.size)?;
         let loaded = self.source.load()?;
         load::tell(&loaded.findings);
-        let seen = self.target.on_pool(|| wish.see(&loaded.volume))??;
+        let on_device = on_device(&loaded.volume, || Ok(wish.lines(&loaded.volume)?))?;
+        let seen = gpu::or_cpu(on_device.map(|made| made.map(options::Seen::Values)), || {
+            Ok(self.target.on_pool(|| wish.see(&loaded.volume))??)
+        })?;
         match seen {
             options::Seen::Values(picture) => self.target.write(&picture, None),
             options::Seen::Colours(picture) => self.target.write_colours(&picture),

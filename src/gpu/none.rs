@@ -1,11 +1,18 @@
 //! A program without GPU support: no value of [`Device`] exists.
 
 use anyhow::{Result, bail};
+use engine::codec::Samples;
+use engine::pixel::{GreySteps, Grid};
 use engine::recon::{Filtered, Sirt};
+use engine::volume::{Lines, Reformat, Volume};
 
 /// No device.
 #[derive(Debug)]
 pub(crate) enum Device {}
+
+/// No volume is held without a device.
+#[derive(Debug)]
+pub(crate) enum Held {}
 
 impl Device {
     /// The CPU, or an error when a device was insisted on.
@@ -17,6 +24,22 @@ impl Device {
             }
             _ => bail!("GONGYING_GPU={word:.40}: write off, auto or force"),
         }
+    }
+
+    pub(crate) fn window(&self, _: &Samples, _: &GreySteps) -> Option<Result<Vec<u8>>> {
+        match *self {}
+    }
+
+    pub(crate) fn area_average(&self, _: &Samples, _: &Grid, _: (usize, usize)) -> Option<Result<Vec<f32>>> {
+        match *self {}
+    }
+
+    pub(crate) fn upload(&self, _: &Volume) -> Result<Held> {
+        match *self {}
+    }
+
+    pub(crate) fn sample(&self, _: &Held, _: &Lines) -> Result<Reformat> {
+        match *self {}
     }
 
     pub(crate) fn back_project(&self, _: &Filtered) -> Result<Vec<f32>> {

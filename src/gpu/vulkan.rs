@@ -1,18 +1,54 @@
 //! A Vulkan device of `engine-gpu`.
 
 use anyhow::Result;
+use engine::codec::Samples;
+use engine::pixel::{GreySteps, Grid};
 use engine::recon::{Filtered, Sirt};
-use engine_gpu::{Choice, Gpu};
+use engine::volume::{Lines, Reformat, Volume};
+use engine_gpu::{Choice, Gpu, GpuVolume, StoredValues};
 
 /// An open device.
 #[derive(Debug)]
 pub(crate) struct Device(Gpu);
+
+/// A volume in the device's memory.
+#[derive(Debug)]
+pub(crate) struct Held(GpuVolume);
 
 impl Device {
     /// Opens what the word of `GONGYING_GPU` asks for.
     pub(crate) fn open(word: &str) -> Result<Option<Device>> {
         let choice: Choice = word.parse()?;
         Ok(Gpu::open(choice)?.map(Device))
+    }
+
+    /// Display values; `None` for stored values of other than 16 bits.
+    pub(crate) fn window(&self, samples: &Samples, steps: &GreySteps) -> Option<Result<Vec<u8>>> {
+        let made = self
+            .0
+            .window(words(samples)?, steps.rescale, &steps.window, steps.invert);
+        Some(made.map_err(Into::into))
+    }
+
+    /// Means of stored values; `None` for those of other than 16 bits.
+    pub(crate) fn area_average(
+        &self,
+        samples: &Samples,
+        grid: &Grid,
+        to: (usize, usize),
+    ) -> Option<Result<Vec<f32>>> {
+        let made = self.0.area_average(words(samples)?, grid, to);
+        made.map_err(Into::into).transpose()
+    }
+
+    /// The volume in the device's memory.
+    pub(crate) fn upload(&self, volume: &Volume) -> Result<Held> {
+        Ok(Held(self.0.upload(volume)?))
+    }
+
+    /// The picture of lines through a volume.
+    pub(crate) fn sample(&self, volume: &Held, lines: &Lines) -> Result<Reformat> {
+        Ok(self.0.sample(&volume.0, lines)?)
     }
 
     /// Image of filtered projections.
@@ -23,5 +59,13 @@ impl Device {
     /// Image by SIRT; `None` where there is no twin.
     pub(crate) fn sirt(&self, sirt: &Sirt) -> Result<Option<Vec<f32>>> {
         Ok(self.0.sirt(sirt)?)
+    }
+}
+
+fn words(samples: &Samples) -> Option<StoredValues<'_>> {
+    match samples {
+        Samples::U16(values) => Some(StoredValues::Unsigned(values)),
+        Samples::I16(values) => Some(StoredValues::Signed(values)),
+        _ => None,
     }
 }

@@ -1,12 +1,15 @@
 //! Twins of the engine's kernels on a GPU, through Vulkan. Each agrees with its CPU kernel within the limits that its
 //! documentation states; without a usable device the caller stays on the CPU.
 
+mod area;
 mod device;
 mod error;
 mod kernel;
 mod recon;
+mod volume;
 mod window;
 
 pub use device::{Choice, Gpu};
 pub use error::GpuError;
+pub use volume::GpuVolume;
 pub use window::StoredValues;

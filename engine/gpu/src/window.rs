@@ -17,14 +17,14 @@ pub enum StoredValues<'a> {
 }
 
 impl StoredValues<'_> {
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Unsigned(v) => v.len(),
             Self::Signed(v) => v.len(),
         }
     }
 
-    fn words(&self) -> Vec<u8> {
+    pub(crate) fn words(&self) -> Vec<u8> {
         let mut bytes = match self {
             Self::Unsigned(v) => bytemuck::cast_slice(v).to_vec(),
             Self::Signed(v) => bytemuck::cast_slice(v).to_vec(),

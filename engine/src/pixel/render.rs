@@ -43,7 +43,71 @@ pub struct RenderOptions {
 /// # Errors
 /// A size beyond 16384, PALETTE COLOR without a palette.
 pub fn render(image: &ImageDescription, pixels: &StoredPixels, options: &RenderOptions) -> Result<Picture> {
-    let mut picture = display(image, pixels, options)?;
+    finish(image, pixels, options, display(image, pixels, options)?)
+}
+
+/// What stands between the stored values of a grey frame and the screen where there are no tables: another device can
+/// compute it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GreySteps {
+    /// Slope and intercept from stored values to the modality's units.
+    pub rescale: (f64, f64),
+    /// The VOI step.
+    pub window: Window,
+    /// Display values are counted from the other end.
+    pub invert: bool,
+}
+
+impl GreySteps {
+    /// The steps of [`render`]; `None` for colour and for tables.
+    #[must_use]
+    pub fn of(image: &ImageDescription, pixels: &StoredPixels, options: &RenderOptions) -> Option<Self> {
+        let colour = pixels.samples_per_pixel >= 3 || image.frame.photometric == Photometric::PaletteColor;
+        let shade = (!colour).then(|| Shade::new(image, pixels, options.frame, options.window.as_ref()))?;
+        let (Modality::Rescale { slope, intercept }, VoiStep::Window(window)) = (shade.modality, shade.voi)
+        else {
+            return None;
+        };
+        Some(Self {
+            rescale: (*slope, *intercept),
+            window,
+            invert: shade.inverse,
+        })
+    }
+}
+
+/// The rest of [`render`] where the display values of a grey frame were made by other means.
+///
+/// # Errors
+/// As [`render`], and for a wrong number of values.
+pub fn render_shaded(
+    image: &ImageDescription,
+    pixels: &StoredPixels,
+    options: &RenderOptions,
+    grey: Vec<u8>,
+) -> Result<Picture> {
+    if grey.len() != pixels.rows * pixels.columns {
+        return Err(ImagingError::Short {
+            needed_bytes: (pixels.rows * pixels.columns) as u64,
+            found_bytes: grey.len() as u64,
+        });
+    }
+    let picture = Picture {
+        width: pixels.columns as u32,
+        height: pixels.rows as u32,
+        channels: 1,
+        data: grey,
+    };
+    finish(image, pixels, options, picture)
+}
+
+/// Overlays and size.
+fn finish(
+    image: &ImageDescription,
+    pixels: &StoredPixels,
+    options: &RenderOptions,
+    mut picture: Picture,
+) -> Result<Picture> {
     if options.overlays {
         let channels = usize::from(picture.channels);
         for overlay in &image.overlays {

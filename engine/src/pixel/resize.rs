@@ -8,14 +8,18 @@ struct Coverage {
 }
 
 /// Source lines `first..=last` under one output line; the two ends weigh `head` and `tail`, all between 1.
-#[derive(Clone, Copy)]
-struct Span {
-    first: usize,
-    last: usize,
-    head: f32,
-    tail: f32,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Span {
+    /// First source line.
+    pub first: usize,
+    /// Last source line.
+    pub last: usize,
+    /// Weight of the first.
+    pub head: f32,
+    /// Weight of the last, when it is another one.
+    pub tail: f32,
     /// One over the sum of the weights.
-    norm: f32,
+    pub norm: f32,
 }
 
 impl Coverage {
@@ -57,6 +61,23 @@ pub struct Grid {
 }
 
 impl Grid {
+    /// Source rows under each output row, and source columns under each output column.
+    #[must_use]
+    pub fn spans(&self, (to_rows, to_columns): (usize, usize)) -> [Vec<Span>; 2] {
+        let spans = |from, scale, to| {
+            let coverage = Coverage {
+                from,
+                scale,
+                shift: self.shift,
+            };
+            (0..to).map(|k| coverage.span(k)).collect()
+        };
+        [
+            spans(self.shape.0, self.scale.0, to_rows),
+            spans(self.shape.1, self.scale.1, to_columns),
+        ]
+    }
+
     /// The whole source over the whole output.
     #[must_use]
     pub fn whole(shape: (usize, usize, usize), (to_rows, to_columns): (usize, usize)) -> Self {

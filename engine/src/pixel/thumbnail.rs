@@ -76,15 +76,32 @@ pub fn thumbnail_of(
 /// # Errors
 /// As [`super::render`].
 pub fn thumbnail(image: &ImageDescription, pixels: &StoredPixels, frame: u64, size: u32) -> Result<Picture> {
+    let average =
+        |grid: &Grid, to| Some(with_samples!(&pixels.data, v => area_average(v, *grid, to, Sample::to_f32)));
+    thumbnail_by(image, pixels, frame, size, average)
+}
+
+/// [`thumbnail`] with the area average of a grey frame's stored values (source grid, rows and columns of the result)
+/// made by `average`, elsewhere; where it answers `None`, or no average of stored values is taken, the CPU does the rest.
+///
+/// # Errors
+/// As [`super::render`].
+pub fn thumbnail_by(
+    image: &ImageDescription,
+    pixels: &StoredPixels,
+    frame: u64,
+    size: u32,
+    average: impl FnOnce(&Grid, (usize, usize)) -> Option<Vec<f32>>,
+) -> Result<Picture> {
     let (height, width) = sides(&image.frame, size)?;
     let to = (height, width);
     let smaller = height <= pixels.rows && width <= pixels.columns;
     if is_grey(image) && pixels.samples_per_pixel == 1 && smaller {
         let shade = Shade::new(image, pixels, frame, None);
-        if shade.is_smooth() {
-            // Averaging first touches each stored value once and windows only the few that are left.
-            let grid = grid(&image.frame, pixels, to);
-            let mean = with_samples!(&pixels.data, v => area_average(v, grid, to, Sample::to_f32));
+        // Averaging first touches each stored value once and windows only the few that are left.
+        let grid = grid(&image.frame, pixels, to);
+        let mean = shade.is_smooth().then(|| average(&grid, to)).flatten();
+        if let Some(mean) = mean.filter(|mean| mean.len() == height * width) {
             return Ok(shaded(&shade, &mean, height, width));
         }
     }

@@ -6,6 +6,7 @@
 use super::angles::FanWeights;
 use super::fbp::{PixelView, fan_angle, half_fan};
 use super::filter::Filter;
+use super::geometry::check_values;
 use super::padded::{PAD, Padded};
 use super::simd::{Kernel, Level, Source, Target, Walk, accumulate, fixed};
 use super::{Beam, Grid, ReconError, Scan, Window};
@@ -31,6 +32,8 @@ pub fn fdk(scan: &Scan, grid: &Grid, window: Window, projections: &[f32]) -> Res
     scan.check(projections)?;
     scan.check_grid(grid)?;
     grid.check_volume()?;
+    let padded = scan.angles_rad().len() * scan.columns() * (scan.rows() + 2 * PAD);
+    check_values("number of projection values with their margins", padded)?;
     fdk_at(Level::detect(), scan, grid, window, projections)
 }
 

@@ -13,6 +13,8 @@ pub(super) const VALUES_MAX: usize = 1 << 29;
 /// Lengths beyond this in either direction are typing mistakes.
 const LENGTH_MM_RANGE: std::ops::RangeInclusive<f64> = 1e-6..=1e6;
 const ANGLE_RAD_RANGE: std::ops::RangeInclusive<f64> = -1e4..=1e4;
+/// Distance of the source over that of the image's corners: nearer ones would be magnified beyond sense.
+const CLEARANCE_LEAST: f64 = 1.05;
 /// Ratio of detector and pixel, either way.
 const RATIO_MAX: f64 = 64.0;
 
@@ -206,11 +208,11 @@ impl Scan {
         }
         if let Some((source, _)) = self.beam.distances_mm() {
             let corner = grid.size as f64 * grid.pixel_mm * std::f64::consts::FRAC_1_SQRT_2;
-            if source <= corner {
+            if source < corner * CLEARANCE_LEAST {
                 return Err(ReconError::Field {
                     what: "distance of the source from the axis in mm",
                     value: source.to_string(),
-                    expected: "more than half the image's diagonal; the source stands outside the image",
+                    expected: "well over half the image's diagonal; the source stands outside the image",
                 });
             }
         }
@@ -265,7 +267,7 @@ fn check_count(what: &'static str, value: usize, least: usize, most: usize) -> R
     check_most(what, value, most)
 }
 
-fn check_values(what: &'static str, values: usize) -> Result<(), ReconError> {
+pub(super) fn check_values(what: &'static str, values: usize) -> Result<(), ReconError> {
     check_most(what, values, VALUES_MAX)
 }
 
@@ -323,8 +325,8 @@ mod tests {
         };
         let scan = Scan::new(beam, vec![0.0], 1, 8, 2.0).unwrap();
         assert_eq!(scan.axis_pitch_mm(), 1.0);
-        assert!(scan.check_grid(&Grid::new(70, 1.0).unwrap()).is_ok());
-        assert!(scan.check_grid(&Grid::new(71, 1.0).unwrap()).is_err());
+        assert!(scan.check_grid(&Grid::new(67, 1.0).unwrap()).is_ok());
+        assert!(scan.check_grid(&Grid::new(68, 1.0).unwrap()).is_err());
         assert!(scan.check_grid(&Grid::new(4, 0.01).unwrap()).is_err());
     }
 

@@ -87,7 +87,7 @@ impl Plane {
         Ok(plane)
     }
 
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         let side = 1..=PICTURE_SIDE_MAX;
         if !side.contains(&self.width) || !side.contains(&self.height) {
             return Err(ImagingError::Request(format!(

@@ -1,11 +1,12 @@
 //! A DICOM image file: its attributes in memory, its pixels read frame by frame.
 
+use crate::gpu::{self, Device};
 use anyhow::{Context, Result, bail};
 use dataset::{DataSet, Limits, PixelDataInfo, Tokenizer, TransferSyntaxUid, Warning};
 use dicom_gateway::ReadSeek;
 use engine::ImagingError;
 use engine::codec::{self, Fragments, FrameBytes, FrameMap, StoredPixels, TransferSyntax};
-use engine::pixel::{ImageDescription, Picture};
+use engine::pixel::{GreySteps, ImageDescription, Picture, RenderOptions};
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -155,6 +156,46 @@ impl ImageFile {
             words: self.words,
         };
         work(&self.image, self.syntax, input).with_context(|| format!("frame {}", index + 1))
+    }
+
+    /// A frame's picture, on `device` where its steps allow.
+    pub(super) fn render(&mut self, options: &RenderOptions, device: Option<&Device>) -> Result<Picture> {
+        let pixels = self.decode(options.frame)?;
+        let on_device = device.and_then(|device| {
+            let steps = GreySteps::of(&self.image, &pixels, options)?;
+            device.window(&pixels.data, &steps)
+        });
+        let on_device = on_device.map(|grey| {
+            Ok(engine::pixel::render_shaded(
+                &self.image,
+                &pixels,
+                options,
+                grey?,
+            )?)
+        });
+        gpu::or_cpu(on_device, || {
+            Ok(engine::pixel::render(&self.image, &pixels, options)?)
+        })
+    }
+
+    /// A thumbnail of a frame, counted from 0, whose stored values are averaged on `device`.
+    pub(super) fn thumbnail_on(&mut self, index: u64, size: u32, device: &Device) -> Result<Picture> {
+        let mut failed = None;
+        let picture = self.with_frame(index, |image, syntax, input| {
+            let reduction = engine::pixel::reduction(&image.frame, size);
+            let pixels = codec::decode_reduced(&image.frame, syntax, input, reduction)?;
+            engine::pixel::thumbnail_by(image, &pixels, index, size, |grid, to| {
+                device
+                    .area_average(&pixels.data, grid, to)?
+                    .map_err(|error| failed = Some(error))
+                    .ok()
+            })
+        })?;
+        let on_device = match failed {
+            Some(error) => Err(error),
+            None => Ok(picture),
+        };
+        gpu::or_cpu(Some(on_device), || self.thumbnail(index, size))
     }
 
     /// A thumbnail of a frame, counted from 0.

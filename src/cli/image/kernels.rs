@@ -3,6 +3,7 @@
 use super::file::{Bytes, ImageFile};
 use super::{index, parse_size};
 use crate::cli::kernel::Loaded;
+use crate::gpu::Device;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use engine::pixel::{RenderOptions, Window};
@@ -79,7 +80,12 @@ pub(crate) fn load_decode(inputs: &[PathBuf], options: &KernelOptions) -> Result
 }
 
 /// `image-render`: attributes, one frame, its picture.
-pub(crate) fn load_render(inputs: &[PathBuf], options: &KernelOptions) -> Result<Loaded> {
+pub(crate) fn load_render(
+    inputs: &[PathBuf],
+    options: &KernelOptions,
+    device: &mut Option<Device>,
+) -> Result<Loaded> {
+    let device = device.take();
     let (files, work, frame) = load(inputs, options)?;
     let wish = RenderOptions {
         frame,
@@ -88,8 +94,7 @@ pub(crate) fn load_render(inputs: &[PathBuf], options: &KernelOptions) -> Result
         overlays: false,
     };
     let run = over(files, move |file| {
-        let pixels = file.decode(frame)?;
-        std::hint::black_box(engine::pixel::render(&file.image, &pixels, &wish)?);
+        std::hint::black_box(file.render(&wish, device.as_ref())?);
         Ok(())
     });
     Ok(Loaded {
@@ -100,7 +105,12 @@ pub(crate) fn load_render(inputs: &[PathBuf], options: &KernelOptions) -> Result
 }
 
 /// `image-thumbnail`: attributes, one frame at the resolution it takes, its thumbnail.
-pub(crate) fn load_thumbnail(inputs: &[PathBuf], options: &KernelOptions) -> Result<Loaded> {
+pub(crate) fn load_thumbnail(
+    inputs: &[PathBuf],
+    options: &KernelOptions,
+    device: &mut Option<Device>,
+) -> Result<Loaded> {
+    let device = device.take();
     let (files, _, frame) = load(inputs, options)?;
     let size = match &options.size {
         Some(text) => text
@@ -111,7 +121,10 @@ pub(crate) fn load_thumbnail(inputs: &[PathBuf], options: &KernelOptions) -> Res
     };
     let work = files.len() as f64;
     let run = over(files, move |file| {
-        std::hint::black_box(file.thumbnail(frame, size)?);
+        std::hint::black_box(match &device {
+            Some(device) => file.thumbnail_on(frame, size, device)?,
+            None => file.thumbnail(frame, size)?,
+        });
         Ok(())
     });
     Ok(Loaded {

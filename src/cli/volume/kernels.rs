@@ -3,10 +3,13 @@
 use super::load::{self, Choice};
 use super::options::{InterpolationName, Look, Mode, Place};
 use crate::cli::kernel::Loaded;
+use crate::gpu::Device;
 use anyhow::{Result, bail};
 use clap::Args;
-use engine::volume::Interpolation;
+use engine::volume::{Interpolation, Lines, Volume};
 use std::path::{Path, PathBuf};
+
+type Run = Box<dyn FnMut() -> Result<()> + Send>;
 
 /// What the volume kernels take beside `--size`.
 #[derive(Args, Debug, Clone)]
@@ -33,11 +36,33 @@ fn one(input: &[PathBuf]) -> Result<&Path> {
     }
 }
 
+/// The run on a device that has a twin of it, with the volume held there; takes the device.
+fn on_device(volume: &Volume, lines: Option<Lines>, device: &mut Option<Device>) -> Result<Option<Run>> {
+    let Some(lines) = lines else { return Ok(None) };
+    let Some(device) = device.take() else {
+        return Ok(None);
+    };
+    let held = device.upload(volume)?;
+    Ok(Some(Box::new(move || {
+        std::hint::black_box(device.sample(&held, &lines)?);
+        Ok(())
+    })))
+}
+
+fn pixels(work: f64, run: Run) -> Loaded {
+    Loaded {
+        work,
+        unit: "pixels",
+        run,
+    }
+}
+
 /// `volume-mpr` and `volume-slab`.
 pub(crate) fn load_reformat(
     input: &[PathBuf],
     options: &KernelOptions,
     size: Option<&str>,
+    device: &mut Option<Device>,
 ) -> Result<Loaded> {
     let interpolation = match options.interpolation {
         InterpolationName::Linear => Interpolation::Linear,
@@ -47,29 +72,32 @@ pub(crate) fn load_reformat(
     let volume = load::load(one(input)?, &options.choice)?.volume;
     let picture = wish.cut(&volume)?;
     let work = (picture.width * picture.height) as f64;
+    if let Some(run) = on_device(&volume, wish.lines(&volume)?, device)? {
+        return Ok(pixels(work, run));
+    }
     let run = Box::new(move || {
         std::hint::black_box(wish.cut(&volume)?);
         Ok(())
     });
-    Ok(Loaded {
-        work,
-        unit: "pixels",
-        run,
-    })
+    Ok(pixels(work, run))
 }
 
 /// `volume-project`.
-pub(crate) fn load_project(input: &[PathBuf], options: &KernelOptions, size: Option<&str>) -> Result<Loaded> {
+pub(crate) fn load_project(
+    input: &[PathBuf],
+    options: &KernelOptions,
+    size: Option<&str>,
+    device: &mut Option<Device>,
+) -> Result<Loaded> {
     let wish = options.look.wish(options.mode, None, size.unwrap_or("512,512"))?;
     let volume = load::load(one(input)?, &options.choice)?.volume;
     let work = wish.pixels() as f64;
+    if let Some(run) = on_device(&volume, wish.lines(&volume)?, device)? {
+        return Ok(pixels(work, run));
+    }
     let run = Box::new(move || {
         std::hint::black_box(wish.see(&volume)?);
         Ok(())
     });
-    Ok(Loaded {
-        work,
-        unit: "pixels",
-        run,
-    })
+    Ok(pixels(work, run))
 }

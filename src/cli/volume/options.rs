@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 use engine::ImagingError;
 use engine::pixel::{Picture, Window};
 use engine::volume::{
-    BodyPlane, Interpolation, Plane, Preset, Reformat, Slab, SlabMode, View, Volume, body_plane, composite,
-    native_plane, project, reformat,
+    BodyPlane, Interpolation, Lines, Plane, Preset, Reformat, Slab, SlabMode, View, Volume, body_plane,
+    composite, native_plane, project, reformat,
 };
 use std::path::PathBuf;
 
@@ -177,19 +177,41 @@ impl Cut {
     }
 
     pub(crate) fn cut(&self, volume: &Volume) -> Result<Reformat, ImagingError> {
-        let plane = match &self.what {
+        match &self.what {
+            What::Body { plane, index, .. } if self.is_native() => native_plane(volume, *plane, *index),
+            _ => reformat(volume, &self.plane(volume)?, self.slab, self.interpolation),
+        }
+    }
+
+    /// What another device needs to cut; `None` where it has no twin.
+    pub(crate) fn lines(&self, volume: &Volume) -> Result<Option<Lines>, ImagingError> {
+        if self.is_native() || self.interpolation != Interpolation::Linear {
+            return Ok(None);
+        }
+        volume.lines_of_cut(&self.plane(volume)?, self.slab)
+    }
+
+    /// A plane of the volume's own grid, without interpolation.
+    fn is_native(&self) -> bool {
+        let own = matches!(
+            self.what,
             What::Body {
-                plane,
-                index,
                 pixel_mm: None,
                 size: None,
-            } if self.slab.is_none() => return native_plane(volume, *plane, *index),
+                ..
+            }
+        );
+        own && self.slab.is_none()
+    }
+
+    fn plane(&self, volume: &Volume) -> Result<Plane, ImagingError> {
+        match &self.what {
             What::Body {
                 plane,
                 index,
                 pixel_mm,
                 size,
-            } => body_plane(volume, *plane, *index, *pixel_mm, *size)?,
+            } => body_plane(volume, *plane, *index, *pixel_mm, *size),
             What::Free {
                 origin,
                 row,
@@ -198,10 +220,9 @@ impl Cut {
                 size,
             } => {
                 let pixel = pixel_mm.unwrap_or_else(|| volume.grid().finest_mm());
-                Plane::new(*origin, *row, *col, pixel, *size)?
+                Plane::new(*origin, *row, *col, pixel, *size)
             }
-        };
-        reformat(volume, &plane, self.slab, self.interpolation)
+        }
     }
 }
 
@@ -228,6 +249,12 @@ impl Sight {
             Some(mode) => Seen::Values(project(volume, &self.view, mode)?),
             None => Seen::Colours(composite(volume, &self.view, self.preset)?),
         })
+    }
+
+    /// What another device needs to see it; `None` where it has no twin.
+    pub(crate) fn lines(&self, volume: &Volume) -> Result<Option<Lines>, ImagingError> {
+        let lines = |mode| volume.lines_of_projection(&self.view, mode);
+        Ok(self.mode.map(lines).transpose()?.flatten())
     }
 
     pub(crate) fn pixels(&self) -> usize {

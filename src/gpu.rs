@@ -9,7 +9,7 @@ mod device;
 
 use crate::output;
 use anyhow::{Result, bail};
-pub(crate) use device::Device;
+pub(crate) use device::{Device, Held};
 
 const VARIABLE: &str = "GONGYING_GPU";
 

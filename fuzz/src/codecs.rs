@@ -4,7 +4,7 @@ use engine::codec::{
     self, Compression, FrameBytes, FrameDescription, FrameMap, Photometric, PixelElement, StoredPixels,
     TransferSyntax,
 };
-use engine::pixel::{self, Format, ImageDescription, Picture, RenderOptions};
+use engine::pixel::{self, Format, ImageDescription, Overlay, Picture, Presentation, RenderOptions};
 use std::borrow::Cow;
 
 /// Sound inputs to start from: target and bytes. Streams of compressions that the product only reads come from real
@@ -146,11 +146,27 @@ pub fn image(bytes: &[u8]) {
                     ..options.clone()
                 },
             ) {
-                let expect = picture.width as usize * picture.height as usize * usize::from(picture.channels);
-                assert_eq!(picture.data.len(), expect);
+                whole(&picture);
             }
         }
+        if let Ok(planes) = Overlay::take_embedded(&image.overlays, &image.frame, syntax, input) {
+            for plane in planes {
+                plane.draw(index, pixels.rows, pixels.columns, |_| {});
+            }
+        }
+        // The same attributes as a presentation state of the image that they name.
+        let named = lookup(&[(0x0008_1115, 0), (0x0008_1140, 0)], 0x0008_1155).unwrap_or_default();
+        let uid = String::from_utf8_lossy(&named);
+        let state = Presentation::from_lookup(&lookup, &image, uid.trim_matches(['\0', ' ']));
+        if let Ok(picture) = state.and_then(|state| pixel::present(&image, &pixels, &state, &options)) {
+            whole(&picture);
+        }
     }
+}
+
+fn whole(picture: &Picture) {
+    let expect = picture.width as usize * picture.height as usize * usize::from(picture.channels);
+    assert_eq!(picture.data.len(), expect);
 }
 
 /// Larger pictures are slow and show nothing new.

@@ -1,5 +1,6 @@
 //! `gongying image`: look at, decode, render and transcode DICOM images.
 
+mod calibrate;
 pub(crate) mod file;
 mod info;
 mod kernels;
@@ -32,6 +33,8 @@ pub(crate) enum ImageCommand {
     Thumbnail(Thumbnail),
     /// Write the object in another lossless transfer syntax.
     Transcode(transcode::Transcode),
+    /// Make the curve by which a measured display follows the Grayscale Standard Display Function.
+    Calibrate(calibrate::Calibrate),
 }
 
 #[derive(Args, Debug)]
@@ -77,6 +80,9 @@ pub(crate) struct Render {
     /// Draw overlay planes.
     #[arg(long)]
     overlays: bool,
+    /// Softcopy presentation state whose windows, tables, shutters, graphics and turns are applied.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["window", "overlays"])]
+    presentation: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -104,6 +110,7 @@ impl ImageCommand {
             Self::Render(c) => c.run(),
             Self::Thumbnail(c) => c.run(),
             Self::Transcode(c) => named(&c.file, |f| c.transcode(f)),
+            Self::Calibrate(c) => c.run(),
         }
     }
 }
@@ -158,6 +165,16 @@ impl Render {
             size: self.size.as_deref().map(parse_size).transpose()?,
             overlays: self.overlays,
         };
+        if let Some(path) = &self.presentation {
+            let state = file::data_set(path).with_context(|| path.display().to_string())?;
+            let (picture, texts) = named(&self.file, |file| file.present(&options, &state))?;
+            if texts > 0 {
+                output::note(&format!(
+                    "gongying: {texts} annotations are text, which is not drawn"
+                ));
+            }
+            return write_picture(&picture, format, &self.output);
+        }
         let device = gpu::forced()?;
         let picture = named(&self.file, |file| file.render(&options, device.as_ref()))?;
         write_picture(&picture, format, &self.output)

@@ -11,9 +11,9 @@ pub(super) use kernels::{KernelOptions, load_project, load_reformat};
 use crate::{gpu, output};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use engine::volume::{Curve, CurvedLayout, Lines, Reformat, Volume, curved};
+use engine::volume::{Curve, CurvedLayout, Volume, curved};
 use load::{Source, Subject};
-use options::{Look, Mode, Place, Target};
+use options::{Elsewhere, Look, Mode, Place, Seen, Target};
 use serde_json::{Value, json};
 
 /// Commands for volumes: a folder with one DICOM series, a multi-frame DICOM file, or a .npy array (z, y, x).
@@ -137,15 +137,15 @@ impl Info {
     }
 }
 
-/// The picture of `lines` on the GPU that the environment asks for; `None` is for the CPU.
+/// What `wish` shows, on the GPU that the environment asks for; `None` is for the CPU.
 fn on_device(
     volume: &Volume,
-    lines: impl FnOnce() -> Result<Option<Lines>>,
-) -> Result<Option<Result<Reformat>>> {
+    wish: impl FnOnce() -> Result<Option<Elsewhere>>,
+) -> Result<Option<Result<Seen>>> {
     let Some(device) = gpu::chosen()? else {
         return Ok(None);
     };
-    Ok(lines()?.map(|lines| device.sample(&device.upload(volume)?, &lines)))
+    Ok(wish()?.map(|wish| wish.see(&device, &device.upload(volume)?)))
 }
 
 fn describe(subject: &Subject) -> Value {
@@ -175,11 +175,12 @@ impl Mpr {
             .with(self.target.interpolation());
         let loaded = self.source.load()?;
         load::tell(&loaded.findings);
-        let on_device = on_device(&loaded.volume, || Ok(wish.lines(&loaded.volume)?))?;
-        let picture = gpu::or_cpu(on_device, || {
-            Ok(self.target.on_pool(|| wish.cut(&loaded.volume))??)
+        let lines = || Ok(wish.lines(&loaded.volume)?.map(Elsewhere::Values));
+        let seen = gpu::or_cpu(on_device(&loaded.volume, lines)?, || {
+            let cut = self.target.on_pool(|| wish.cut(&loaded.volume))??;
+            Ok(Seen::Values(cut))
         })?;
-        self.target.write(&picture, loaded.window.as_ref())
+        self.target.show(&seen, loaded.window.as_ref())
     }
 }
 
@@ -189,14 +190,11 @@ impl Project {
         let wish = self.look.wish(self.mode, self.pixel, &self.size)?;
         let loaded = self.source.load()?;
         load::tell(&loaded.findings);
-        let on_device = on_device(&loaded.volume, || Ok(wish.lines(&loaded.volume)?))?;
-        let seen = gpu::or_cpu(on_device.map(|made| made.map(options::Seen::Values)), || {
+        let elsewhere = || Ok(wish.elsewhere(&loaded.volume)?);
+        let seen = gpu::or_cpu(on_device(&loaded.volume, elsewhere)?, || {
             Ok(self.target.on_pool(|| wish.see(&loaded.volume))??)
         })?;
-        match seen {
-            options::Seen::Values(picture) => self.target.write(&picture, None),
-            options::Seen::Colours(picture) => self.target.write_colours(&picture),
-        }
+        self.target.show(&seen, None)
     }
 }
 

@@ -2,9 +2,9 @@
 
 use anyhow::{Result, bail};
 use engine::codec::Samples;
-use engine::pixel::{GreySteps, Grid};
+use engine::pixel::{GreySteps, Grid, Picture};
 use engine::recon::{Filtered, Sirt};
-use engine::volume::{Lines, Reformat, Volume};
+use engine::volume::{Lines, Reformat, Scene, Volume};
 
 /// No device.
 #[derive(Debug)]
@@ -39,6 +39,10 @@ impl Device {
     }
 
     pub(crate) fn sample(&self, _: &Held, _: &Lines) -> Result<Reformat> {
+        match *self {}
+    }
+
+    pub(crate) fn composite(&self, _: &Held, _: &Scene) -> Result<Picture> {
         match *self {}
     }
 

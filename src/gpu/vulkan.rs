@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use engine::codec::Samples;
-use engine::pixel::{GreySteps, Grid};
+use engine::pixel::{GreySteps, Grid, Picture};
 use engine::recon::{Filtered, Sirt};
-use engine::volume::{Lines, Reformat, Volume};
+use engine::volume::{Lines, Reformat, Scene, Volume};
 use engine_gpu::{Choice, Gpu, GpuVolume, StoredValues};
 
 /// An open device.
@@ -49,6 +49,11 @@ impl Device {
     /// The picture of lines through a volume.
     pub(crate) fn sample(&self, volume: &Held, lines: &Lines) -> Result<Reformat> {
         Ok(self.0.sample(&volume.0, lines)?)
+    }
+
+    /// The composite picture of a scene in a volume.
+    pub(crate) fn composite(&self, volume: &Held, scene: &Scene) -> Result<Picture> {
+        Ok(self.0.composite(&volume.0, scene)?)
     }
 
     /// Image of filtered projections.

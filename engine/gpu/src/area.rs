@@ -76,16 +76,13 @@ impl Gpu {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Choice, Gpu, StoredValues};
+    use crate::StoredValues;
+    use crate::device::on_test_device;
     use engine::pixel::{Grid, area_average};
 
     #[test]
     fn averages_agree_with_the_cpu() {
-        let gpu = match Gpu::open(Choice::Force) {
-            Ok(Some(gpu)) => gpu,
-            Err(error) if std::env::var_os("REQUIRE_ALL").is_some() => panic!("{error}"),
-            other => return eprintln!("skipped: {:?}", other.err()),
-        };
+        let Some(gpu) = on_test_device() else { return };
         let (rows, columns) = (61, 83);
         let signed: Vec<i16> = (0..rows * columns).map(|i| (i * i * 31) as i16).collect();
         let unsigned: Vec<u16> = signed.iter().map(|v| *v as u16).collect();

@@ -37,10 +37,11 @@ impl std::str::FromStr for Choice {
 pub struct Gpu {
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
-    pub(crate) window: OnceLock<wgpu::ComputePipeline>,
+    pub(crate) window: OnceLock<crate::kernel::Kernel>,
     pub(crate) area: OnceLock<crate::kernel::Kernel>,
     pub(crate) recon: OnceLock<crate::recon::Kernels>,
     pub(crate) volume: OnceLock<crate::kernel::Kernel>,
+    pub(crate) composite: OnceLock<crate::kernel::Kernel>,
     /// First error that the device reported by itself.
     failure: Arc<OnceLock<String>>,
     name: String,
@@ -144,10 +145,24 @@ async fn open() -> Result<Gpu, GpuError> {
         area: OnceLock::new(),
         recon: OnceLock::new(),
         volume: OnceLock::new(),
+        composite: OnceLock::new(),
         failure,
         name: info.name,
         software,
     })
+}
+
+/// The device of the test machine, or none with a line that says so; `REQUIRE_ALL=1` insists on one.
+#[cfg(test)]
+pub(crate) fn on_test_device() -> Option<Gpu> {
+    match Gpu::open(Choice::Force) {
+        Ok(gpu) => gpu,
+        Err(error) if std::env::var_os("REQUIRE_ALL").is_some() => panic!("{error}"),
+        Err(error) => {
+            eprintln!("skipped: {error}");
+            None
+        }
+    }
 }
 
 #[cfg(test)]
@@ -165,6 +180,21 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Choice>().ok(), expected, "{text}");
         }
+    }
+
+    /// What is asked of a lost device is an error, never the end of the process and never a wrong picture.
+    #[test]
+    fn a_lost_device_is_an_error() {
+        use engine::pixel::{Grid, VoiFunction, Window};
+        let Some(gpu) = on_test_device() else { return };
+        let window = Window::new(2.0, 5.0, VoiFunction::Linear).unwrap();
+        let values = crate::StoredValues::Unsigned(&[1, 2, 3, 4]);
+        assert!(gpu.window(values, (1.0, 0.0), &window, false).is_ok());
+        gpu.device.destroy();
+        let lost = gpu.window(values, (1.0, 0.0), &window, false);
+        assert!(matches!(lost, Err(GpuError::Lost(_))), "{lost:?}");
+        let lost = gpu.area_average(values, &Grid::whole((2, 2, 1), (1, 1)), (1, 1));
+        assert!(matches!(lost, Err(GpuError::Lost(_))), "{lost:?}");
     }
 
     #[test]

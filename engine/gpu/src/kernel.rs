@@ -2,7 +2,6 @@
 
 use crate::{Gpu, GpuError};
 use wgpu::BufferUsages;
-use wgpu::util::DeviceExt;
 
 /// One entry point of a shader.
 pub(crate) type Kernel = wgpu::ComputePipeline;
@@ -49,12 +48,23 @@ impl Gpu {
         }))
     }
 
+    /// A buffer that cannot be filled, because the device is lost or has no memory left, stays empty: the device then
+    /// reports an error, which comes out with the next result.
     fn filled(&self, contents: &[u8], usage: BufferUsages) -> wgpu::Buffer {
-        self.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+        let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: None,
-            contents,
+            size: (contents.len() as u64)
+                .next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT)
+                .max(wgpu::COPY_BUFFER_ALIGNMENT),
             usage,
-        })
+            mapped_at_creation: true,
+        });
+        if let Ok(mut mapped) = buffer.get_mapped_range_mut(..) {
+            mapped.slice(..contents.len()).copy_from_slice(contents);
+            drop(mapped);
+            buffer.unmap();
+        }
+        buffer
     }
 
     /// Submits one pass over `groups` workgroups with buffers at their binding numbers. Passes run in the order of
@@ -84,6 +94,11 @@ impl Gpu {
 
     /// Waits for all passes and reads `buffer`.
     pub(crate) fn download(&self, buffer: &wgpu::Buffer) -> Result<Vec<f32>, GpuError> {
+        Ok(bytemuck::pod_collect_to_vec(&self.download_bytes(buffer)?))
+    }
+
+    /// The same as it lies in memory.
+    pub(crate) fn download_bytes(&self, buffer: &wgpu::Buffer) -> Result<Vec<u8>, GpuError> {
         let size = buffer.size();
         let back = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: None,
@@ -94,7 +109,6 @@ impl Gpu {
         let mut encoder = self.device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(buffer, 0, &back, 0, size);
         self.queue.submit([encoder.finish()]);
-        let bytes = self.read_back(&back)?;
-        Ok(bytemuck::pod_collect_to_vec(&bytes))
+        self.read_back(&back)
     }
 }

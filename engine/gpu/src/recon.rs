@@ -186,21 +186,9 @@ fn axis(view: &RayView, size: usize) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Choice, Gpu};
+    use crate::device::on_test_device;
     use engine::recon::{Beam, Filtered, Grid, Scan, Sirt, SirtOptions, Window};
     use std::f64::consts::{PI, TAU};
-
-    /// The device of the test machine, or none; `REQUIRE_ALL=1` insists on one.
-    fn gpu() -> Option<Gpu> {
-        match Gpu::open(Choice::Force) {
-            Ok(gpu) => gpu,
-            Err(error) if std::env::var_os("REQUIRE_ALL").is_some() => panic!("{error}"),
-            Err(error) => {
-                eprintln!("skipped: {error}");
-                None
-            }
-        }
-    }
 
     fn scan(beam: Beam, views: usize, columns: usize, pitch_mm: f64) -> (Scan, Vec<f32>) {
         let span = if beam == Beam::Parallel { PI } else { TAU };
@@ -227,7 +215,7 @@ mod tests {
 
     #[test]
     fn back_projection_agrees_with_the_cpu() {
-        let Some(gpu) = gpu() else { return };
+        let Some(gpu) = on_test_device() else { return };
         let fan = Beam::Fan {
             source_mm: 150.0,
             source_detector_mm: 220.0,
@@ -243,7 +231,7 @@ mod tests {
 
     #[test]
     fn sirt_agrees_with_the_cpu() {
-        let Some(gpu) = gpu() else { return };
+        let Some(gpu) = on_test_device() else { return };
         for (pitch_mm, subsets, non_negative) in [(0.9, 1, false), (0.5, 4, true), (2.0, 3, false)] {
             let (scan, values) = scan(Beam::Parallel, 61, 80, pitch_mm);
             let grid = Grid::new(70, 0.8).unwrap();

@@ -1,8 +1,9 @@
-//! Reformats, slabs and projections on the GPU: twins of `engine::volume`. A volume is uploaded once and asked often.
+//! Reformats, slabs, projections and composite ray casting on the GPU: twins of `engine::volume`. A volume is uploaded once and asked often.
 
 use crate::kernel::Kernel;
 use crate::{Gpu, GpuError};
-use engine::volume::{Fixed, Lines, Reformat, SampleLine, SlabMode, Volume};
+use engine::pixel::Picture;
+use engine::volume::{Fixed, Lines, Reformat, SampleLine, Scene, SlabMode, Volume};
 
 const SQUARE: u32 = 16;
 
@@ -80,11 +81,68 @@ impl Gpu {
     /// # Errors
     /// Too many lines or pixels for a buffer of the device; a device that fails.
     pub fn sample(&self, volume: &GpuVolume, lines: &Lines) -> Result<Reformat, GpuError> {
+        let asked = self.ask(volume, lines)?;
         let (width, height) = (lines.width, lines.height);
+        let picture = self.zeros(width * height)?;
+        self.pass(
+            self.volume_kernel(),
+            &asked.buffers(volume, &picture),
+            asked.groups,
+        );
+        Ok(Reformat {
+            width,
+            height,
+            values: self.download(&picture)?,
+        })
+    }
+
+    /// The composite picture of `scene` through `volume`, within one level of the CPU's.
+    ///
+    /// # Errors
+    /// As [`Gpu::sample`].
+    pub fn composite(&self, volume: &GpuVolume, scene: &Scene) -> Result<Picture, GpuError> {
+        let asked = self.ask(volume, &scene.lines)?;
+        let (width, height) = (scene.lines.width, scene.lines.height);
+        let picture = self.zeros(width * height * 3)?;
+        let [x, y, z] = scene.gradients.map(|[a, b, c]| [a, b, c, 0.0]);
+        let [sx, sy, sz] = scene.sight;
+        let last = scene.table.len().saturating_sub(1) as f32;
+        let view = [
+            x,
+            y,
+            z,
+            [sx, sy, sz, scene.surface],
+            scene.light,
+            [
+                scene.table_low,
+                scene.table_per_value,
+                last,
+                scene.shininess as f32,
+            ],
+        ];
+        let (view, looks) = (self.uniform(&view), self.storage(&scene.table)?);
+        let mut buffers = asked.buffers(volume, &picture).to_vec();
+        buffers.extend([(5, &view), (6, &looks)]);
+        let kernel = self
+            .composite
+            .get_or_init(|| self.kernel(include_str!("volume.wgsl"), "composite"));
+        self.pass(kernel, &buffers, asked.groups);
+        let colours = self.download(&picture)?;
+        Ok(Picture {
+            width: width as u32,
+            height: height as u32,
+            channels: 3,
+            data: colours.iter().map(|c| (c * 255.0 + 0.5) as u8).collect(),
+        })
+    }
+
+    /// Puts lines on the device.
+    fn ask(&self, volume: &GpuVolume, lines: &Lines) -> Result<Asked, GpuError> {
+        let (width, height) = (lines.width as u32, lines.height as u32);
         let parameters = self.uniform(&Parameters {
             shape: [
-                width as u32,
-                height as u32,
+                width,
+                height,
                 lines.depths.unwrap_or(0) as u32,
                 match lines.mode {
                     SlabMode::Mip => 0,
@@ -99,30 +157,45 @@ impl Gpu {
         let line = |line: &SampleLine| Line::of(&line.start, line.first, line.end);
         let all: Vec<Line> = lines.lines.iter().map(line).collect();
         let steps: Vec<Line> = lines.steps.iter().map(|step| Line::of(step, 0, 0)).collect();
-        let (all, steps) = (self.storage(&all)?, self.storage(&steps)?);
-        let picture = self.zeros(width * height)?;
-        let buffers = [
-            (0, &parameters),
-            (1, &volume.values),
-            (2, &all),
-            (3, &steps),
-            (4, &picture),
-        ];
-        let groups = [width, height].map(|side| (side as u32).div_ceil(SQUARE));
-        self.pass(self.volume_kernel(), &buffers, groups);
-        Ok(Reformat {
-            width,
-            height,
-            values: self.download(&picture)?,
+        Ok(Asked {
+            parameters,
+            lines: self.storage(&all)?,
+            steps: self.storage(&steps)?,
+            groups: [width, height].map(|side| side.div_ceil(SQUARE)),
         })
+    }
+}
+
+/// A picture's lines on the device.
+struct Asked {
+    parameters: wgpu::Buffer,
+    lines: wgpu::Buffer,
+    steps: wgpu::Buffer,
+    groups: [u32; 2],
+}
+
+impl Asked {
+    fn buffers<'b>(
+        &'b self,
+        volume: &'b GpuVolume,
+        picture: &'b wgpu::Buffer,
+    ) -> [(u32, &'b wgpu::Buffer); 5] {
+        [
+            (0, &self.parameters),
+            (1, &volume.values),
+            (2, &self.lines),
+            (3, &self.steps),
+            (4, picture),
+        ]
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{Choice, Gpu};
+    use crate::device::on_test_device;
     use engine::volume::{
-        Grid, Interpolation, Plane, Reformat, Rescale, Slab, SlabMode, View, Volume, project, reformat,
+        Grid, Interpolation, Plane, Preset, Reformat, Rescale, Slab, SlabMode, View, Volume, composite,
+        project, reformat,
     };
 
     /// Waves with a sharp edge, 45 x 38 x 33 voxels, in units of half a step.
@@ -151,11 +224,7 @@ mod tests {
 
     #[test]
     fn pictures_agree_with_the_cpu() {
-        let gpu = match Gpu::open(Choice::Force) {
-            Ok(Some(gpu)) => gpu,
-            Err(error) if std::env::var_os("REQUIRE_ALL").is_some() => panic!("{error}"),
-            other => return eprintln!("skipped: {:?}", other.err()),
-        };
+        let Some(gpu) = on_test_device() else { return };
         let volume = volume();
         let held = gpu.upload(&volume).unwrap();
         let plane = Plane::new([-5.0, 3.0, 4.0], [0.8, 0.5, 0.3], [-0.5, 0.8, 0.0], 0.5, (90, 70)).unwrap();
@@ -179,11 +248,45 @@ mod tests {
     }
 
     #[test]
+    fn composite_pictures_agree_with_the_cpu() {
+        let Some(gpu) = on_test_device() else { return };
+        let volume = volume();
+        let held = gpu.upload(&volume).unwrap();
+        for (name, preset) in Preset::ALL {
+            let view = View {
+                azimuth_deg: 25.0,
+                elevation_deg: 15.0,
+                size: (60, 50),
+                pixel_mm: None,
+            };
+            let scene = volume.scene(&view, preset).unwrap().unwrap();
+            let got = gpu.composite(&held, &scene).unwrap();
+            let expect = composite(&volume, &view, preset).unwrap();
+            assert_eq!((got.width, got.height, got.channels), (60, 50, 3));
+            assert!(expect.data.iter().any(|v| *v > 20), "{name} shows nothing");
+            let worst = got
+                .data
+                .iter()
+                .zip(&expect.data)
+                .map(|(a, b)| a.abs_diff(*b))
+                .max();
+            assert!(worst <= Some(1), "{name}: {worst:?}");
+        }
+    }
+
+    #[test]
     fn uneven_slices_have_no_twin() {
         let grid = Grid::upright([4, 4, 3], [1.0; 3]).unwrap();
         let grid = grid.with_places(&[0.0, 1.0, 3.5]).unwrap();
         let volume = Volume::from_values(grid, Rescale::default(), &[0; 48], u64::MAX).unwrap();
         let plane = Plane::new([0.0; 3], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], 1.0, (4, 4)).unwrap();
         assert!(volume.lines_of_cut(&plane, None).unwrap().is_none());
+        let view = View {
+            azimuth_deg: 0.0,
+            elevation_deg: 0.0,
+            size: (4, 4),
+            pixel_mm: None,
+        };
+        assert!(volume.scene(&view, Preset::Mr).unwrap().is_none());
     }
 }

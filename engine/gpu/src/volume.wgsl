@@ -107,3 +107,76 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     picture[id.y * p.shape.x + id.x] = value;
 }
+
+// Composite ray casting: opacity and colour from a table, surfaces lit from the viewer.
+
+struct Scene {
+    // Columns of the matrix from slopes along the voxels' axes to slopes in the patient.
+    along_x: vec4<f32>,
+    along_y: vec4<f32>,
+    along_z: vec4<f32>,
+    // Direction of sight, and the slope of a surface.
+    sight: vec4<f32>,
+    // Light from everywhere, by angle, highlights; hidden part at which a ray ends.
+    light: vec4<f32>,
+    // Stored value of the first entry, entries for each value, last entry, exponent of the highlights.
+    look: vec4<f32>,
+}
+
+@group(0) @binding(5) var<uniform> scene: Scene;
+@group(0) @binding(6) var<storage, read> looks: array<vec4<f32>>;
+
+const ONE: i32 = 262144;
+
+// Slope along an axis of the voxels, from one voxel before to one after.
+fn slope(place: vec3<i32>, axis: vec3<i32>) -> f32 {
+    return (interpolated(place + axis) - interpolated(place - axis)) * 0.5;
+}
+
+// Brightness and highlight of the surface at a place.
+fn lit(place: vec3<i32>) -> vec2<f32> {
+    let gradient = slope(place, vec3<i32>(ONE, 0, 0)) * scene.along_x.xyz
+        + slope(place, vec3<i32>(0, ONE, 0)) * scene.along_y.xyz
+        + slope(place, vec3<i32>(0, 0, ONE)) * scene.along_z.xyz;
+    let steep = length(gradient);
+    var facing = 1.0;
+    if steep > 0.0 {
+        facing = abs(dot(gradient, scene.sight.xyz)) / steep;
+    }
+    let surface = min(steep / scene.sight.w, 1.0);
+    let diffuse = 1.0 + (facing - 1.0) * surface;
+    var highlight = scene.light.z * surface;
+    for (var i = 0; i < i32(scene.look.w); i++) {
+        highlight *= facing;
+    }
+    return vec2<f32>(scene.light.x + scene.light.y * diffuse, highlight);
+}
+
+@compute @workgroup_size(16, 16)
+fn composite(@builtin(global_invocation_id) id: vec3<u32>) {
+    if id.x >= p.shape.x || id.y >= p.shape.y {
+        return;
+    }
+    let pixel = id.y * p.shape.x + id.x;
+    let line = lines[pixel];
+    let pace = steps[0];
+    var colour = vec3<f32>(0.0);
+    var through = 1.0;
+    for (var k = line.first; k < line.end; k++) {
+        let rest = line.rest + f32(k - line.first) * pace.rest;
+        let place = line.whole + i32(k - line.first) * pace.whole + vec3<i32>(floor(rest + 0.5));
+        let entry = clamp((interpolated(place) - scene.look.x) * scene.look.y + 0.5, 0.0, scene.look.z);
+        let look = looks[u32(entry)];
+        if look.x > 0.0 {
+            let light = lit(place);
+            colour += through * look.x * min(look.yzw * light.x + light.y, vec3<f32>(1.0));
+            through *= 1.0 - look.x;
+            if through < 1.0 - scene.light.w {
+                break;
+            }
+        }
+    }
+    picture[pixel * 3u] = colour.x;
+    picture[pixel * 3u + 1u] = colour.y;
+    picture[pixel * 3u + 2u] = colour.z;
+}

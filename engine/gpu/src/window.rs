@@ -2,7 +2,6 @@
 
 use crate::{Gpu, GpuError};
 use engine::pixel::{VoiFunction, Window};
-use wgpu::util::DeviceExt;
 
 const GROUP: u32 = 256;
 const GROUPS_PER_ROW: u32 = 16_384;
@@ -104,94 +103,26 @@ impl Gpu {
         if count == 0 {
             return Ok(Vec::new());
         }
-        self.check_size(count as u64 * 2)?;
-        let parameters = Parameters::new(&values, rescale, window, invert);
-        let buffer = |contents: &[u8], usage| {
-            self.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
-                label: None,
-                contents,
-                usage,
-            })
-        };
-        let uniform = buffer(bytemuck::bytes_of(&parameters), wgpu::BufferUsages::UNIFORM);
-        let stored = buffer(&values.words(), wgpu::BufferUsages::STORAGE);
-        let size = (count as u64).next_multiple_of(4);
-        let empty = |usage| {
-            self.device.create_buffer(&wgpu::BufferDescriptor {
-                label: None,
-                size,
-                usage,
-                mapped_at_creation: false,
-            })
-        };
-        let display = empty(wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC);
-        let back = empty(wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
-        self.dispatch(&[&uniform, &stored, &display], size / 4, (&display, &back, size));
-        let mut bytes = self.read_back(&back)?;
+        let parameters = self.uniform(&Parameters::new(&values, rescale, window, invert));
+        let stored = self.storage(&values.words())?;
+        let words = count.div_ceil(4);
+        let display = self.zeros(words)?;
+        let kernel = self
+            .window
+            .get_or_init(|| self.kernel(include_str!("window.wgsl"), "main"));
+        let groups = (words as u32).div_ceil(GROUP);
+        let groups = [groups.min(GROUPS_PER_ROW), groups.div_ceil(GROUPS_PER_ROW)];
+        self.pass(kernel, &[(0, &parameters), (1, &stored), (2, &display)], groups);
+        let mut bytes = self.download_bytes(&display)?;
         bytes.truncate(count);
         Ok(bytes)
-    }
-
-    fn dispatch(&self, bindings: &[&wgpu::Buffer], words: u64, copy: (&wgpu::Buffer, &wgpu::Buffer, u64)) {
-        let pipeline = self.window.get_or_init(|| {
-            let source = wgpu::ShaderSource::Wgsl(include_str!("window.wgsl").into());
-            let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-                label: Some("window"),
-                source,
-            });
-            self.device
-                .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                    label: Some("window"),
-                    layout: None,
-                    module: &module,
-                    entry_point: Some("main"),
-                    compilation_options: Default::default(),
-                    cache: None,
-                })
-        });
-        let entries: Vec<_> = bindings
-            .iter()
-            .zip(0..)
-            .map(|(buffer, binding)| wgpu::BindGroupEntry {
-                binding,
-                resource: buffer.as_entire_binding(),
-            })
-            .collect();
-        let layout = pipeline.get_bind_group_layout(0);
-        let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: None,
-            layout: &layout,
-            entries: &entries,
-        });
-        let mut encoder = self.device.create_command_encoder(&Default::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            pass.set_pipeline(pipeline);
-            pass.set_bind_group(0, &group, &[]);
-            let groups = words.div_ceil(u64::from(GROUP)) as u32;
-            pass.dispatch_workgroups(groups.min(GROUPS_PER_ROW), groups.div_ceil(GROUPS_PER_ROW), 1);
-        }
-        encoder.copy_buffer_to_buffer(copy.0, 0, copy.1, 0, copy.2);
-        self.queue.submit([encoder.finish()]);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Choice;
-
-    /// The device of the test machine, or none; `REQUIRE_ALL=1` insists on one.
-    fn gpu() -> Option<Gpu> {
-        match Gpu::open(Choice::Force) {
-            Ok(gpu) => gpu,
-            Err(error) if std::env::var_os("REQUIRE_ALL").is_some() => panic!("{error}"),
-            Err(error) => {
-                eprintln!("skipped: {error}");
-                None
-            }
-        }
-    }
+    use crate::device::on_test_device;
 
     fn expected(x: f64, window: &Window, invert: bool) -> u8 {
         let level = (window.apply(x) + 0.5).floor().clamp(0.0, 255.0) as u8;
@@ -202,7 +133,7 @@ mod tests {
     /// all but a few thousandths of the values equal.
     #[test]
     fn every_stored_value_agrees_with_the_cpu() {
-        let Some(gpu) = gpu() else { return };
+        let Some(gpu) = on_test_device() else { return };
         let unsigned: Vec<u16> = (0..=u16::MAX).collect();
         let signed: Vec<i16> = (i16::MIN..=i16::MAX).collect();
         for (function, center, width, rescale, invert) in [
@@ -241,7 +172,7 @@ mod tests {
 
     #[test]
     fn odd_counts_and_nothing_at_all() {
-        let Some(gpu) = gpu() else { return };
+        let Some(gpu) = on_test_device() else { return };
         let window = Window::new(2.0, 5.0, VoiFunction::Linear).unwrap();
         assert!(
             gpu.window(StoredValues::Unsigned(&[]), (1.0, 0.0), &window, false)

@@ -96,45 +96,46 @@ fn unpack(segment: &[u8], length: usize) -> Result<Vec<u8>> {
     }
     // Short pieces are written as whole blocks: what spills over is overwritten by the next one, or cut off.
     let mut out = vec![0u8; length + BLOCK];
-    let mut at = 0;
-    let mut rest = segment;
+    let (mut at, mut from) = (0, 0);
     while at < length {
-        let [control, tail @ ..] = rest else {
+        let Some(control) = segment.get(from).copied() else {
             return Err(ImagingError::damaged(CODEC, "a byte plane ends early"));
         };
+        from += 1;
+        // Noise mixes short runs and short literals: both are made without asking which it is.
+        let run = control > 128;
+        let n = if run {
+            257 - usize::from(control)
+        } else {
+            usize::from(control) + 1
+        };
+        if n <= BLOCK
+            && control != 128
+            && let Some(next) = segment.get(from..).and_then(<[u8]>::first_chunk::<BLOCK>)
+            && let Some(to) = out.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<BLOCK>)
+        {
+            let (all_run, first) = (u8::from(run).wrapping_neg(), next[0]);
+            *to = next.map(|b| b ^ (b ^ first) & all_run);
+            at += n;
+            from += if run { 1 } else { n };
+            continue;
+        }
         let room = length - at;
-        match *control {
-            n @ 0..=127 => {
-                let n = usize::from(n) + 1;
-                let literal = tail
-                    .get(..n.min(room))
-                    .ok_or_else(|| ImagingError::damaged(CODEC, "a byte plane ends inside a literal run"))?;
-                match (
-                    tail.first_chunk::<BLOCK>(),
-                    out.get_mut(at..).and_then(|o| o.first_chunk_mut::<BLOCK>()),
-                ) {
-                    (Some(from), Some(to)) if n <= BLOCK => *to = *from,
-                    _ => out
-                        .get_mut(at..at + literal.len())
-                        .unwrap_or_default()
-                        .copy_from_slice(literal),
-                }
-                at += literal.len();
-                rest = tail.get(n..).unwrap_or_default();
-            }
-            128 => rest = tail,
-            n => {
-                let [value, tail @ ..] = tail else {
-                    return Err(ImagingError::damaged(CODEC, "a byte plane ends inside a run"));
-                };
-                let n = (257 - usize::from(n)).min(room);
-                match out.get_mut(at..).and_then(|o| o.first_chunk_mut::<BLOCK>()) {
-                    Some(to) if n <= BLOCK => *to = [*value; BLOCK],
-                    _ => out.get_mut(at..at + n).unwrap_or_default().fill(*value),
-                }
-                at += n;
-                rest = tail;
-            }
+        if run {
+            let Some(value) = segment.get(from).copied() else {
+                return Err(ImagingError::damaged(CODEC, "a byte plane ends inside a run"));
+            };
+            let n = n.min(room);
+            out.get_mut(at..at + n).unwrap_or_default().fill(value);
+            (at, from) = (at + n, from + 1);
+        } else if control != 128 {
+            let literal = segment
+                .get(from..from + n.min(room))
+                .ok_or_else(|| ImagingError::damaged(CODEC, "a byte plane ends inside a literal run"))?;
+            out.get_mut(at..at + literal.len())
+                .unwrap_or_default()
+                .copy_from_slice(literal);
+            (at, from) = (at + literal.len(), from + n);
         }
     }
     out.truncate(length);

@@ -3,8 +3,9 @@
 use super::lut::Lut;
 use super::overlay::Overlay;
 use super::palette::Palette;
+use super::presentation::PresentationLut;
 use super::window::{VoiFunction, Window};
-use crate::codec::FrameDescription;
+use crate::codec::{FrameDescription, Photometric};
 use crate::dicom::{Attributes, Lookup};
 use crate::error::Result;
 
@@ -78,8 +79,8 @@ pub struct FrameAttributes {
 pub struct ImageDescription {
     /// Shape and sample form.
     pub frame: FrameDescription,
-    /// Presentation LUT Shape (2050,0020) is INVERSE.
-    pub presentation_inverse: bool,
+    /// Presentation LUT of the image itself.
+    pub presentation: PresentationLut,
     /// Palette, for PALETTE COLOR.
     pub palette: Option<Palette>,
     /// Stored values that are padding, not picture: lowest and highest (Pixel Padding Value and Range Limit).
@@ -125,7 +126,7 @@ impl ImageDescription {
                 .collect()
         };
         Ok(Self {
-            presentation_inverse: root.text(0x2050_0020).as_deref() == Some("INVERSE"),
+            presentation: PresentationLut::read(&root),
             palette: Palette::read(&root, frame.signed),
             padding: padding(&root, frame.signed),
             overlays: Overlay::read_all(&root),
@@ -133,6 +134,12 @@ impl ImageDescription {
             shared,
             per_frame,
         })
+    }
+
+    /// Display values are counted from the other end: MONOCHROME1, or an inverse Presentation LUT Shape, which says the
+    /// same.
+    pub(crate) fn is_inverse(&self) -> bool {
+        self.frame.photometric == Photometric::Monochrome1 || self.presentation == PresentationLut::Inverse
     }
 
     /// The attributes of frame `index`, counted from 0.
@@ -184,7 +191,7 @@ fn read_frame(
     }
 }
 
-fn modality(frame: &FrameDescription, at: &Attributes<'_, '_>) -> Modality {
+pub(super) fn modality(frame: &FrameDescription, at: &Attributes<'_, '_>) -> Modality {
     if let Some(lut) = at
         .item(0x0028_3000, 0)
         .and_then(|item| Lut::read(&item, frame.signed))
@@ -198,7 +205,7 @@ fn modality(frame: &FrameDescription, at: &Attributes<'_, '_>) -> Modality {
     }
 }
 
-fn voi(frame: &FrameDescription, at: &Attributes<'_, '_>, modality: &Modality) -> Voi {
+pub(super) fn voi(frame: &FrameDescription, at: &Attributes<'_, '_>, modality: &Modality) -> Voi {
     let function = at
         .text(0x0028_1056)
         .and_then(|t| VoiFunction::parse(&t))
@@ -282,7 +289,7 @@ impl ImageDescription {
 pub(crate) fn test_description(frame: FrameDescription) -> ImageDescription {
     ImageDescription {
         frame,
-        presentation_inverse: false,
+        presentation: PresentationLut::Identity,
         palette: None,
         padding: None,
         overlays: Vec::new(),

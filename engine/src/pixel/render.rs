@@ -64,7 +64,8 @@ impl GreySteps {
     pub fn of(image: &ImageDescription, pixels: &StoredPixels, options: &RenderOptions) -> Option<Self> {
         let colour = pixels.samples_per_pixel >= 3 || image.frame.photometric == Photometric::PaletteColor;
         let shade = (!colour).then(|| Shade::new(image, pixels, options.frame, options.window.as_ref()))?;
-        let (Modality::Rescale { slope, intercept }, VoiStep::Window(window)) = (shade.modality, shade.voi)
+        let (Modality::Rescale { slope, intercept }, VoiStep::Window(window), None) =
+            (shade.modality, shade.voi, shade.presentation)
         else {
             return None;
         };
@@ -192,16 +193,19 @@ pub(crate) fn display(
     })
 }
 
-enum VoiStep {
+/// The VOI step of one image.
+pub(super) enum VoiStep {
     Window(Window),
     Table(Lut),
 }
 
 /// Stored value of a grey image to display value.
 pub(crate) struct Shade<'a> {
-    modality: &'a Modality,
-    voi: VoiStep,
-    inverse: bool,
+    pub(super) modality: &'a Modality,
+    pub(super) voi: VoiStep,
+    pub(super) inverse: bool,
+    /// Presentation LUT, where it is a table.
+    pub(super) presentation: Option<&'a Lut>,
 }
 
 impl<'a> Shade<'a> {
@@ -221,11 +225,11 @@ impl<'a> Shade<'a> {
             (None, Some(table), _) => VoiStep::Table(table.clone()),
             (None, None, None) => VoiStep::Window(whole_range(image, pixels, &attributes.modality)),
         };
-        let inverse = image.frame.photometric == Photometric::Monochrome1 || image.presentation_inverse;
         Self {
             modality: &attributes.modality,
             voi,
-            inverse,
+            inverse: image.is_inverse(),
+            presentation: image.presentation.table(),
         }
     }
 
@@ -237,26 +241,28 @@ impl<'a> Shade<'a> {
             .windows
             .first()
             .filter(|_| attributes.voi.tables.is_empty())?;
-        let inverse = image.frame.photometric == Photometric::Monochrome1 || image.presentation_inverse;
         Some(Self {
             modality: &attributes.modality,
             voi: VoiStep::Window(window.clone()),
-            inverse,
+            inverse: image.is_inverse(),
+            presentation: image.presentation.table(),
         })
     }
 
     /// True when averaging stored values before this step is as good as averaging the picture: no table in the way.
     pub(crate) fn is_smooth(&self) -> bool {
         matches!(
-            (self.modality, &self.voi),
-            (Modality::Rescale { .. }, VoiStep::Window(_))
+            (self.modality, &self.voi, self.presentation),
+            (Modality::Rescale { .. }, VoiStep::Window(_), None)
         )
     }
 
     /// Factor and summand of a straight ramp from stored value to display value, where the step is one; a step of
     /// width 1 and curves are not.
     pub(crate) fn ramp(&self) -> Option<(f64, f64)> {
-        let (Modality::Rescale { slope, intercept }, VoiStep::Window(w)) = (self.modality, &self.voi) else {
+        let (Modality::Rescale { slope, intercept }, VoiStep::Window(w), None) =
+            (self.modality, &self.voi, self.presentation)
+        else {
             return None;
         };
         let (middle, length) = match w.function {
@@ -275,13 +281,21 @@ impl<'a> Shade<'a> {
     pub(crate) fn one(&self, stored: f64) -> u8 {
         let x = self.modality.apply(stored);
         let y = match &self.voi {
-            VoiStep::Window(window) => round_display(window.apply(x)),
-            VoiStep::Table(table) => round_display(table.at(x) * (255.0 / table.top())),
+            VoiStep::Window(window) => window.apply(x),
+            VoiStep::Table(table) => table.at(x) * (255.0 / table.top()),
         };
+        let y = round_display(match self.presentation {
+            // The table's inputs are the whole range of what the VOI step gives (PS3.3 C.11.6.1).
+            Some(table) => {
+                let last = table.values.len().saturating_sub(1) as f64;
+                table.at(f64::from(table.first) + y * (last / 255.0)) * (255.0 / table.top())
+            }
+            None => y,
+        });
         if self.inverse { 255 - y } else { y }
     }
 
-    fn all(&self, data: &Samples) -> Vec<u8> {
+    pub(super) fn all(&self, data: &Samples) -> Vec<u8> {
         match data {
             Samples::U8(v) => self.by_table(v),
             Samples::I8(v) => self.by_table(v),

@@ -1,16 +1,18 @@
 //! Composite ray casting: values become colour and opacity, surfaces are shaded by the light of the viewer's lamp.
 
+use super::lines::Lines;
 use super::math::{Vec3, dot, length};
 use super::presets::{Preset, Table};
 use super::project::{ROWS_AT_ONCE, RUN, Rays, View};
 use super::sample::{CHUNK, Interpolation, Line, ONE, Points, Sampler};
+use super::slab::SlabMode;
 use super::voxels::Volume;
 use crate::error::Result;
 use crate::pixel::Picture;
 use rayon::prelude::*;
 
-/// A ray ends when this much of what lies behind is hidden.
-const OPAQUE: f32 = 0.985;
+/// A ray ends when this much of what lies behind is hidden: the rest is less than one grey level.
+const OPAQUE: f32 = 0.997;
 /// Points for one gradient.
 const AROUND: usize = 6;
 /// Samples whose gradients are taken together.
@@ -22,6 +24,63 @@ const SPECULAR: f32 = 0.20;
 const SHININESS: i32 = 24;
 /// Part of the volume's range per millimetre from which on a gradient is a surface.
 const SURFACE: f64 = 0.01;
+
+/// A composite projection for devices that sample by themselves.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scene {
+    /// A ray for each pixel.
+    pub lines: Lines,
+    /// Opacity of one step, red, green and blue, each from 0 to 1.
+    pub table: Vec<[f32; 4]>,
+    /// Stored value of the table's first entry.
+    pub table_low: f32,
+    /// Entries for each stored value.
+    pub table_per_value: f32,
+    /// Change for each millimetre along x, y, z that belongs to a change of 1 for each voxel along a row, a column and
+    /// the slices.
+    pub gradients: [[f32; 3]; 3],
+    /// Direction in which the viewer looks.
+    pub sight: [f32; 3],
+    /// Gradient of a surface, in stored values for each millimetre.
+    pub surface: f32,
+    /// Light from everywhere, light by the surface's angle, highlights; the part hidden at which a ray ends.
+    pub light: [f32; 4],
+    /// Exponent of the highlights.
+    pub shininess: i32,
+}
+
+impl Volume {
+    /// What [`composite`] is made of; `None` where slices are unevenly spaced.
+    ///
+    /// # Errors
+    /// As [`composite`].
+    pub fn scene(&self, view: &View, preset: Preset) -> Result<Option<Scene>> {
+        let Some(lines) = self.lines_of_projection(view, SlabMode::Mip)? else {
+            return Ok(None);
+        };
+        let rays = Rays::new(self, view)?;
+        let table = Table::new(preset, self, rays.step_mm);
+        let (table_low, table_per_value) = table.scale();
+        let unit = |axis: usize| std::array::from_fn(|i| if i == axis { 1.0 } else { 0.0 });
+        let single = |v: Vec3| v.map(|x| x as f32);
+        Ok(Some(Scene {
+            lines,
+            table: table.entries().to_vec(),
+            table_low,
+            table_per_value,
+            gradients: [0, 1, 2].map(|axis| single(self.grid().gradient_mm(unit(axis)))),
+            sight: single(rays.sight),
+            surface: surface(self) as f32,
+            light: [AMBIENT, DIFFUSE, SPECULAR, OPAQUE],
+            shininess: SHININESS,
+        }))
+    }
+}
+
+fn surface(volume: &Volume) -> f64 {
+    let (low, high) = volume.range();
+    ((high - low) * SURFACE / volume.rescale().slope).max(1e-6)
+}
 
 /// Draws the volume in colour on black. Runs on the rayon pool of its caller.
 ///
@@ -37,14 +96,13 @@ pub(super) fn composite_with(volume: &Volume, view: &View, preset: Preset, skip:
     let sampler = Sampler::new(volume, Interpolation::Linear);
     let table = Table::new(preset, volume, rays.step_mm);
     let seen = (skip && rays.bounded).then(|| visible_cells(volume, &table));
-    let (low, high) = volume.range();
-    let scene = Scene {
+    let scene = Look {
         volume,
         sampler,
         table,
         seen,
         sight: rays.sight,
-        surface: ((high - low) * SURFACE / volume.rescale().slope).max(1e-6),
+        surface: surface(volume),
     };
     let mut data = vec![0_u8; width * height * 3];
     data.par_chunks_mut(width * ROWS_AT_ONCE * 3)
@@ -73,7 +131,7 @@ fn visible_cells(volume: &Volume, table: &Table) -> Vec<bool> {
     bounds.map(|(least, most)| table.sees(*least, *most)).collect()
 }
 
-struct Scene<'v> {
+struct Look<'v> {
     volume: &'v Volume,
     sampler: Sampler<'v>,
     table: Table,
@@ -83,7 +141,7 @@ struct Scene<'v> {
     surface: f64,
 }
 
-impl Scene<'_> {
+impl Look<'_> {
     /// Colour of one ray, front to back.
     fn trace(&self, line: &Line<'_>, count: usize, points: &mut Points) -> [f32; 3] {
         let mut ray = Ray {

@@ -26,7 +26,7 @@ mod voxels;
 mod walk;
 
 pub use bricks::Fetch;
-pub use composite::composite;
+pub use composite::{Scene, composite};
 pub use curved::{Curve, CurvedLayout, curved};
 pub use display::{display, whole_range};
 pub use encoding::{Encoding, FrameValues, seen_range};

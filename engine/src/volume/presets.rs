@@ -157,6 +157,16 @@ impl Table {
         }
     }
 
+    /// All entries.
+    pub(super) fn entries(&self) -> &[[f32; 4]] {
+        &self.entries
+    }
+
+    /// Stored value of the first entry, and entries for each stored value.
+    pub(super) fn scale(&self) -> (f32, f32) {
+        (self.low, self.per_value)
+    }
+
     fn index(&self, stored: f32) -> usize {
         // a float becomes 0 below and the last entry above
         (((stored - self.low) * self.per_value + 0.5) as usize).min(ENTRIES - 1)

@@ -5,8 +5,8 @@ use anyhow::{Context, Result, bail};
 use dataset::{DataSet, Limits, PixelDataInfo, Tokenizer, TransferSyntaxUid, Warning};
 use dicom_gateway::ReadSeek;
 use engine::ImagingError;
-use engine::codec::{self, Fragments, FrameBytes, FrameMap, StoredPixels, TransferSyntax};
-use engine::pixel::{GreySteps, ImageDescription, Picture, RenderOptions};
+use engine::codec::{self, Compression, Fragments, FrameBytes, FrameMap, StoredPixels, TransferSyntax};
+use engine::pixel::{GreySteps, ImageDescription, Overlay, Picture, Presentation, RenderOptions};
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -158,8 +158,42 @@ impl ImageFile {
         work(&self.image, self.syntax, input).with_context(|| format!("frame {}", index + 1))
     }
 
+    /// Where the resolutions of a frame end in its stream, lowest first, if its header says it.
+    pub(super) fn resolutions(&mut self, index: u64) -> Option<Vec<usize>> {
+        let read = self.with_frame(index, |_, syntax, input| {
+            let wavelets = syntax.compression() == Some(Compression::Jpeg2000);
+            Ok(wavelets.then(|| codec::htj2k::resolutions(input.bytes)).flatten())
+        });
+        read.ok().flatten()
+    }
+
+    /// A frame's picture as a presentation state, the data set `state`, says.
+    pub(super) fn present(&mut self, options: &RenderOptions, state: &DataSet) -> Result<(Picture, usize)> {
+        self.take_embedded(options.frame)?;
+        let pixels = self.decode(options.frame)?;
+        let uid = self
+            .data_set
+            .text(dataset::tags::SOP_INSTANCE_UID)
+            .unwrap_or_default();
+        let lookup = |path: &[(u32, usize)], tag: u32| state.raw_at(path, tag).map(Cow::Borrowed);
+        let state = Presentation::from_lookup(&lookup, &self.image, &uid)?;
+        let picture = engine::pixel::present(&self.image, &pixels, &state, options)?;
+        Ok((picture, state.texts.len()))
+    }
+
+    /// Fills in overlay planes that stand in the pixel data of a frame.
+    fn take_embedded(&mut self, index: u64) -> Result<()> {
+        self.image.overlays = self.with_frame(index, |image, syntax, input| {
+            Overlay::take_embedded(&image.overlays, &image.frame, syntax, input)
+        })?;
+        Ok(())
+    }
+
     /// A frame's picture, on `device` where its steps allow.
     pub(super) fn render(&mut self, options: &RenderOptions, device: Option<&Device>) -> Result<Picture> {
+        if options.overlays {
+            self.take_embedded(options.frame)?;
+        }
         let pixels = self.decode(options.frame)?;
         let on_device = device.and_then(|device| {
             let steps = GreySteps::of(&self.image, &pixels, options)?;
@@ -204,6 +238,15 @@ impl ImageFile {
             engine::pixel::thumbnail_of(image, syntax, input, index, size)
         })
     }
+}
+
+/// The attributes of a DICOM file that need not be an image.
+pub(super) fn data_set(path: &Path) -> Result<DataSet> {
+    let file = File::open(path).context("cannot be opened")?;
+    let mut bytes = Bytes::File(Box::new(file));
+    let header = dataset::file::read_header(&bytes.read_at(0, CHUNK_BYTES)?)?;
+    let start = header.dataset_offset as u64;
+    Ok(parse(&mut bytes, start, &header.transfer_syntax)?.0)
 }
 
 pub(crate) type Head = (DataSet, Option<PixelDataInfo>, Vec<String>, bool);

@@ -24,7 +24,8 @@ pub(super) fn show(file: &mut ImageFile, as_json: bool) -> Result<()> {
     Ok(())
 }
 
-fn describe(file: &ImageFile) -> Value {
+fn describe(file: &mut ImageFile) -> Value {
+    let resolutions = file.resolutions(0);
     let frame = &file.image.frame;
     let text = |tag| file.data_set.text(tag);
     let first = file.image.attributes(0);
@@ -69,6 +70,7 @@ fn describe(file: &ImageFile) -> Value {
         "slice_thickness_mm": geometry.thickness_mm,
         "image_position_mm": geometry.position_mm,
         "image_orientation": geometry.orientation,
+        "resolution_bytes": resolutions,
         "warnings": file.warnings,
     })
 }

@@ -1,12 +1,12 @@
 //! The volume kernels that `gongying bench` times: the volume is in memory, one picture is made in each run.
 
 use super::load::{self, Choice};
-use super::options::{InterpolationName, Look, Mode, Place};
+use super::options::{Elsewhere, InterpolationName, Look, Mode, Place};
 use crate::cli::kernel::Loaded;
 use crate::gpu::Device;
 use anyhow::{Result, bail};
 use clap::Args;
-use engine::volume::{Interpolation, Lines, Volume};
+use engine::volume::{Interpolation, Volume};
 use std::path::{Path, PathBuf};
 
 type Run = Box<dyn FnMut() -> Result<()> + Send>;
@@ -37,14 +37,14 @@ fn one(input: &[PathBuf]) -> Result<&Path> {
 }
 
 /// The run on a device that has a twin of it, with the volume held there; takes the device.
-fn on_device(volume: &Volume, lines: Option<Lines>, device: &mut Option<Device>) -> Result<Option<Run>> {
-    let Some(lines) = lines else { return Ok(None) };
+fn on_device(volume: &Volume, wish: Option<Elsewhere>, device: &mut Option<Device>) -> Result<Option<Run>> {
+    let Some(wish) = wish else { return Ok(None) };
     let Some(device) = device.take() else {
         return Ok(None);
     };
     let held = device.upload(volume)?;
     Ok(Some(Box::new(move || {
-        std::hint::black_box(device.sample(&held, &lines)?);
+        std::hint::black_box(wish.see(&device, &held)?);
         Ok(())
     })))
 }
@@ -72,7 +72,7 @@ pub(crate) fn load_reformat(
     let volume = load::load(one(input)?, &options.choice)?.volume;
     let picture = wish.cut(&volume)?;
     let work = (picture.width * picture.height) as f64;
-    if let Some(run) = on_device(&volume, wish.lines(&volume)?, device)? {
+    if let Some(run) = on_device(&volume, wish.lines(&volume)?.map(Elsewhere::Values), device)? {
         return Ok(pixels(work, run));
     }
     let run = Box::new(move || {
@@ -92,7 +92,7 @@ pub(crate) fn load_project(
     let wish = options.look.wish(options.mode, None, size.unwrap_or("512,512"))?;
     let volume = load::load(one(input)?, &options.choice)?.volume;
     let work = wish.pixels() as f64;
-    if let Some(run) = on_device(&volume, wish.lines(&volume)?, device)? {
+    if let Some(run) = on_device(&volume, wish.elsewhere(&volume)?, device)? {
         return Ok(pixels(work, run));
     }
     let run = Box::new(move || {

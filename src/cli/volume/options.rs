@@ -2,13 +2,14 @@
 
 use super::picture;
 use crate::cli::image::parse_size;
+use crate::gpu::{Device, Held};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use engine::ImagingError;
 use engine::pixel::{Picture, Window};
 use engine::volume::{
-    BodyPlane, Interpolation, Lines, Plane, Preset, Reformat, Slab, SlabMode, View, Volume, body_plane,
-    composite, native_plane, project, reformat,
+    BodyPlane, Interpolation, Lines, Plane, Preset, Reformat, Scene, Slab, SlabMode, View, Volume,
+    body_plane, composite, native_plane, project, reformat,
 };
 use std::path::PathBuf;
 
@@ -138,6 +139,21 @@ pub(crate) enum Seen {
     Colours(Picture),
 }
 
+/// A picture that a device makes.
+pub(crate) enum Elsewhere {
+    Values(Lines),
+    Colours(Scene),
+}
+
+impl Elsewhere {
+    pub(crate) fn see(&self, device: &Device, volume: &Held) -> Result<Seen> {
+        Ok(match self {
+            Self::Values(lines) => Seen::Values(device.sample(volume, lines)?),
+            Self::Colours(scene) => Seen::Colours(device.composite(volume, scene)?),
+        })
+    }
+}
+
 impl Place {
     /// Checks the options before anything is read.
     pub(crate) fn wish(&self, mode: Mode, size: Option<&str>) -> Result<Cut> {
@@ -252,9 +268,13 @@ impl Sight {
     }
 
     /// What another device needs to see it; `None` where it has no twin.
-    pub(crate) fn lines(&self, volume: &Volume) -> Result<Option<Lines>, ImagingError> {
-        let lines = |mode| volume.lines_of_projection(&self.view, mode);
-        Ok(self.mode.map(lines).transpose()?.flatten())
+    pub(crate) fn elsewhere(&self, volume: &Volume) -> Result<Option<Elsewhere>, ImagingError> {
+        Ok(match self.mode {
+            Some(mode) => volume
+                .lines_of_projection(&self.view, mode)?
+                .map(Elsewhere::Values),
+            None => volume.scene(&self.view, self.preset)?.map(Elsewhere::Colours),
+        })
     }
 
     pub(crate) fn pixels(&self) -> usize {
@@ -342,8 +362,12 @@ impl Target {
         picture::write(&self.output, picture, asked.as_ref().or(own))
     }
 
-    pub(crate) fn write_colours(&self, picture: &Picture) -> Result<()> {
-        picture::write_colours(&self.output, picture)
+    /// Writes what was seen; `own` is the series' window.
+    pub(crate) fn show(&self, seen: &Seen, own: Option<&Window>) -> Result<()> {
+        match seen {
+            Seen::Values(picture) => self.write(picture, own),
+            Seen::Colours(picture) => picture::write_colours(&self.output, picture),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod bits;
 mod block;
+mod offsets;
 mod packet;
 mod stream;
 pub(super) mod tables;
@@ -12,6 +13,8 @@ pub(super) mod wavelet;
 
 #[cfg(test)]
 mod tests;
+
+pub use offsets::resolutions;
 
 use super::frame::{FrameDescription, Photometric};
 use super::jpeg2000;

@@ -142,6 +142,35 @@ fn resolutions_end_where_the_stream_says() {
     }
 }
 
+/// The main header alone says where resolutions end; whatever else is in its place, nothing is made up.
+#[test]
+fn offsets_are_read_from_the_header() {
+    let frame = frame_of((200, 130), 3, 8, false);
+    let encoded = encode_unproved(&frame, &samples_of(&frame, 2, 7)).unwrap();
+    let stream = &encoded.stream;
+    let header = stream.windows(2).position(|w| w == [0xff, 0x90]).unwrap();
+    for length in [stream.len(), header + 2] {
+        assert_eq!(
+            resolutions(&stream[..length]).as_ref(),
+            Some(&encoded.resolutions)
+        );
+    }
+    for length in 0..header + 2 {
+        assert_eq!(resolutions(&stream[..length]), None, "{length}");
+    }
+    let place = |code: u8| stream.windows(2).position(|w| w == [0xff, code]).unwrap();
+    // another order, a second tile, a level more than there are tile-parts
+    for (at, value) in [
+        (place(0x52) + 5, 0),
+        (place(0x51) + 25, 100),
+        (place(0x52) + 9, 7),
+    ] {
+        let mut other = stream.clone();
+        other[at] = value;
+        assert_eq!(resolutions(&other), None, "{at}");
+    }
+}
+
 fn levels_of(size: (u16, u16)) -> u8 {
     levels(&frame_of(size, 1, 8, false))
 }

@@ -20,7 +20,7 @@ impl Device {
         match word.trim().to_ascii_lowercase().as_str() {
             "" | "off" | "auto" => Ok(None),
             "force" => {
-                bail!("GONGYING_GPU=force: built without GPU support; build with --features gpu or set auto")
+                bail!("GONGYING_GPU=force: built without GPU support; build with the feature gpu or set auto")
             }
             _ => bail!("GONGYING_GPU={word:.40}: write off, auto or force"),
         }

@@ -17,6 +17,7 @@ mod native;
 pub mod npy;
 pub mod parcel;
 pub mod rle;
+mod room;
 mod stored;
 pub mod syntax;
 

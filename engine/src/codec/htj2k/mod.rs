@@ -18,6 +18,7 @@ pub use offsets::resolutions;
 
 use super::frame::{FrameDescription, Photometric};
 use super::jpeg2000;
+use super::room;
 use super::stored::Samples;
 use crate::error::{ImagingError, Result};
 use stream::Shape;
@@ -137,15 +138,15 @@ fn planes(samples: &Samples, shape: Shape) -> Result<Vec<Band>> {
 
 fn spread<T: Copy + Into<i32>>(samples: &[T], count: usize, middle: i32) -> Vec<Vec<i32>> {
     let plane = |c: usize| {
-        samples
-            .iter()
-            .skip(c)
-            .step_by(count.max(1))
-            .map(|v| (*v).into() - middle)
-            .collect()
+        let mut plane = room::take(samples.len() / count.max(1));
+        let own = samples.iter().skip(c).step_by(count.max(1));
+        plane.extend(own.map(|v| (*v).into() - middle));
+        plane
     };
     if count == 1 {
-        return vec![samples.iter().map(|v| (*v).into() - middle).collect()];
+        let mut plane = room::take(samples.len());
+        plane.extend(samples.iter().map(|v| (*v).into() - middle));
+        return vec![plane];
     }
     (0..count).map(plane).collect()
 }

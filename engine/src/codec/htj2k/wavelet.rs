@@ -1,5 +1,7 @@
 //! Forward reversible 5/3 transform (ITU-T T.800 Annex F.4): columns first, then rows, as the inverse needs it.
 
+use super::super::room;
+
 /// A sub-band.
 #[derive(Debug, Default)]
 pub(in crate::codec) struct Band {
@@ -13,13 +15,19 @@ impl Band {
         Self {
             width,
             height,
-            data: Vec::with_capacity(width * height),
+            data: room::take(width * height),
         }
     }
 
     fn row(&self, y: usize) -> &[i32] {
         let start = y * self.width;
         self.data.get(start..start + self.width).unwrap_or_default()
+    }
+}
+
+impl Drop for Band {
+    fn drop(&mut self) {
+        room::give(std::mem::take(&mut self.data));
     }
 }
 

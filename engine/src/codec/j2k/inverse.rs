@@ -1,7 +1,9 @@
 //! Inverse reversible 5/3 transform (ITU-T T.800 Annex F.3): rows first, then columns.
 
+use super::super::room;
+
 /// A plane of samples.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default)]
 pub(super) struct Plane {
     pub(super) width: usize,
     pub(super) height: usize,
@@ -13,7 +15,7 @@ impl Plane {
         Self {
             width,
             height,
-            data: vec![0; width * height],
+            data: room::zeros(width * height),
         }
     }
 
@@ -23,13 +25,19 @@ impl Plane {
     }
 }
 
+impl Drop for Plane {
+    fn drop(&mut self) {
+        room::give(std::mem::take(&mut self.data));
+    }
+}
+
 /// Joins the image at half the size and the three bands of detail (horizontal, vertical, both).
 pub(super) fn join(low: &Plane, [across, down, both]: &[Plane; 3]) -> Plane {
     let (w, h) = (low.width + across.width, low.height + down.height);
     let mut out = Plane {
         width: w,
         height: h,
-        data: Vec::with_capacity(w * h),
+        data: room::take(w * h),
     };
     if h == 1 {
         out.data.resize(w, 0);
@@ -125,10 +133,10 @@ mod tests {
                 height,
                 data: data.clone(),
             });
-            let plane = |b: Band| Plane {
+            let plane = |mut b: Band| Plane {
                 width: b.width,
                 height: b.height,
-                data: b.data,
+                data: std::mem::take(&mut b.data),
             };
             let back = join(&plane(low), &detail.map(plane));
             assert_eq!((back.width, back.height), (width, height));

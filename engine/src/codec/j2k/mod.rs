@@ -14,6 +14,7 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
+use super::room;
 use header::Header;
 use ht::HtDecoder;
 use inverse::Plane;
@@ -32,6 +33,12 @@ pub(super) struct Picture {
     pub(super) width: usize,
     pub(super) height: usize,
     pub(super) planes: Vec<Vec<i32>>,
+}
+
+impl Drop for Picture {
+    fn drop(&mut self) {
+        self.planes.drain(..).for_each(room::give);
+    }
 }
 
 /// How exact a decoded image is to be.
@@ -80,7 +87,7 @@ pub(super) fn decode(stream: &[u8], wish: Wish) -> Option<Picture> {
     Some(Picture {
         width,
         height,
-        planes: planes.into_iter().map(|p| p.data).collect(),
+        planes: planes.iter_mut().map(|p| std::mem::take(&mut p.data)).collect(),
     })
 }
 

@@ -78,7 +78,8 @@ impl<'a> BitReader<'a> {
     }
 
     /// Limited-length Golomb code of order `k` (T.87 A.5.3); `most` zeros announce a value of `range_bits` bits.
-    #[inline]
+    // Without the hint the few places that call it share one copy, which costs a call for every sample.
+    #[inline(always)]
     pub(super) fn golomb(&mut self, k: u32, most: u32, range_bits: u32) -> Option<u32> {
         self.refill();
         let n = self.buffer.leading_zeros();
@@ -90,6 +91,11 @@ impl<'a> BitReader<'a> {
             self.count -= n + 1 + k;
             return Some(n << k | low);
         }
+        self.golomb_slowly(k, most, range_bits)
+    }
+
+    #[cold]
+    fn golomb_slowly(&mut self, k: u32, most: u32, range_bits: u32) -> Option<u32> {
         let high = self.zeros_slowly(most)?;
         let value = if high == most {
             self.take(range_bits) + 1

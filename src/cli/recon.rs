@@ -133,15 +133,15 @@ impl Recon {
 
 impl Job {
     fn run(self, method: Method) -> Result<()> {
+        let named = || self.projections.display().to_string();
+        let loaded = load(&self.projections, method, &self.options, self.size).with_context(named)?;
         // A cone has no twin on the GPU; opening one would be for nothing.
-        let device = if method == Method::Fdk {
-            None
-        } else {
-            gpu::chosen()?
+        let device = match method {
+            Method::Fdk => None,
+            Method::Fbp | Method::Sirt => gpu::chosen()?,
         };
-        let made = load(&self.projections, method, &self.options, self.size)
-            .and_then(|loaded| Ok((loaded.grid, loaded.reconstruct(method, device.as_ref())?)));
-        let (grid, image) = made.with_context(|| self.projections.display().to_string())?;
+        let image = loaded.reconstruct(method, device.as_ref()).with_context(named)?;
+        let grid = loaded.grid;
         let side = grid.size() as u64;
         let shape = [side; 3];
         let shape = if method == Method::Fdk {

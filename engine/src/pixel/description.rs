@@ -5,7 +5,7 @@ use super::overlay::Overlay;
 use super::palette::Palette;
 use super::presentation::PresentationLut;
 use super::window::{VoiFunction, Window};
-use crate::codec::{FrameDescription, Photometric};
+use crate::codec::{FrameDescription, Photometric, PixelElement};
 use crate::dicom::{Attributes, Lookup};
 use crate::error::Result;
 
@@ -128,7 +128,7 @@ impl ImageDescription {
         Ok(Self {
             presentation: PresentationLut::read(&root),
             palette: Palette::read(&root, frame.signed),
-            padding: padding(&root, frame.signed),
+            padding: padding(&root, &frame),
             overlays: Overlay::read_all(&root),
             frame,
             shared,
@@ -265,16 +265,22 @@ fn geometry(levels: &Levels<'_, '_>) -> Geometry {
     }
 }
 
-fn padding(root: &Attributes<'_, '_>, signed: bool) -> Option<(f64, f64)> {
-    let value = |tag| {
-        if signed {
-            root.ss(tag).map(f64::from)
-        } else {
-            root.us(tag).map(f64::from)
-        }
+/// Pixel Padding Value, of the kind that the pixels have (PS3.3 C.7.5.1.1.2, C.7.6.24, C.7.6.25).
+fn padding(root: &Attributes<'_, '_>, frame: &FrameDescription) -> Option<(f64, f64)> {
+    let value = |tag| match frame.signed {
+        true => root.ss(tag).map(f64::from),
+        false => root.us(tag).map(f64::from),
     };
-    let one = value(0x0028_0120)?;
-    let limit = value(0x0028_0121).unwrap_or(one);
+    let (one, limit) = match frame.element {
+        PixelElement::Integer => (value(0x0028_0120), value(0x0028_0121)),
+        PixelElement::Float => (
+            root.fl(0x0028_0122).map(f64::from),
+            root.fl(0x0028_0124).map(f64::from),
+        ),
+        PixelElement::Double => (root.fd(0x0028_0123), root.fd(0x0028_0125)),
+    };
+    let one = one?;
+    let limit = limit.unwrap_or(one);
     Some((one.min(limit), one.max(limit)))
 }
 
@@ -357,6 +363,27 @@ mod tests {
                 intercept: -1024.0
             }
         );
+    }
+
+    #[test]
+    fn padding_is_of_the_pixels_kind() {
+        let read = |bits: u8, tag: u32, value: Vec<u8>| {
+            let lookup = move |path: &[(u32, usize)], asked: u32| -> Option<Cow<'static, [u8]>> {
+                match (path, asked) {
+                    ([], 0x0028_0010 | 0x0028_0011) => Some(vec![4, 0].into()),
+                    ([], 0x0028_0100) => Some(vec![bits, 0].into()),
+                    ([], t) if t == tag => Some(value.clone().into()),
+                    _ => None,
+                }
+            };
+            ImageDescription::from_lookup(&lookup).unwrap().padding
+        };
+        let minus = (-1.5_f32).to_le_bytes().to_vec();
+        assert_eq!(read(32, 0x0028_0122, minus), Some((-1.5, -1.5)));
+        let double = 1e300_f64.to_le_bytes().to_vec();
+        assert_eq!(read(64, 0x0028_0123, double), Some((1e300, 1e300)));
+        assert_eq!(read(16, 0x0028_0120, vec![0, 8]), Some((2048.0, 2048.0)));
+        assert_eq!(read(32, 0x0028_0120, vec![0, 8]), None);
     }
 
     #[test]

@@ -395,8 +395,8 @@ fn deep_colour<T: Sample>(values: &[T], samples: usize, space: Space, byte: impl
 mod tests {
     use super::super::description::test_description;
     use super::*;
-    use crate::codec::DecodedColour;
     use crate::codec::frame::test_frame;
+    use crate::codec::{DecodedColour, PixelElement};
 
     fn grey(values: Vec<u16>) -> (ImageDescription, StoredPixels) {
         let frame = test_frame(1, values.len() as u16, 16, 12);
@@ -423,6 +423,28 @@ mod tests {
             render(&image, &pixels, &RenderOptions::default()).unwrap().data,
             [255, 0, 255]
         );
+    }
+
+    /// Float and double pixels, with what is no number and padding among them.
+    #[test]
+    fn floats_are_shown_like_integers() {
+        let mut frame = test_frame(1, 5, 32, 32);
+        frame.element = PixelElement::Float;
+        let mut image = test_description(frame.clone());
+        image.padding = Some((-9e30, -9e30));
+        let values = [-0.5, f64::NAN, 0.0, 0.5, -9e30];
+        let single = Samples::F32(values.iter().map(|v| *v as f32).collect());
+        for data in [single, Samples::F64(values.to_vec())] {
+            image.padding = Some((-9.1e30, -8.9e30));
+            let pixels = StoredPixels::new(&frame, data, DecodedColour::AsDeclared).unwrap();
+            let shown = |options: &RenderOptions| render(&image, &pixels, options).unwrap().data;
+            assert_eq!(shown(&RenderOptions::default()), [0, 0, 128, 255, 0]);
+            let options = RenderOptions {
+                window: Some(Window::parse("0,2,linear_exact").unwrap()),
+                ..RenderOptions::default()
+            };
+            assert_eq!(shown(&options), [64, 0, 128, 191, 0]);
+        }
     }
 
     #[test]

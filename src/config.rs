@@ -140,6 +140,8 @@ pub(crate) struct ArchiveConfig {
 pub(crate) struct WorkerConfig {
     /// Jobs at once; 0 = one per processor core.
     pub(crate) slots: usize,
+    /// Rules by which an ECG is critical: the name of a set that is built in, or a file.
+    pub(crate) critical_rules: Option<String>,
 }
 
 /// `[edge]`: read by `gongying edge` alone.

@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod demo;
 mod ecg_object;
+mod ecg_rules;
 mod edge;
 mod forwarding;
 mod gpu;

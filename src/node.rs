@@ -107,7 +107,7 @@ impl Node {
             running.http = Some(self.start_viewer(&mut running).await?);
         }
         if self.config.has(Role::Worker) {
-            self.start_worker(&mut running);
+            self.start_worker(&mut running)?;
         }
         self.start_housekeeping(&mut running);
         Ok(running)
@@ -175,20 +175,24 @@ impl Node {
         Ok(address)
     }
 
-    fn start_worker(&self, running: &mut Running) {
+    fn start_worker(&self, running: &mut Running) -> Result<()> {
         let slots = match self.config.worker.slots {
             0 => processors(),
             slots => slots,
         };
         let (archive, stop) = (self.archive.clone(), running.stop.clone());
+        let named = self.config.worker.critical_rules.as_deref();
+        let critical_rules = named.map(crate::ecg_rules::named).transpose()?.map(Arc::new);
         running.tasks.spawn(async move {
             let settings = worker::WorkerConfig {
                 slots,
+                critical_rules,
                 ..worker::WorkerConfig::default()
             };
             worker::run(archive, settings, stop.cancelled_owned()).await;
             Ok(())
         });
+        Ok(())
     }
 
     /// Quiet studies become ready, anchors are written, old traces go.

@@ -1,6 +1,7 @@
 //! `gongying ecg`: read, convert, filter, measure and draw one record.
 
 mod convert;
+mod quality;
 mod record;
 
 use super::kernel::Loaded;
@@ -11,7 +12,7 @@ use engine::ecg::beats::Leads;
 use engine::ecg::filter::{self, Mains, Path};
 use engine::ecg::formats::npy;
 use engine::ecg::paper::{self, Layout, PaperOptions};
-use engine::ecg::{Record, beats};
+use engine::ecg::{AnalyzeOptions, Record, beats};
 use record::{Shape, Source};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -52,8 +53,20 @@ pub(crate) enum Ecg {
         /// JSON is the only form; the switch is there for scripts.
         #[arg(long)]
         json: bool,
+        /// Rules for critical findings: consensus_2017 (the default), zhejiang, shanxi, or a file.
+        #[arg(long, value_name = "NAME|FILE")]
+        rules: Option<String>,
         #[arg(short, value_name = "FILE")]
         o: Option<PathBuf>,
+    },
+    /// Say whether a recording will do or should be taken again: electrodes, range, noise, length, rate.
+    #[command(after_help = "Example: gongying ecg quality cart.scp --json")]
+    Quality {
+        #[command(flatten)]
+        source: Source,
+        /// One JSON object instead of lines of text.
+        #[arg(long)]
+        json: bool,
     },
     /// Mark on, peak and off of P, QRS and T of every beat.
     #[command(after_help = "Example: gongying ecg delineate 1.hea --lead ii --json")]
@@ -186,9 +199,21 @@ impl Ecg {
                 let leads = leads_of(&record, lead.as_deref())?;
                 table(&record, &beats::detect(&record, leads), format, o.as_deref())
             }
-            Ecg::Analyze { source, json: _, o } => {
-                output::json(o.as_deref(), &engine::ecg::analyze(&source.read()?))
+            Ecg::Analyze {
+                source,
+                json: _,
+                rules,
+                o,
+            } => {
+                let own = rules.as_deref().map(crate::ecg_rules::named).transpose()?;
+                let mut options = AnalyzeOptions::default();
+                options.ruleset = own.as_ref().or(options.ruleset);
+                output::json(
+                    o.as_deref(),
+                    &engine::ecg::analyze_with(&source.read()?, &options),
+                )
             }
+            Ecg::Quality { source, json } => quality::check(&source, json),
             Ecg::Delineate {
                 source,
                 lead,

@@ -19,6 +19,7 @@ pub use jobs::JobKind;
 
 use archive::Archive;
 use archive::work::{Job, Runner, RunnerOptions};
+use engine::ecg::critical::Ruleset;
 use jobs::Context;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,6 +37,8 @@ pub struct WorkerConfig {
     pub job_time_max: Duration,
     /// Time between looks for results that are missing.
     pub sweep_interval: Duration,
+    /// Rules by which an ECG is critical; the national ones when none are given.
+    pub critical_rules: Option<Arc<Ruleset>>,
 }
 
 impl Default for WorkerConfig {
@@ -47,6 +50,7 @@ impl Default for WorkerConfig {
             memory_mib: 1024,
             job_time_max: Duration::from_secs(300),
             sweep_interval: Duration::from_secs(60),
+            critical_rules: None,
         }
     }
 }
@@ -59,6 +63,7 @@ pub async fn run(archive: Archive, config: WorkerConfig, shutdown: impl Future<O
     let context = Arc::new(Context {
         compute: Compute::new(config.slots, config.memory_mib),
         archive: archive.clone(),
+        critical_rules: config.critical_rules.clone(),
     });
     let limit = config.job_time_max;
     let runner = Runner::new(archive.work(), options, move |job| {

@@ -9,8 +9,9 @@ use super::critical::{self, Critical, Ruleset};
 use super::delineate;
 use super::filter::{self, Mains};
 use super::interpret::rhythm::{self, Rhythm};
-use super::interpret::{self, Facts, Statement, flutter};
+use super::interpret::{self, Facts, Statement, blocked, flutter};
 use super::measure::{self, Measurements, Stretch};
+use super::quality::acquisition::{self, Acquisition};
 use super::quality::{self, LeadQuality};
 use super::record::{LeadName, Record};
 
@@ -30,6 +31,8 @@ pub struct Analysis {
     pub leads: Vec<LeadName>,
     /// Judgement of each lead.
     pub quality: BTreeMap<String, LeadQuality>,
+    /// Whether the recording will do, or should be taken again.
+    pub acquisition: Acquisition,
     /// Basic rhythm.
     pub rhythm: Rhythm,
     /// Beats in time order.
@@ -48,18 +51,18 @@ pub struct Analysis {
 
 /// Choices of an analysis.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AnalyzeOptions {
+pub struct AnalyzeOptions<'a> {
     /// Mains frequency taken out.
     pub mains: Mains,
-    /// Rules for critical findings.
-    pub ruleset: &'static Ruleset,
+    /// Rules for critical findings; none when there are none.
+    pub ruleset: Option<&'a Ruleset>,
 }
 
-impl Default for AnalyzeOptions {
+impl Default for AnalyzeOptions<'_> {
     fn default() -> Self {
         Self {
             mains: Mains::Hz50,
-            ruleset: &critical::CONSENSUS_2017,
+            ruleset: critical::national(),
         }
     }
 }
@@ -72,7 +75,7 @@ pub fn analyze(record: &Record) -> Analysis {
 
 /// Analyses with given choices.
 #[must_use]
-pub fn analyze_with(record: &Record, options: &AnalyzeOptions) -> Analysis {
+pub fn analyze_with(record: &Record, options: &AnalyzeOptions<'_>) -> Analysis {
     let whole = record.with_derived_limb_leads();
     let rate_hz = whole.sampling_rate_hz;
     let beats = beats::detect(record, Leads::Fused);
@@ -111,6 +114,7 @@ pub fn analyze_with(record: &Record, options: &AnalyzeOptions) -> Analysis {
         patient: &whole.patient,
         fibrillating_share: flutter::fibrillating_share(&signals, rate_hz),
         flutter: flutter::atrial_period(&atrial, rate_hz, &part_beats, qt_s, flutter::FLUTTER_S),
+        blocked: blocked::look(&signals, rate_hz, &part_beats, &waves.marks, waves.evidence),
         free_atria: flutter::atrial_period(&atrial, rate_hz, &part_beats, qt_s, flutter::SINUS_S),
     };
     let rhythm = rhythm::name(&facts);
@@ -120,14 +124,26 @@ pub fn analyze_with(record: &Record, options: &AnalyzeOptions) -> Analysis {
         ..facts
     };
     let statements = interpret::statements(&facts, rhythm);
-    let critical = critical::evaluate(options.ruleset, &facts, rhythm);
+    let critical = options.ruleset.map_or_else(Vec::new, |ruleset| {
+        critical::evaluate(ruleset, &facts, rhythm, &statements)
+    });
     measured.forget_atria_without_p(rhythm);
+    let signs = quality::look(&part, &signals, &part_beats);
+    let acquisition = acquisition::judge(&acquisition::Seen {
+        record: &part,
+        duration_s: record.duration_s(),
+        signs: &signs,
+        beats: beats.len(),
+        fibrillates: rhythm == Rhythm::VentricularFibrillation,
+        measured: &measured,
+    });
     Analysis {
         format: record.format,
         sampling_rate_hz: rate_hz,
         duration_s: record.duration_s(),
         leads: whole.lead_names(),
-        quality: quality::judge(&part, &signals, &part_beats),
+        quality: quality::judge(&part.leads, &signs),
+        acquisition,
         rhythm,
         beats: relabelled.unwrap_or(beats),
         measurements: measured.values,

@@ -11,11 +11,14 @@ pub(crate) struct Synth {
     pub(crate) seconds: f64,
     /// Intervals between QRS onsets in seconds, repeated.
     pub(crate) intervals_s: Vec<f64>,
-    /// `V` makes a wide, early-peaking ventricular beat; anything else a conducted one; repeated.
+    /// `V` makes a wide, early-peaking ventricular beat, `B` a P wave without a beat; anything else a conducted one;
+    /// repeated.
     pub(crate) kinds: Vec<char>,
     pub(crate) p_s: f64,
     /// PR interval; `None` leaves the P wave out.
     pub(crate) pr_s: Option<f64>,
+    /// PR intervals of the single beats, repeated; none where all have the same.
+    pub(crate) prs_s: Vec<f64>,
     pub(crate) qrs_s: f64,
     pub(crate) qt_s: f64,
     pub(crate) p_axis_deg: f64,
@@ -28,6 +31,17 @@ pub(crate) struct Synth {
     pub(crate) free_p_s: Option<f64>,
     /// Height of a pacemaker's stimulus 4 ms before the QRS.
     pub(crate) stimulus_uv: f64,
+    /// Length of a delta wave, by which the QRS starts earlier.
+    pub(crate) delta_s: f64,
+    /// Length of T, and its height against the usual.
+    pub(crate) t_s: f64,
+    pub(crate) t_gain: f64,
+    /// Heights of R and S by chest lead, microvolts.
+    pub(crate) chest_r_uv: [f64; 6],
+    pub(crate) chest_s_uv: [f64; 6],
+    /// Height of P in the limb leads, and of the second half of P in V1.
+    pub(crate) p_uv: f64,
+    pub(crate) p_late_v1_uv: f64,
 }
 
 impl Default for Synth {
@@ -48,6 +62,14 @@ impl Default for Synth {
             st_v2_uv: 0.0,
             free_p_s: None,
             stimulus_uv: 0.0,
+            prs_s: Vec::new(),
+            delta_s: 0.0,
+            t_s: 0.19,
+            t_gain: 1.0,
+            chest_r_uv: [220.0, 420.0, 800.0, 1250.0, 1350.0, 1000.0],
+            chest_s_uv: [-1050.0, -1350.0, -900.0, -500.0, -250.0, -100.0],
+            p_uv: 150.0,
+            p_late_v1_uv: 0.0,
         }
     }
 }
@@ -72,14 +94,22 @@ impl Synth {
         let mut index = 0;
         while at < self.seconds - 0.5 {
             let kind = self.kinds[index % self.kinds.len()];
-            let peak = if kind == 'V' {
-                self.ventricular(&mut leads, at)
-            } else {
-                self.conducted(&mut leads, at)
+            let peak = match kind {
+                'V' => Some(self.ventricular(&mut leads, at)),
+                'B' => {
+                    self.atrial(&mut leads, at, index);
+                    None
+                }
+                _ => {
+                    self.atrial(&mut leads, at, index);
+                    Some(self.conducted(&mut leads, at))
+                }
             };
-            onsets.push((at * self.rate_hz).round() as usize);
-            peaks.push((peak * self.rate_hz).round() as usize);
-            kinds.push(kind);
+            if let Some(peak) = peak {
+                onsets.push((at * self.rate_hz).round() as usize);
+                peaks.push((peak * self.rate_hz).round() as usize);
+                kinds.push(kind);
+            }
             at += self.intervals_s[index % self.intervals_s.len()];
             index += 1;
         }
@@ -117,22 +147,29 @@ impl Synth {
         }
     }
 
+    /// The P wave of the beat at `q`, if it has one.
+    fn atrial(&self, leads: &mut [Vec<f64>], q: f64, index: usize) {
+        let own = self.prs_s.get(index % self.prs_s.len().max(1)).copied();
+        if let Some(pr) = own.or(self.pr_s) {
+            let (on, off) = (q - pr, q - pr + self.p_s);
+            self.half_sine(leads, &self.p_weights(), on, off);
+            let mut late = [0.0; 12];
+            late[6] = self.p_late_v1_uv;
+            self.half_sine(leads, &late, 0.5 * (on + off), off);
+        }
+    }
+
     /// A conducted beat; answers the time of the R peak.
     fn conducted(&self, leads: &mut [Vec<f64>], q: f64) -> f64 {
         let (a, b, c) = (q + 0.2 * self.qrs_s, q + 0.62 * self.qrs_s, q + self.qrs_s);
-        if let Some(pr) = self.pr_s {
-            self.half_sine(leads, &self.p_weights(), q - pr, q - pr + self.p_s);
+        let r = with_chest(self.qrs_axis_deg, 1100.0, self.chest_r_uv);
+        let s = with_chest(self.qrs_axis_deg, -220.0, self.chest_s_uv);
+        if self.delta_s > 0.0 {
+            // A slow rise that goes over into R.
+            let delta: Vec<f64> = r.iter().map(|v| 0.45 * v).collect();
+            self.add(leads, &delta, q - self.delta_s, a, |u| u);
+            self.add(leads, &delta, a, b, |u| 1.0 - u);
         }
-        let r = with_chest(
-            self.qrs_axis_deg,
-            1100.0,
-            [220.0, 420.0, 800.0, 1250.0, 1350.0, 1000.0],
-        );
-        let s = with_chest(
-            self.qrs_axis_deg,
-            -220.0,
-            [-1050.0, -1350.0, -900.0, -500.0, -250.0, -100.0],
-        );
         let small = with_chest(self.qrs_axis_deg, -90.0, [50.0, 90.0, 120.0, -30.0, -80.0, -80.0]);
         self.half_sine(leads, &small, q, a);
         self.half_sine(leads, &r, a, b);
@@ -143,8 +180,11 @@ impl Synth {
                 lead[at] += share * self.stimulus_uv;
             }
         }
-        let t = with_chest(self.t_axis_deg, 330.0, [60.0, 300.0, 350.0, 330.0, 280.0, 220.0]);
-        let (start, end) = (q + self.qt_s - 0.19, q + self.qt_s);
+        let t: Vec<f64> = with_chest(self.t_axis_deg, 330.0, [60.0, 300.0, 350.0, 330.0, 280.0, 220.0])
+            .iter()
+            .map(|v| v * self.t_gain)
+            .collect();
+        let (start, end) = (q + self.qt_s - self.t_s, q + self.qt_s);
         self.add(leads, &t, start, end, |u| {
             if u < 0.6 {
                 (u / 0.6 * FRAC_PI_2).sin().powi(2)
@@ -160,7 +200,7 @@ impl Synth {
     }
 
     fn p_weights(&self) -> Vec<f64> {
-        with_chest(self.p_axis_deg, 150.0, [60.0, 70.0, 70.0, 60.0, 60.0, 50.0])
+        with_chest(self.p_axis_deg, self.p_uv, [60.0, 70.0, 70.0, 60.0, 60.0, 50.0])
     }
 
     /// A ventricular ectopic beat; answers the time of its main peak.

@@ -8,11 +8,13 @@ use archive::events::{Event, EventKind};
 use archive::receive::SeriesKind;
 use archive::store::ObjectStore;
 use archive::study::InstanceItem;
+use engine::ecg::AnalyzeOptions;
+use engine::ecg::critical::Ruleset;
 use serde_json::{Value, json};
 use std::borrow::Cow;
 
 /// Version of the method.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 const MEDIA_TYPE: &str = "application/json";
 /// Decoded samples and working copies, for each byte of the file.
 const MEMORY_FACTOR: u64 = 12;
@@ -26,10 +28,11 @@ pub(super) async fn perform(context: &Context, sop_instance_uid: &str) -> Result
         return Ok(());
     }
     let (store, source) = (context.archive.store().clone(), Source::of(&item.instance));
+    let rules = context.critical_rules.clone();
     let memory_bytes = source.size_bytes().saturating_mul(MEMORY_FACTOR);
     let analysis = context
         .compute
-        .run(memory_bytes, move || analyse(&store, &source))
+        .run(memory_bytes, move || analyse(&store, &source, rules.as_deref()))
         .await?;
     let content = serde_json::to_vec(&analysis)?;
     let derived = context.archive.derived();
@@ -42,11 +45,13 @@ pub(super) async fn perform(context: &Context, sop_instance_uid: &str) -> Result
     Ok(())
 }
 
-fn analyse(store: &ObjectStore, source: &Source) -> Result<Value> {
+fn analyse(store: &ObjectStore, source: &Source, rules: Option<&Ruleset>) -> Result<Value> {
     let parsed = source.parse_whole(store)?;
     let lookup = |path: &[(u32, usize)], tag: u32| parsed.data_set.raw_at(path, tag).map(Cow::Borrowed);
     let record = engine::ecg::formats::dicom::read(&lookup)?;
-    let mut analysis = serde_json::to_value(engine::ecg::analyze(&record))?;
+    let mut options = AnalyzeOptions::default();
+    options.ruleset = rules.or(options.ruleset);
+    let mut analysis = serde_json::to_value(engine::ecg::analyze_with(&record, &options))?;
     if let Some(object) = analysis.as_object_mut() {
         object.insert("sop_instance_uid".to_owned(), json!(source.sop_instance_uid));
     }

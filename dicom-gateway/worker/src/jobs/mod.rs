@@ -9,6 +9,8 @@ use crate::compute::Compute;
 use crate::error::{Result, WorkerError};
 use archive::Archive;
 use archive::work::Job;
+use engine::ecg::critical::Ruleset;
+use std::sync::Arc;
 
 pub(crate) use ecg_analysis::VERSION as ECG_ANALYSIS_VERSION;
 pub(crate) use series_metadata::VERSION as SERIES_METADATA_VERSION;
@@ -19,6 +21,8 @@ pub(crate) use thumbnail::VERSION as THUMBNAIL_VERSION;
 pub(crate) struct Context {
     pub(crate) archive: Archive,
     pub(crate) compute: Compute,
+    /// Rules by which an ECG is critical; the national ones without.
+    pub(crate) critical_rules: Option<Arc<Ruleset>>,
 }
 
 /// Kinds of jobs.

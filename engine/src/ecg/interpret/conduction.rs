@@ -4,7 +4,7 @@
 //! (2009, conduction) and V (2009, chamber hypertrophy).
 
 use super::rhythm::Rhythm;
-use super::{Evidence, Facts, Statement, finding};
+use super::{Evidence, Facts, Statement, chambers, finding, special};
 use crate::ecg::measure::Measured;
 
 /// Places of leads among the standard twelve.
@@ -15,11 +15,13 @@ const V6: usize = 11;
 
 pub(super) fn state(facts: &Facts<'_>, rhythm: Rhythm, out: &mut Vec<Statement>) {
     let values = &facts.measured.values;
-    let sinus = matches!(
-        rhythm,
-        Rhythm::SinusRhythm | Rhythm::SinusBradycardia | Rhythm::SinusTachycardia | Rhythm::SinusArrhythmia
-    );
-    if let Some(pr) = values.pr_ms.filter(|_| sinus) {
+    let sinus = rhythm.is_sinus();
+    let preexcited = sinus && special::preexcitation(facts.measured).is_some();
+    // A blocked P wave says more than the PR of those that are conducted.
+    if let Some(pr) = values
+        .pr_ms
+        .filter(|_| sinus && !preexcited && facts.blocked.is_none())
+    {
         if pr > 205.0 {
             out.push(finding::AV_BLOCK_1.with(Evidence::plain(format!("PR {pr:.0} ms"))));
         } else if pr < 110.0 {
@@ -32,9 +34,14 @@ pub(super) fn state(facts: &Facts<'_>, rhythm: Rhythm, out: &mut Vec<Statement>)
     ) {
         return;
     }
+    // An accessory pathway makes its own QRS: neither bundle branch nor chamber can be told by it.
+    if preexcited {
+        return;
+    }
     let wide = bundle_branch(facts.measured, out);
     axis(facts.measured, wide, out);
-    voltage(facts, wide, out);
+    low_voltage(facts.measured, out);
+    chambers::state(facts, wide, out);
 }
 
 /// Part of the QRS of one lead over its zero: net area, first extreme, and mean of the last third, in microvolts.
@@ -121,27 +128,26 @@ fn axis(measured: &Measured, wide: bool, out: &mut Vec<Statement>) {
     }
 }
 
-fn voltage(facts: &Facts<'_>, wide: bool, out: &mut Vec<Statement>) {
-    const LOW_UV: f64 = 500.0;
-    let limb: Vec<f64> = (0..6)
-        .filter_map(|lead| shape(facts.measured, lead))
-        .map(|s| s.top - s.bottom)
-        .collect();
-    if limb.len() == 6 && limb.iter().all(|height| *height < LOW_UV) {
-        let highest = limb.iter().copied().fold(0.0, f64::max) / 1_000.0;
-        out.push(finding::LOW_VOLTAGE_LIMB.with(Evidence::new(
-            format!("肢体导联QRS最高{highest:.2} mV"),
-            format!("highest limb QRS {highest:.2} mV"),
-        )));
+fn low_voltage(measured: &Measured, out: &mut Vec<Statement>) {
+    const LIMB_UV: f64 = 500.0;
+    const CHEST_UV: f64 = 1_000.0;
+    let highest = |leads: std::ops::Range<usize>| {
+        let heights: Option<Vec<f64>> = leads
+            .map(|lead| shape(measured, lead).map(|s| s.top - s.bottom))
+            .collect();
+        heights.map(|all| all.into_iter().fold(0.0, f64::max))
+    };
+    let words = |zh: &str, en: &str, uv: f64| {
+        let mv = uv / 1_000.0;
+        Evidence::new(
+            format!("{zh}QRS最高{mv:.2} mV"),
+            format!("highest {en} QRS {mv:.2} mV"),
+        )
+    };
+    if let Some(uv) = highest(0..6).filter(|uv| *uv < LIMB_UV) {
+        out.push(finding::LOW_VOLTAGE_LIMB.with(words("肢体导联", "limb", uv)));
     }
-    let values = &facts.measured.values;
-    if let (Some(r), Some(s)) = (values.rv5_mv, values.sv1_mv) {
-        let limit = if facts.female() { 3.5 } else { 4.0 };
-        if r + s > limit && !wide {
-            out.push(finding::LVH_VOLTAGE.with(Evidence::new(
-                format!("RV5+SV1 {:.2} mV, 界值{limit} mV", r + s),
-                format!("RV5 + SV1 {:.2} mV, limit {limit} mV", r + s),
-            )));
-        }
+    if let Some(uv) = highest(6..12).filter(|uv| *uv < CHEST_UV) {
+        out.push(finding::LOW_VOLTAGE_CHEST.with(words("胸导联", "chest", uv)));
     }
 }

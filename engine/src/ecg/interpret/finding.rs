@@ -25,10 +25,18 @@ impl Finding {
     }
 }
 
+/// Whether a finding has this code.
+pub(crate) fn is_code(code: &str) -> bool {
+    CODES.contains(&code)
+}
+
 macro_rules! findings {
     ($($name:ident, $code:literal, $category:literal, $zh:literal, $en:literal;)*) => {
         $(pub(crate) const $name: Finding =
             Finding { code: $code, text_zh: $zh, text_en: $en, category: $category };)*
+
+        /// Codes of all findings.
+        const CODES: &[&str] = &[$($code),*];
     };
 }
 
@@ -47,13 +55,22 @@ findings! {
     PACED, "paced_rhythm", "pacing", "起搏心律", "Paced rhythm";
     PVC, "premature_ventricular_complex", "ectopy", "室性早搏", "Premature ventricular complexes";
     PVC_BIGEMINY, "ventricular_bigeminy", "ectopy", "室性早搏二联律", "Ventricular bigeminy";
+    PVC_TRIGEMINY, "ventricular_trigeminy", "ectopy", "室性早搏三联律", "Ventricular trigeminy";
     PVC_COUPLET, "ventricular_couplet", "ectopy", "成对室性早搏", "Ventricular couplets";
     VENTRICULAR_RUN, "ventricular_tachycardia_run", "ectopy", "短阵室性心动过速", "Run of ventricular tachycardia";
     PAC, "premature_supraventricular_complex", "ectopy", "房性早搏", "Premature supraventricular complexes";
+    PAC_BIGEMINY, "supraventricular_bigeminy", "ectopy", "房性早搏二联律", "Supraventricular bigeminy";
+    SUPRAVENTRICULAR_RUN, "supraventricular_run", "ectopy", "短阵房性心动过速", "Run of supraventricular tachycardia";
     PAUSE, "pause", "rhythm", "长RR间期", "Long RR interval (pause)";
     AV_BLOCK_1, "av_block_1", "conduction", "一度房室传导阻滞", "First-degree AV block";
+    AV_BLOCK_2, "av_block_2", "conduction", "二度房室传导阻滞", "Second-degree AV block";
+    AV_BLOCK_MOBITZ_1, "av_block_2_mobitz_1", "conduction", "二度I型房室传导阻滞(文氏型)", "Second-degree AV block, Mobitz type I (Wenckebach)";
+    AV_BLOCK_MOBITZ_2, "av_block_2_mobitz_2", "conduction", "二度II型房室传导阻滞", "Second-degree AV block, Mobitz type II";
+    AV_BLOCK_2_1, "av_block_2_2to1", "conduction", "二度房室传导阻滞(2:1传导)", "Second-degree AV block with 2:1 conduction";
+    AV_BLOCK_HIGH, "av_block_high_grade", "conduction", "高度房室传导阻滞", "High-grade AV block";
     AV_BLOCK_3, "av_block_3", "conduction", "三度房室传导阻滞", "Third-degree AV block";
     SHORT_PR, "short_pr", "conduction", "短PR间期", "Short PR interval";
+    PREEXCITATION, "ventricular_preexcitation", "conduction", "心室预激图形", "Ventricular pre-excitation pattern (WPW)";
     LBBB, "lbbb", "conduction", "完全性左束支传导阻滞", "Left bundle branch block";
     RBBB, "rbbb", "conduction", "完全性右束支传导阻滞", "Right bundle branch block";
     INCOMPLETE_RBBB, "incomplete_rbbb", "conduction", "不完全性右束支传导阻滞", "Incomplete right bundle branch block";
@@ -63,6 +80,16 @@ findings! {
     RIGHT_AXIS, "right_axis_deviation", "axis", "电轴右偏", "Right axis deviation";
     LOW_VOLTAGE_LIMB, "low_voltage_limb", "voltage", "肢体导联低电压", "Low voltage in the limb leads";
     LVH_VOLTAGE, "left_ventricular_high_voltage", "voltage", "左心室高电压", "High left ventricular voltage";
+    LOW_VOLTAGE_CHEST, "low_voltage_chest", "voltage", "胸导联低电压", "Low voltage in the chest leads";
+    LVH, "left_ventricular_hypertrophy", "hypertrophy", "左心室肥厚", "Left ventricular hypertrophy";
+    RVH, "right_ventricular_hypertrophy", "hypertrophy", "右心室肥厚", "Right ventricular hypertrophy";
+    LEFT_ATRIUM, "left_atrial_abnormality", "hypertrophy", "左心房异常", "Left atrial abnormality";
+    RIGHT_ATRIUM, "right_atrial_abnormality", "hypertrophy", "右心房异常", "Right atrial abnormality";
+    HYPERKALAEMIA, "hyperkalaemia_pattern", "metabolic", "高钾血症样心电图改变", "Pattern of hyperkalaemia";
+    REVERSAL_ARMS, "limb_lead_reversal_arms", "acquisition", "左右上肢电极接反可能", "Possible exchange of the arm electrodes";
+    REVERSAL_ARM_LEG, "limb_lead_reversal_arm_leg", "acquisition", "右上肢与左下肢电极接反可能", "Possible exchange of right arm and left leg electrodes";
+    REVERSAL_LEGS, "limb_lead_reversal_right_leg", "acquisition", "右上肢与右下肢电极接反可能", "Possible exchange of right arm and right leg electrodes";
+    DEXTROCARDIA, "dextrocardia_pattern", "acquisition", "右位心图形", "Pattern of dextrocardia";
     LONG_QT, "long_qt", "interval", "QT间期延长", "Long QT interval";
     SHORT_QT, "short_qt", "interval", "短QT间期", "Short QT interval";
     ST_UP_INFERIOR, "st_elevation_inferior", "repolarisation", "下壁导联ST段抬高", "ST elevation in the inferior leads";

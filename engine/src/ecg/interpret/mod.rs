@@ -1,12 +1,15 @@
 //! Rhythm and findings. Every finding is a proposal of the machine with the numbers it rests on; what is not there is
 //! never stated.
 
+pub(crate) mod blocked;
+mod chambers;
 mod conduction;
 mod finding;
 pub(crate) mod flutter;
 pub(crate) mod repolarisation;
 pub mod rhythm;
 pub(crate) mod runs;
+mod special;
 
 use serde::Serialize;
 
@@ -16,7 +19,7 @@ use super::measure::Measured;
 use super::record::Patient;
 use rhythm::Rhythm;
 
-pub(crate) use finding::Finding;
+pub(crate) use finding::{Finding, is_code};
 
 /// One finding of `ecg analyze`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -28,7 +31,7 @@ pub struct Statement {
     /// In English.
     pub text_en: &'static str,
     /// Group of findings: `rhythm`, `ectopy`, `conduction`, `axis`, `voltage`, `interval`, `repolarisation`,
-    /// `infarction`, `pacing`.
+    /// `infarction`, `pacing`, `hypertrophy`, `metabolic`, `acquisition`.
     pub category: &'static str,
     /// The numbers that it rests on, in English.
     pub evidence: String,
@@ -73,9 +76,20 @@ pub(crate) struct Facts<'a> {
     pub(crate) flutter: Option<(f64, f64)>,
     /// The same at rates of the sinus node; only a slow heart leaves room for it.
     pub(crate) free_atria: Option<(f64, f64)>,
+    /// P waves that no QRS follows.
+    pub(crate) blocked: Option<blocked::Blocked>,
 }
 
 impl Facts<'_> {
+    /// Whether the heart beats so fast that the level 60 ms after the J point lies on the T wave.
+    pub(crate) fn too_fast_for_st(&self) -> bool {
+        const FAST_BPM: f64 = 150.0;
+        self.measured
+            .values
+            .heart_rate_bpm
+            .is_some_and(|rate| rate >= FAST_BPM)
+    }
+
     /// Whether the patient is a woman; unknown counts as a man, whose limits are the narrower for QT.
     pub(crate) fn female(&self) -> bool {
         self.patient.sex.as_deref() == Some("F")
@@ -90,6 +104,7 @@ pub(crate) fn statements(facts: &Facts<'_>, rhythm: Rhythm) -> Vec<Statement> {
     if !facts.beats.is_empty() && !matches!(rhythm, Rhythm::VentricularFibrillation) {
         conduction::state(facts, rhythm, &mut out);
         repolarisation::state(facts, rhythm, &mut out);
+        special::state(facts, rhythm, &mut out);
     }
     out
 }

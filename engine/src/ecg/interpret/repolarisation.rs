@@ -28,7 +28,9 @@ pub(super) fn state(facts: &Facts<'_>, rhythm: Rhythm, out: &mut Vec<Statement>)
     if wide || rhythm == Rhythm::Paced {
         return;
     }
-    st(facts, out);
+    if !facts.too_fast_for_st() {
+        st(facts, out);
+    }
     t_inversion(facts.measured, out);
     q_waves(facts.measured, out);
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Evidence, Facts, Finding, Statement, finding, runs};
+use super::{Evidence, Facts, Finding, Statement, blocked, finding, runs};
 use crate::ecg::beats::BeatClass;
 
 /// Basic rhythm.
@@ -35,6 +35,16 @@ pub enum Rhythm {
     Paced,
     /// None of these can be told.
     Undetermined,
+}
+
+impl Rhythm {
+    /// Whether the sinus node leads.
+    pub(crate) fn is_sinus(self) -> bool {
+        matches!(
+            self,
+            Self::SinusRhythm | Self::SinusBradycardia | Self::SinusTachycardia | Self::SinusArrhythmia
+        )
+    }
 }
 
 /// Beats needed to name a rhythm.
@@ -71,8 +81,12 @@ pub(crate) fn name(facts: &Facts<'_>) -> Rhythm {
             Rhythm::Idioventricular
         };
     }
+    // Even P waves lead, whatever the ventricles make of them.
+    if let Some(blocked) = &facts.blocked {
+        return sinus_at(60_000.0 / blocked.pp_ms);
+    }
     let change = irregularity(facts);
-    let with_p = facts.evidence.share >= P_SHARE_MIN;
+    let with_p = facts.evidence.share >= P_SHARE_MIN && !t_for_p(facts, rate);
     let doubtful_p = facts.evidence.consistency < AGREEMENT_SURE;
     let irregular = change > IRREGULAR_CHANGE && !with_p || change > VERY_IRREGULAR_CHANGE && doubtful_p;
     if (!with_p || doubtful_p) && flutters(facts, change) {
@@ -128,6 +142,33 @@ fn sinus(facts: &Facts<'_>, rate: f64) -> Rhythm {
         Rhythm::SinusBradycardia
     } else {
         Rhythm::SinusRhythm
+    }
+}
+
+/// Whether what seems to be P in a fast heart is the T wave before it, or the heart is too fast for the sinus node (220
+/// less the age; Fox et al. 1971).
+fn t_for_p(facts: &Facts<'_>, rate: f64) -> bool {
+    const FAST_BPM: f64 = 130.0;
+    const PR_MS_MAX: f64 = 200.0;
+    const P_MS_MAX: f64 = 140.0;
+    const AGE_UNKNOWN_YEARS: f64 = 30.0;
+    if rate < FAST_BPM {
+        return false;
+    }
+    let values = &facts.measured.values;
+    let believable = |pr: f64, p: f64| pr <= PR_MS_MAX && pr < 0.55 * 60_000.0 / rate && p <= P_MS_MAX;
+    let p_wave = values
+        .pr_ms
+        .zip(values.p_ms)
+        .is_some_and(|(pr, p)| believable(pr, p));
+    !p_wave || rate > 220.0 - facts.patient.age_years.unwrap_or(AGE_UNKNOWN_YEARS)
+}
+
+fn sinus_at(rate: f64) -> Rhythm {
+    match rate {
+        rate if rate > 100.0 => Rhythm::SinusTachycardia,
+        rate if rate < 60.0 => Rhythm::SinusBradycardia,
+        _ => Rhythm::SinusRhythm,
     }
 }
 
@@ -239,6 +280,7 @@ pub(super) fn state(facts: &Facts<'_>, rhythm: Rhythm, out: &mut Vec<Statement>)
             format!("P waves {atria:.0}/min, ventricles {rate}/min, independent"),
         )));
     }
+    blocked::state(facts, out);
     let longest = runs::longest_interval_ms(facts);
     // A slow heart that beats evenly makes no pause.
     let usual = usual_interval_ms(facts);

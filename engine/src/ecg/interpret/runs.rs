@@ -55,12 +55,23 @@ pub(super) fn state(facts: &Facts<'_>, rhythm: Rhythm, out: &mut Vec<Statement>)
     if ventricular > 0 && rhythm != Rhythm::Paced {
         out.push(finding::PVC.with(share(ventricular, beats.len())));
     }
-    let pattern = |class: BeatClass| if class == BeatClass::Ventricular { 'V' } else { 'N' };
-    let letters: String = beats.iter().map(|b| pattern(b.class)).collect();
-    if letters.contains("NVNVNV") {
+    let letters = |one: BeatClass, letter: char| -> String {
+        beats
+            .iter()
+            .map(|b| if b.class == one { letter } else { 'N' })
+            .collect()
+    };
+    let pattern = letters(BeatClass::Ventricular, 'V');
+    if pattern.contains("NVNVNV") {
         out.push(finding::PVC_BIGEMINY.with(Evidence::new(
             "每隔一个心搏为室性",
             "every second beat is ventricular",
+        )));
+    }
+    if pattern.contains("NNVNNVNNV") {
+        out.push(finding::PVC_TRIGEMINY.with(Evidence::new(
+            "每隔两个心搏为室性",
+            "every third beat is ventricular",
         )));
     }
     let couplets = runs.iter().filter(|run| run.beats == 2).count();
@@ -86,15 +97,33 @@ pub(super) fn state(facts: &Facts<'_>, rhythm: Rhythm, out: &mut Vec<Statement>)
         );
         out.push(finding::VENTRICULAR_RUN.with(Evidence::new(zh, en)));
     }
-    let premature = count(BeatClass::Supraventricular);
-    let sinus = matches!(
-        rhythm,
-        Rhythm::SinusRhythm | Rhythm::SinusBradycardia | Rhythm::SinusTachycardia | Rhythm::SinusArrhythmia
-    );
-    if premature > 0 && sinus {
-        out.push(finding::PAC.with(share(premature, beats.len())));
+    if rhythm.is_sinus() {
+        supraventricular(facts, &letters(BeatClass::Supraventricular, 'S'), out);
     }
 }
+
+/// Premature beats of the atria, every second one, and several in a row; `pattern` has an S for each.
+fn supraventricular(facts: &Facts<'_>, pattern: &str, out: &mut Vec<Statement>) {
+    const RUN_BEATS_MIN: usize = 3;
+    let premature = pattern.matches('S').count();
+    if premature > 0 {
+        out.push(finding::PAC.with(share(premature, facts.beats.len())));
+    }
+    if pattern.contains("NSNSNS") {
+        out.push(finding::PAC_BIGEMINY.with(Evidence::new(
+            "每隔一个心搏为房性",
+            "every second beat is supraventricular",
+        )));
+    }
+    let longest = pattern.split('N').map(str::len).max().unwrap_or(0);
+    if longest >= RUN_BEATS_MIN {
+        out.push(finding::SUPRAVENTRICULAR_RUN.with(Evidence::new(
+            format!("连续{longest}个心搏"),
+            format!("{longest} beats in a row"),
+        )));
+    }
+}
+
 /// The longest interval.
 pub(crate) fn longest_rr(longest_ms: f64) -> Evidence {
     let seconds = longest_ms / 1_000.0;

@@ -71,6 +71,18 @@ impl Measured {
         self.median.get(place).map(Vec::as_slice)
     }
 
+    /// Height of P in a lead over the chord of the wave, with its sign; `None` without P.
+    pub(crate) fn p_height(&self, lead: &[f64]) -> Option<f64> {
+        let part = lead.get(self.marks.p_on?..=self.marks.p_off?)?;
+        let (first, last) = (*part.first()?, *part.last()?);
+        let step = (last - first) / (part.len().max(2) - 1) as f64;
+        let heights = part
+            .iter()
+            .enumerate()
+            .map(|(at, v)| v - first - step * at as f64);
+        heights.max_by(|a, b| a.abs().total_cmp(&b.abs()))
+    }
+
     /// Level of the lead at the QRS onset, the zero of all heights.
     pub(crate) fn zero_of(&self, lead: &[f64]) -> Option<f64> {
         let on = self.marks.qrs_on?;
@@ -87,6 +99,7 @@ impl Measured {
             Rhythm::AtrialFibrillation => "atrial fibrillation has no P wave",
             Rhythm::AtrialFlutter => "atrial flutter has no P wave",
             Rhythm::VentricularFibrillation => "ventricular fibrillation has no P wave",
+            Rhythm::SupraventricularTachycardia => "no P wave can be told from T at this rate",
             _ => return,
         };
         let values = &mut self.values;

@@ -95,16 +95,7 @@ pub fn analyze_with(record: &Record, options: &AnalyzeOptions<'_>) -> Analysis {
     };
     let mut measured = measure::measure(&stretch, &intervals_ms);
     let qt_s = measured.values.qt_ms.unwrap_or(380.0) / 1_000.0;
-    let atrial: Vec<&[f32]> = [1, 5, 6]
-        .iter()
-        .filter_map(|standard| {
-            whole
-                .leads
-                .iter()
-                .position(|l| l.name.standard_index() == Some(*standard))
-        })
-        .filter_map(|place| signals.get(place).map(Vec::as_slice))
-        .collect();
+    let atrial = atrial_leads(&whole, &signals);
     let facts = Facts {
         beats: &beats,
         rate_hz,
@@ -129,14 +120,15 @@ pub fn analyze_with(record: &Record, options: &AnalyzeOptions<'_>) -> Analysis {
     });
     measured.forget_atria_without_p(rhythm);
     let signs = quality::look(&part, &signals, &part_beats);
-    let acquisition = acquisition::judge(&acquisition::Seen {
+    let seen = acquisition::Seen {
         record: &part,
         duration_s: record.duration_s(),
         signs: &signs,
         beats: beats.len(),
         fibrillates: rhythm == Rhythm::VentricularFibrillation,
         measured: &measured,
-    });
+    };
+    let acquisition = acquisition::judge(&seen);
     Analysis {
         format: record.format,
         sampling_rate_hz: rate_hz,
@@ -152,6 +144,18 @@ pub fn analyze_with(record: &Record, options: &AnalyzeOptions<'_>) -> Analysis {
         not_measurable: measured.not_measurable,
         warnings: record.warnings.clone(),
     }
+}
+
+/// Leads that show the atria best: II, aVF and V1.
+fn atrial_leads<'a>(record: &Record, signals: &'a [Vec<f32>]) -> Vec<&'a [f32]> {
+    let place = |standard: usize| {
+        let mut names = record.leads.iter();
+        names.position(|lead| lead.name.standard_index() == Some(standard))
+    };
+    let found = [1, 5, 6].into_iter().filter_map(place);
+    found
+        .filter_map(|place| signals.get(place).map(Vec::as_slice))
+        .collect()
 }
 
 /// In a tachycardia of the ventricles without any conducted beat to compare with, the usual beat is ventricular.

@@ -146,63 +146,87 @@ pub(super) fn of_leads(seen: &Seen<'_>, out: &mut Vec<Reason>) {
         let evidence = listed(&off);
         out.push(Reason::new("lead_off", by_count(off.len()), (&zh, &en), evidence).about(off));
     }
-    let drowned = suffering(&|s| !s.is_off() && s.is_drowned());
-    let noisy = suffering(&|s| !s.is_off() && s.is_noisy());
-    let noise_verdict = by_count(drowned.len());
-    let rows: [(&'static str, Verdict, (&str, &str), Vec<LeadName>); 5] = [
-        (
-            "signal_gaps",
-            Verdict::RepeatAdvised,
-            (
-                "信号中断,检查电极接触",
-                "The signal breaks off: check the contact of the electrodes",
-            ),
-            suffering(&|s| !s.is_off() && s.missing > limit::MISSING_SHARE),
-        ),
-        (
-            "saturated",
-            Verdict::RepeatAdvised,
-            (
-                "波形削顶(放大器饱和)",
-                "Waves are cut off at the end of the range",
-            ),
-            suffering(&|s| s.saturated > SATURATED_SHARE),
-        ),
-        (
-            "noise",
-            noise_verdict,
-            (
-                "干扰明显,请病人放松并检查皮肤接触",
-                "Noise: let the patient relax, check the skin contact",
-            ),
-            noisy,
-        ),
-        (
-            "baseline_wander",
-            Verdict::RepeatAdvised,
-            (
-                "基线漂移明显,请病人平静呼吸",
-                "Baseline wander: let the patient breathe quietly",
-            ),
-            suffering(&|s| s.wander_uv > limit::WANDER_UV),
-        ),
-        (
-            "mains_interference",
-            Verdict::Ok,
-            (
-                "工频干扰,检查接地与电极",
-                "Mains interference: check earth and electrodes",
-            ),
-            suffering(&|s| s.mains_uv > limit::MAINS_UV),
-        ),
-    ];
-    for (code, verdict, text, leads) in rows {
-        if !leads.is_empty() {
-            let evidence = worst(seen, code, &leads);
-            out.push(Reason::new(code, verdict, text, evidence).about(leads));
+    for trouble in TROUBLES {
+        let leads = suffering(&trouble.test);
+        if leads.is_empty() {
+            continue;
         }
+        let verdict = match trouble.code {
+            "noise" => by_count(suffering(&|s| !s.is_off() && s.is_drowned()).len()),
+            _ => trouble.verdict,
+        };
+        let evidence = worst(seen, trouble, &leads);
+        out.push(Reason::new(trouble.code, verdict, trouble.text, evidence).about(leads));
     }
 }
+
+/// What a lead that carries a signal may suffer from.
+struct Trouble {
+    code: &'static str,
+    verdict: Verdict,
+    text: (&'static str, &'static str),
+    test: fn(&Signs) -> bool,
+    number: fn(&Signs) -> f64,
+    unit: &'static str,
+}
+
+const TROUBLES: &[Trouble] = &[
+    Trouble {
+        code: "signal_gaps",
+        verdict: Verdict::RepeatAdvised,
+        text: (
+            "信号中断,检查电极接触",
+            "The signal breaks off: check the contact of the electrodes",
+        ),
+        test: |s| !s.is_off() && s.missing > limit::MISSING_SHARE,
+        number: |s| 100.0 * s.missing,
+        unit: "%",
+    },
+    Trouble {
+        code: "saturated",
+        verdict: Verdict::RepeatAdvised,
+        text: (
+            "波形削顶(放大器饱和)",
+            "Waves are cut off at the end of the range",
+        ),
+        test: |s| s.saturated > SATURATED_SHARE,
+        number: |s| 100.0 * s.saturated,
+        unit: "%",
+    },
+    Trouble {
+        code: "noise",
+        verdict: Verdict::RepeatAdvised,
+        text: (
+            "干扰明显,请病人放松并检查皮肤接触",
+            "Noise: let the patient relax, check the skin contact",
+        ),
+        test: |s| !s.is_off() && s.is_noisy(),
+        number: |s| s.noise_uv,
+        unit: "µV",
+    },
+    Trouble {
+        code: "baseline_wander",
+        verdict: Verdict::RepeatAdvised,
+        text: (
+            "基线漂移明显,请病人平静呼吸",
+            "Baseline wander: let the patient breathe quietly",
+        ),
+        test: |s| s.wander_uv > limit::WANDER_UV,
+        number: |s| s.wander_uv,
+        unit: "µV",
+    },
+    Trouble {
+        code: "mains_interference",
+        verdict: Verdict::Ok,
+        text: (
+            "工频干扰,检查接地与电极",
+            "Mains interference: check earth and electrodes",
+        ),
+        test: |s| s.mains_uv > limit::MAINS_UV,
+        number: |s| s.mains_uv,
+        unit: "µV",
+    },
+];
 
 fn listed(leads: &[LeadName]) -> Evidence {
     let names: Vec<&str> = leads.iter().map(LeadName::as_str).collect();
@@ -210,23 +234,12 @@ fn listed(leads: &[LeadName]) -> Evidence {
 }
 
 /// The leads, and the number of the one that suffers most.
-fn worst(seen: &Seen<'_>, code: &str, leads: &[LeadName]) -> Evidence {
-    let number = |signs: &Signs| match code {
-        "signal_gaps" => 100.0 * signs.missing,
-        "saturated" => 100.0 * signs.saturated,
-        "noise" => signs.noise_uv,
-        "baseline_wander" => signs.wander_uv,
-        _ => signs.mains_uv,
-    };
-    let unit = if matches!(code, "signal_gaps" | "saturated") {
-        "%"
-    } else {
-        "µV"
-    };
+fn worst(seen: &Seen<'_>, trouble: &Trouble, leads: &[LeadName]) -> Evidence {
     let own = seen.record.leads.iter().zip(seen.signs);
     let numbers = own
         .filter(|(lead, _)| leads.contains(&lead.name))
-        .map(|(_, signs)| number(signs));
+        .map(|(_, signs)| (trouble.number)(signs));
+    let unit = trouble.unit;
     let most = numbers.fold(0.0, f64::max);
     let Evidence { zh, en } = listed(leads);
     Evidence::new(

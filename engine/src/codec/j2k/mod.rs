@@ -21,13 +21,6 @@ use inverse::Plane;
 use packets::Blocks;
 use planes::{Kind, PlaneDecoder};
 
-/// Number of the band of details in both directions.
-const BOTH: usize = 3;
-/// Bits a sample from which on a block is noise.
-const NOISE_BITS_MIN: f64 = 3.0;
-/// log2(0.577) + 2.05.
-const NOISE_BITS_MORE: f64 = 1.25;
-
 /// Samples of each component, as the stream says them.
 pub(super) struct Picture {
     pub(super) width: usize,
@@ -128,7 +121,6 @@ impl Bands<'_> {
             match &mut self.decoder {
                 // The one pass codes all planes down to its own: here the lowest.
                 Decoder::HighThroughput(_) if top != 0 => return None,
-                Decoder::HighThroughput(_) if kind == BOTH && is_faint_noise(bytes, size, less) => {}
                 Decoder::HighThroughput(decoder) => decoder.decode(bytes, size, planes, target, stride)?,
                 Decoder::Planes(_) if block.passes != 3 * top + 1 => return None,
                 Decoder::Planes(decoder) => {
@@ -138,15 +130,6 @@ impl Bands<'_> {
         }
         Some(out)
     }
-}
-
-/// Whether a high-throughput block, whose planes cannot be left out one by one, holds noise no stronger than what `less`
-/// planes hold. Noise of deviation s takes log2(s) + 2.05 bits a sample; fewer than three bits may be a few strong details
-/// among nothing, and are cheap to decode.
-fn is_faint_noise(bytes: &[u8], (width, height): (usize, usize), less: u32) -> bool {
-    let bits = 8.0 * bytes.len() as f64 / (width * height).max(1) as f64;
-    // evenly spread from -2^less to 2^less the deviation is 0.577 * 2^less
-    less > 0 && (NOISE_BITS_MIN..=f64::from(less) + NOISE_BITS_MORE).contains(&bits)
 }
 
 /// Colours as they were, and the middle of the range back where unsigned samples have it.

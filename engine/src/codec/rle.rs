@@ -1,7 +1,7 @@
 //! RLE Lossless (PS3.5 Annex G): byte planes, most significant first, each packed by PackBits.
 
 use super::frame::FrameDescription;
-use super::stored::{Samples, pack};
+use super::stored::{Samples, pack, pack_words};
 use crate::error::{ImagingError, Result};
 
 const CODEC: &str = "RLE";
@@ -40,12 +40,10 @@ pub(crate) fn decode(frame: &FrameDescription, bytes: &[u8]) -> Result<Samples> 
                 .collect(),
         ),
         ([one], 1) => pack(frame, one.iter().map(|b| u32::from(*b))),
-        ([high, low], 2) => pack(
-            frame,
-            high.iter()
-                .zip(low)
-                .map(|(h, l)| u32::from(*h) << 8 | u32::from(*l)),
-        ),
+        ([high, low], 2) => {
+            let words = high.iter().zip(low).map(|(h, l)| u16::from_be_bytes([*h, *l]));
+            pack_words(frame, words.collect())
+        }
         _ => {
             let word = |i: usize| {
                 let (pixel, sample) = (i / samples, i % samples);

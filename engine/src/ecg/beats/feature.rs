@@ -126,7 +126,8 @@ impl Fused {
     }
 }
 
-/// Sum of the leads' energies, each in units of its level and weighted by how clear it is, both where they are.
+/// Sum of the leads' energies, each in units of its level and weighted by how far it can be trusted, both where they
+/// are.
 #[derive(Default)]
 struct Mix {
     energy: Vec<f32>,
@@ -136,13 +137,14 @@ struct Mix {
 
 impl Mix {
     fn add(&mut self, energy: &[f32], local: &Local) {
+        const MOST_LEVELS: f32 = 3.0;
         if self.energy.is_empty() {
             self.energy = vec![0.0; energy.len()];
             self.weights = vec![0.0; local.clearness.len()];
             self.block = local.block;
         }
-        for (sum, clearness) in self.weights.iter_mut().zip(&local.clearness) {
-            *sum += clearness;
+        for (sum, weight) in self.weights.iter_mut().zip(&local.weights) {
+            *sum += weight;
         }
         let blocks = self
             .energy
@@ -151,9 +153,11 @@ impl Mix {
         for (index, (sums, values)) in blocks.enumerate() {
             let (from, to) = (local.scale_at(index), local.scale_at(index + 1));
             let step = (to - from) / local.block as f32;
+            // What is far higher than the beats of its lead says no more than that it is high.
+            let most = MOST_LEVELS * local.weights.get(index).copied().unwrap_or(0.0);
             let mut scale = from;
             for (sum, value) in sums.iter_mut().zip(values) {
-                *sum += value * scale;
+                *sum += (value * scale).min(most);
                 scale += step;
             }
         }
@@ -185,6 +189,8 @@ struct Local {
     levels: Vec<f32>,
     /// Level over the median energy, around each block.
     clearness: Vec<f32>,
+    /// How far the lead is trusted around each block: clear, steady from block to block, and not much weaker than others.
+    weights: Vec<f32>,
 }
 
 impl Local {
@@ -195,6 +201,8 @@ impl Local {
     fn new(energy: &[f32], rate_hz: f64) -> Self {
         const REACH_BLOCKS: usize = 4;
         const SEEN: usize = 48;
+        // A lead that lies across the axis of the QRS shows P as its highest wave, clearly; it has little energy.
+        const STRONG_POWER: f32 = 0.25;
         const CLEARNESS: std::ops::RangeInclusive<f32> = 1.0..=400.0;
         let block = Self::block(rate_hz);
         let (mut tops, mut middles) = (Vec::new(), Vec::new());
@@ -206,6 +214,7 @@ impl Local {
             middles.push(median(&mut seen));
         }
         let (mut levels, mut clearness) = (Vec::with_capacity(tops.len()), Vec::with_capacity(tops.len()));
+        let mut weights = Vec::with_capacity(tops.len());
         for index in 0..tops.len() {
             let near = index.saturating_sub(REACH_BLOCKS)..(index + REACH_BLOCKS + 1).min(tops.len());
             let mut around = |values: &[f32]| {
@@ -219,12 +228,16 @@ impl Local {
             levels.push(level);
             let clear = (level / middle.max(f32::MIN_POSITIVE)).clamp(*CLEARNESS.start(), *CLEARNESS.end());
             clearness.push(clear);
+            seen.clear();
+            seen.extend_from_slice(&tops[near]);
+            weights.push(clear * steadiness(&mut seen) * level.powf(STRONG_POWER));
         }
         Self {
             block,
             tops,
             levels,
             clearness,
+            weights,
         }
     }
 
@@ -233,13 +246,25 @@ impl Local {
         let last = self.levels.len().saturating_sub(1);
         let scale = |at: usize| {
             let at = at.min(last);
-            let (level, clearness) = (self.levels.get(at), self.clearness.get(at));
+            let (level, weight) = (self.levels.get(at), self.weights.get(at));
             level
-                .zip(clearness)
-                .map_or(0.0, |(l, c)| c / l.max(f32::MIN_POSITIVE))
+                .zip(weight)
+                .map_or(0.0, |(l, w)| w / l.max(f32::MIN_POSITIVE))
         };
         0.5 * (scale(index.saturating_sub(1)) + scale(index))
     }
+}
+
+/// How alike the highest energies of neighbouring blocks are, from 1 (equal) to near 0: beats are as high as the beats
+/// before them, bursts of noise are not. A burst stands out of its surroundings as clearly as a beat does.
+fn steadiness(tops: &mut [f32]) -> f32 {
+    const LEAST: f32 = 0.01;
+    tops.sort_by(f32::total_cmp);
+    let last = tops.len().saturating_sub(1);
+    let at = |place: usize| tops.get(place).copied().unwrap_or(0.0).max(f32::MIN_POSITIVE);
+    let low = at(tops.len() / 4);
+    let (quartiles, highest) = (low / at(last - tops.len() / 4), low / at(last));
+    quartiles.max(LEAST).powi(2) * highest.max(LEAST).sqrt()
 }
 
 /// Symmetric filters of the reduced rate, middle tap first.
@@ -380,6 +405,18 @@ mod tests {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             *value += (state >> 16) as f32 / 65_536.0 * 6_000.0 - 3_000.0;
         }
+        // Bursts as high as beats, but not as even, stand out of their surroundings as well.
+        let mut bursts = vec![0.0_f32; n];
+        for (index, at) in (60..n - 40).step_by(330).enumerate() {
+            let height = 300.0 * (1 + index * 7 % 11) as f32;
+            for offset in 0..10 {
+                bursts[at + offset] = height * offset as f32 / 10.0;
+                bursts[at + 20 - offset] = bursts[at + offset];
+            }
+        }
+        let both = Fused::new(&[&clean, &bursts], rate_hz);
+        let places = |fused: &Fused| super::super::detect::choose(fused).len();
+        assert_eq!(places(&both), places(&Fused::new(&[&clean], rate_hz)));
         let fused = Fused::new(&[&clean, &noisy], rate_hz);
         let alone = Fused::new(&[&clean], rate_hz);
         assert!(alone.noise_share(2_500) < 0.02);

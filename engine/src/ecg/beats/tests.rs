@@ -152,3 +152,23 @@ fn a_real_half_hour_is_found() {
         "{sensitivity} {predictivity}"
     );
 }
+
+/// A lead across the axis of the QRS holds little but P, and P is no beat.
+#[test]
+fn a_lead_without_qrs_does_not_bring_p_waves_in() {
+    for qrs_axis_deg in [0.2, 30.0, 90.0] {
+        let synth = Synth {
+            qrs_axis_deg,
+            qrs_s: 0.15,
+            p_uv: 200.0,
+            seconds: 20.0,
+            ..Synth::default()
+        };
+        let truth = synth.make();
+        let limb: Vec<&[f32]> = truth.record.leads[..6]
+            .iter()
+            .map(|l| l.samples_uv.as_slice())
+            .collect();
+        assert_eq!(detect_in(&limb, 500.0).len(), truth.peaks.len(), "{qrs_axis_deg}");
+    }
+}

@@ -10,6 +10,15 @@ pub(crate) fn fibrillating_share(signals: &[Vec<f32>], rate_hz: f64) -> f64 {
     const WINDOW_S: f64 = 4.0;
     const LEAKAGE_MAX: f64 = 0.40;
     const HEIGHT_UV_MIN: f64 = 60.0;
+    // Waves of 10 Hz need no more samples than this.
+    const RATE_HZ: f64 = 250.0;
+    let step = (rate_hz / RATE_HZ).floor().max(1.0) as usize;
+    let rate_hz = rate_hz / step as f64;
+    let mean = |part: &[f32]| part.iter().sum::<f32>() / part.len() as f32;
+    let signals: Vec<Vec<f32>> = signals
+        .iter()
+        .map(|lead| lead.chunks(step).map(mean).collect())
+        .collect();
     let window = (WINDOW_S * rate_hz) as usize;
     let Some(longest) = signals.first().map(Vec::len) else {
         return 0.0;

@@ -1,7 +1,7 @@
 //! Sets the mark on the main peak of the QRS.
 
 use super::detect::Candidate;
-use super::feature::{Fused, odd};
+use super::feature::{Fused, Lane, odd};
 use crate::ecg::simd;
 
 /// Farthest distance of the main peak from the middle of the energy, in seconds.
@@ -18,19 +18,38 @@ pub(super) fn peaks(
     candidates: &[Candidate],
     sampling_rate_hz: f64,
 ) -> Vec<usize> {
-    let Some(lead) = fused.leading().and_then(|lane| leads.get(lane.lead)) else {
+    let Some(leading) = fused.leading() else {
         return Vec::new();
     };
-    let mut finder = Finder::new(lead, sampling_rate_hz);
+    let finder = |lane: &Lane| Some(Finder::new(leads.get(lane.lead)?, sampling_rate_hz));
+    let Some(mut first) = finder(leading) else {
+        return Vec::new();
+    };
+    // Where the leading lead has no signal, the next one that has a QRS there tells the time.
+    let others = fused.lanes.iter().filter(|lane| lane.lead != leading.lead);
+    let mut others: Vec<(f32, Finder<'_>)> = others
+        .filter_map(|lane| Some((lane.level, finder(lane)?)))
+        .collect();
     let mut out: Vec<usize> = Vec::with_capacity(candidates.len());
     for candidate in candidates {
-        let peak = finder.near(candidate.at * fused.factor + fused.factor / 2);
+        let centre = candidate.at * fused.factor + fused.factor / 2;
+        let (mut peak, height) = first.near(centre);
+        if height < SILENT_SHARE * leading.level {
+            let mut seen = others
+                .iter_mut()
+                .map(|(level, other)| (other.near(centre), *level));
+            let speaking = seen.find(|((_, height), level)| *height > *level);
+            peak = speaking.map_or(peak, |((other, _), _)| other);
+        }
         if out.last().is_none_or(|last| *last < peak) {
             out.push(peak);
         }
     }
     out
 }
+
+/// Height of a peak over the level of its lead below which the lead is silent there.
+const SILENT_SHARE: f32 = 0.25;
 
 /// Looks for peaks in one lead.
 struct Finder<'a> {
@@ -58,8 +77,8 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// The sample near `centre` where the smooth lead stands farthest from the line under the complex.
-    fn near(&mut self, centre: usize) -> usize {
+    /// The sample near `centre` where the smooth lead stands farthest from the line under the complex, and how far.
+    fn near(&mut self, centre: usize) -> (usize, f32) {
         let n = self.lead.len();
         let from = centre.saturating_sub(self.reach).min(n.saturating_sub(1));
         let to = (centre + self.reach + 1).min(n);
@@ -74,7 +93,7 @@ impl<'a> Finder<'a> {
                 best = (height, index);
             }
         }
-        from + best.1
+        (from + best.1, best.0)
     }
 
     /// Centred means of the samples `from..to`; at the ends of the lead its last values are held.

@@ -172,3 +172,25 @@ fn a_lead_without_qrs_does_not_bring_p_waves_in() {
         assert_eq!(detect_in(&limb, 500.0).len(), truth.peaks.len(), "{qrs_axis_deg}");
     }
 }
+
+#[test]
+fn beats_keep_their_time_where_the_leading_lead_is_silent() {
+    let truth = Synth {
+        seconds: 20.0,
+        ..Synth::default()
+    };
+    let mut record = truth.make().record;
+    let whole: Vec<usize> = detect(&record, Leads::Fused).iter().map(|b| b.sample).collect();
+    for lead in 0..12 {
+        let kept = record.leads[lead].samples_uv.clone();
+        record.leads[lead].samples_uv[4_000..5_000].fill(f32::NAN);
+        let found: Vec<usize> = detect(&record, Leads::Fused).iter().map(|b| b.sample).collect();
+        assert_eq!(found.len(), whole.len(), "lead {lead}");
+        let apart = found.iter().zip(&whole).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(
+            apart.is_some_and(|samples| samples <= 8),
+            "lead {lead}: {apart:?}"
+        );
+        record.leads[lead].samples_uv = kept;
+    }
+}

@@ -1,12 +1,14 @@
 //! Wires a township node together: the gateway over the spool, the way to the centre, the status page.
 
 use crate::config::{Config, EdgeSection, ScheduleLine};
+use crate::output;
 use crate::parcel::Packer;
-use crate::{ecg_object, output};
 use anyhow::{Context, Result, bail};
 use archive::Archive;
 use archive::db::IndexUrl;
 use archive::edge::status::NodeStatus;
+use archive::order::Order;
+use archive::patient::Patient;
 use dataset::AeTitle;
 use dicom_gateway::Port;
 use dicom_gateway::edge::{Edge, EdgeConfig, Importer, Schedule, ScheduleRule};
@@ -19,6 +21,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use viewer_web::recording::{self, File, Filing};
 use viewer_web::township::{Township, TownshipAccess};
 
 /// A node that was never let in tries for so long before its ports open.
@@ -29,8 +32,25 @@ const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 struct Recordings;
 
 impl Importer for Recordings {
-    fn import(&self, name: &str, file: &[u8]) -> Option<Result<Vec<u8>, String>> {
-        ecg_object::import(name, file)
+    fn import(
+        &self,
+        name: &str,
+        file: &[u8],
+        request: Option<&(Order, Patient)>,
+    ) -> Option<Result<Vec<u8>, String>> {
+        let file = File {
+            name: name.to_owned(),
+            bytes: file.to_vec(),
+        };
+        if !recording::is_recording(&file) {
+            return None;
+        }
+        let filing = request.map(|(order, patient)| Filing::of(order, patient.clone()));
+        let made = recording::make(&file, &[], filing.as_ref());
+        Some(
+            made.map(|made| made.object)
+                .map_err(|refusal| refusal.to_string()),
+        )
     }
 }
 

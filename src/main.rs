@@ -4,7 +4,6 @@
 mod cli;
 mod config;
 mod demo;
-mod ecg_object;
 mod ecg_rules;
 mod edge;
 mod forwarding;

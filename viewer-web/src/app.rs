@@ -7,6 +7,7 @@ use crate::edge::Uploads;
 use crate::events::STREAMS_MAX;
 use crate::pages::Fonts;
 use crate::pool::Pool;
+use crate::recording::Budget;
 use crate::session::OpenRoutes;
 use crate::session::tries::Tries;
 use archive::Archive;
@@ -77,6 +78,7 @@ struct Inner {
     volumes: Cache<Arc<SeriesVolume>>,
     volume_turn: Arc<Semaphore>,
     uploads: Arc<Uploads>,
+    recordings: Budget,
     reading: Reading,
 }
 
@@ -105,6 +107,7 @@ impl App {
             uploads: Arc::new(Uploads::new(
                 reading.archive().config().data_dir.join(UPLOADS_FOLDER),
             )),
+            recordings: Budget::default(),
             reading,
         };
         Self {
@@ -186,6 +189,11 @@ impl App {
     /// Objects of township nodes that are not whole yet.
     pub(crate) fn uploads(&self) -> &Arc<Uploads> {
         &self.inner.uploads
+    }
+
+    /// Memory of recordings that are being uploaded.
+    pub(crate) fn recordings(&self) -> &Budget {
+        &self.inner.recordings
     }
 
     pub(crate) fn tries(&self) -> &Tries {

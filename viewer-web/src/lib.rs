@@ -21,6 +21,7 @@ mod openapi;
 mod pages;
 mod pool;
 pub mod problem;
+pub mod recording;
 pub mod route;
 mod serve;
 pub mod session;
@@ -52,6 +53,8 @@ pub fn routes() -> Vec<Route> {
     routes.extend(dicomweb::routes());
     routes.extend(ecg_api::routes());
     routes.extend(volume::routes());
+    routes.extend(recording::upload_routes());
+    routes.extend(recording::file_routes());
     routes.extend(edge::routes());
     routes.extend(api::routes());
     routes

@@ -23,6 +23,8 @@ pub use schedule::{Schedule, ScheduleRule};
 
 use address::Address;
 use archive::edge::{Spool, SpoolId};
+use archive::order::Order;
+use archive::patient::Patient;
 use archive::{Archive, ArchiveError, InstitutionId, UnixMicros};
 use board::Board;
 use client::Target;
@@ -54,9 +56,15 @@ pub trait Coder: Send + Sync {
 
 /// Makes DICOM objects of recordings that devices write in formats of their own.
 pub trait Importer: Send + Sync {
-    /// The object, with the file kept in it. `None`: the file is of no kind that this knows; `Err`: why it is not taken,
-    /// in words for the technician. Computes: called on a blocking thread.
-    fn import(&self, name: &str, file: &[u8]) -> Option<Result<Vec<u8>, String>>;
+    /// The object, with the file kept in it. `request` is the exam request that the file's name points to. `None`: the
+    /// file is of no kind that this knows; `Err`: why it is not taken, in words for the technician. Computes: called on a
+    /// blocking thread.
+    fn import(
+        &self,
+        name: &str,
+        file: &[u8],
+        request: Option<&(Order, Patient)>,
+    ) -> Option<Result<Vec<u8>, String>>;
 }
 
 /// Settings of a township node.

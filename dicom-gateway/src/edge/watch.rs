@@ -2,6 +2,8 @@
 //! only after it is on stable storage here, or refused with the reason beside it.
 
 use super::Shared;
+use archive::order::Order;
+use archive::patient::Patient;
 use archive::receive::{Sender, Source, StoreRefused};
 use archive::{ArchiveError, InstitutionId};
 use bytes::Bytes;
@@ -29,6 +31,11 @@ const READ_BYTES: usize = 256 << 10;
 const FOREIGN_BYTES_MAX: u64 = 512 << 20;
 /// First bytes by which the kind of a file is seen.
 const HEAD_BYTES: usize = 512;
+/// Length of an accession number in a file's name (PS3.5, VR SH).
+const NUMBER_CHARS_MIN: usize = 4;
+const NUMBER_CHARS_MAX: usize = 16;
+/// Parts of a name that are asked for.
+const NUMBERS_MAX: usize = 8;
 /// Name of the sender of files that name none.
 const NO_SENDER: &str = "WATCH";
 
@@ -199,20 +206,66 @@ async fn take_foreign(
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
+    let request = request_of(shared, &name, institution).await;
     let importer = shared.config.importer.clone();
-    let made = tokio::task::spawn_blocking(move || importer.import(&name, &bytes)).await;
+    let made = tokio::task::spawn_blocking(move || importer.import(&name, &bytes, request.as_ref())).await;
     let made = made.map_err(|error| Taken::Refused(error.to_string()))?;
     let object = match made {
         Some(Ok(object)) => object,
         Some(Err(reason)) => return Err(Taken::Refused(reason)),
         None => return Err(Taken::Refused(not_dicom(path))),
     };
+    if is_here(shared, &object).await {
+        return Ok(());
+    }
     let sender = Sender::account(NO_SENDER, "device", institution, None, Source::Import);
     shared
         .archive
         .receive_part10(sender, None, Bytes::from(object))
         .await?;
     Ok(())
+}
+
+/// The exam request of this institution whose accession number is a part of the file's name, as in
+/// `20261122-0007.pdf` or `王秀英_E2611220007.scp`: the way to file what does not say whose it is.
+async fn request_of(shared: &Shared, name: &str, institution: InstitutionId) -> Option<(Order, Patient)> {
+    let orders = shared.archive.orders();
+    for part in numbers_in(name) {
+        let found = orders.by_accession(&part).await.ok().flatten();
+        if let Some(order) = found.filter(|order| order.institution_id == institution) {
+            let patient = shared.archive.patients().by_id(order.patient_id).await.ok()?;
+            return Some((order, patient));
+        }
+    }
+    None
+}
+
+/// Parts of a file's name that may be an accession number: the name without its ending, then each run of letters, digits
+/// and dashes in it.
+fn numbers_in(name: &str) -> Vec<String> {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let runs = stem.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+    let parts = std::iter::once(stem).chain(runs);
+    let plausible = |part: &&str| {
+        (NUMBER_CHARS_MIN..=NUMBER_CHARS_MAX).contains(&part.len())
+            && part.bytes().any(|b| b.is_ascii_digit())
+    };
+    parts
+        .filter(plausible)
+        .take(NUMBERS_MAX)
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The same file was taken before. Where it has no date, the hour of the import stands in the object, so that its bytes
+/// differ although nothing else does.
+async fn is_here(shared: &Shared, object: &[u8]) -> bool {
+    let header = dataset::file::read_header(object).ok();
+    let Some(uid) = header.and_then(|header| header.sop_instance().ok()) else {
+        return false;
+    };
+    let found = shared.archive.studies().instance(uid.as_str()).await;
+    found.is_ok_and(|found| found.is_some())
 }
 
 /// The enrolled device that the file names as its source, or nobody in particular.
@@ -290,6 +343,16 @@ mod tests {
         found.sort();
         let expect = ["a.dcm", "day/accepted/g", "day/f.dcm"].map(|name| at.join(name));
         assert_eq!(found, expect);
+    }
+
+    #[test]
+    fn accession_numbers_are_found_in_names() {
+        let check = |name: &str, expect: &[&str]| assert_eq!(numbers_in(name), expect, "{name}");
+        check("E2611220007.pdf", &["E2611220007", "E2611220007"]);
+        check("王秀英_E2611220007 a.scp", &["E2611220007"]);
+        check("20261122-0007.xml", &["20261122-0007", "20261122-0007"]);
+        check("report.pdf", &[]);
+        check(".pdf", &[]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `gongying ecg convert`: a record in another format.
 
 use super::record::Source;
-use crate::{ecg_object, output};
+use crate::output;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use engine::ecg::Record;
@@ -10,6 +10,7 @@ use engine::ecg::formats::{edf, npy, wfdb};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use time::OffsetDateTime;
+use viewer_web::recording;
 
 /// Longest recording that is measured while it is converted, in seconds; resting ECGs are shorter.
 const MEASURED_S_MAX: f64 = 300.0;
@@ -23,6 +24,9 @@ pub(crate) struct Options {
     /// Leave the measurements of this program out of a DICOM object.
     #[arg(long)]
     no_measurements: bool,
+    /// Keep the file itself in a DICOM object and leave the measurements to the centre, as uploads and watched folders do.
+    #[arg(long)]
+    keep_file: bool,
 }
 
 pub(super) fn convert(source: &Source, options: &Options) -> Result<()> {
@@ -32,6 +36,9 @@ pub(super) fn convert(source: &Source, options: &Options) -> Result<()> {
     if !matches!(ending.as_str(), "dcm" | "edf" | "hea" | "npy") {
         bail!("{}: the name must end in .dcm, .edf, .hea or .npy", to.display());
     }
+    if options.keep_file {
+        return keep(source, to, &ending);
+    }
     let record = source.read()?;
     match ending.as_str() {
         "dcm" => {
@@ -40,7 +47,7 @@ pub(super) fn convert(source: &Source, options: &Options) -> Result<()> {
             let analysis = measured.then(|| engine::ecg::analyze(&record));
             let additions = dicom::Additions {
                 analysis: analysis.as_ref(),
-                original: None,
+                ..dicom::Additions::default()
             };
             let bytes = dicom::write(&record, &identity, &additions).with_context(|| shown(source))?;
             output::write_file(to, &bytes)?;
@@ -57,6 +64,23 @@ pub(super) fn convert(source: &Source, options: &Options) -> Result<()> {
         .iter()
         .for_each(|warning| output::note(&format!("warning: {warning}")));
     Ok(())
+}
+
+/// The same object that an upload of the file without a request would make.
+fn keep(source: &Source, to: &Path, ending: &str) -> Result<()> {
+    if ending != "dcm" {
+        bail!(
+            "{}: --keep-file makes DICOM objects; the name must end in .dcm",
+            to.display()
+        );
+    }
+    let (file, beside) = source.files()?;
+    let made = recording::make(&file, &beside, None)
+        .map_err(|refusal| anyhow::anyhow!("{}: {refusal}", shown(source)))?;
+    for warning in made.signal.iter().flat_map(|signal| &signal.warnings) {
+        output::note(&format!("warning: {warning}"));
+    }
+    output::write_file(to, &made.object)
 }
 
 fn shown(source: &Source) -> String {
@@ -95,7 +119,7 @@ fn identity(source: &Source, record: &Record) -> Result<Identity> {
     let changed = metadata
         .modified()
         .map_or_else(|_| OffsetDateTime::now_utc(), OffsetDateTime::from);
-    Ok(ecg_object::identity(&hash.finalize().into(), record, changed))
+    Ok(recording::identity(&hash.finalize().into(), record, changed))
 }
 
 struct HashWriter<'h>(&'h mut Sha256);

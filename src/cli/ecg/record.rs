@@ -7,6 +7,7 @@ use engine::ecg::formats::{self, Format, ReadOptions};
 use engine::ecg::{EcgError, Record};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use viewer_web::recording::File;
 
 /// Largest file read: a day of twelve leads at 1000 Hz in 16 bits is 2.1 GB.
 const FILE_BYTES_MAX: u64 = 4 << 30;
@@ -35,6 +36,33 @@ pub(crate) struct Shape {
 impl Source {
     pub(crate) fn read(&self) -> Result<Record> {
         read(&self.record, &self.shape)
+    }
+
+    /// The file and those of the same name with another ending, which its header may name.
+    pub(crate) fn files(&self) -> Result<(File, Vec<File>)> {
+        let path = &self.record;
+        let name_of = |path: &Path| {
+            path.file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        };
+        let file = File {
+            name: name_of(path),
+            bytes: bytes_of(path)?,
+        };
+        let beside = ["dat", "edf", "bdf"].iter().filter_map(|ending| {
+            let other = path.with_extension(ending);
+            let bytes = (other != *path)
+                .then(|| beside(path, &name_of(&other)))
+                .flatten()?;
+            Some(File {
+                name: name_of(&other),
+                bytes,
+            })
+        });
+        let beside = beside.collect();
+        Ok((file, beside))
     }
 }
 

@@ -19,7 +19,6 @@ mod search;
 mod search_query;
 mod store;
 pub(crate) mod uids;
-mod upload;
 
 use crate::route::Route;
 use crate::shape;

@@ -6,10 +6,10 @@
 use super::json::Attributes;
 use super::metadata::JSON_FORMS;
 use super::uids;
-use super::upload::{PartReader, Piece, UploadError};
 use crate::App;
 use crate::extract::Path;
 use crate::http::accept::{MediaRange, choose};
+use crate::http::parts::{PartReader, Piece, UploadError};
 use crate::problem::Problem;
 use crate::session::Signed;
 use archive::receive::{RefusedKind, Sender, Source, StoreRefused, Stored};
@@ -133,7 +133,7 @@ impl Upload {
     async fn all(&mut self, report: &mut Report) -> Result<(), Problem> {
         let mut objects = 0usize;
         while let Some(piece) = self.piece().await? {
-            let Piece::Begin(content_type) = piece else {
+            let Piece::Begin(head) = piece else {
                 continue;
             };
             objects += 1;
@@ -144,7 +144,7 @@ impl Upload {
                     "Too many objects in one request; send them in several.",
                 ));
             }
-            if is_dicom(&content_type) {
+            if is_dicom(&head.content_type) {
                 self.one(report).await?;
             } else {
                 self.skip().await?;

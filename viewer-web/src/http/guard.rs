@@ -73,7 +73,9 @@ fn is_foreign(headers: &HeaderMap) -> bool {
 
 /// Ends requests whose answer does not begin in time. Uploads and event streams are governed by their own clocks.
 pub(crate) async fn deadline(request: Request, next: Next) -> Response {
-    let is_upload = request.method() == Method::POST && request.uri().path().starts_with("/dicomweb/");
+    let path = request.uri().path();
+    let is_upload =
+        request.method() == Method::POST && (path.starts_with("/dicomweb/") || path == "/api/ecg/recordings");
     if is_upload {
         return next.run(request).await;
     }

@@ -6,4 +6,5 @@ pub(crate) mod client;
 pub(crate) mod conditional;
 pub(crate) mod guard;
 pub(crate) mod packed;
+pub(crate) mod parts;
 pub(crate) mod range;

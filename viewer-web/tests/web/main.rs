@@ -8,6 +8,7 @@ mod edge;
 mod events;
 mod metadata;
 mod reading_flow;
+mod recordings;
 mod search;
 mod session;
 mod store;

@@ -6,7 +6,8 @@ mod people;
 
 pub use answer::Answer;
 pub use people::{
-    Anonymous, Auditor, Clinician, CountyAdmin, DeviceToken, Radiologist, Technician, TownshipNode, Visitor,
+    Anonymous, Auditor, Clinician, CountyAdmin, DeviceToken, EcgPhysician, Radiologist, Technician,
+    TownshipNode, Visitor,
 };
 
 use archive::audit::AuditFilter;
@@ -92,6 +93,11 @@ impl House {
             self.account("rad.reviewer", self.county, Role::RadiologyReviewer)
                 .await,
         )
+    }
+
+    /// Reads ECGs at the county hospital.
+    pub async fn ecg_physician(&self) -> EcgPhysician {
+        EcgPhysician(self.account("ecg.writer", self.county, Role::EcgWriter).await)
     }
 
     pub async fn clinician_elsewhere(&self) -> Clinician {

@@ -109,6 +109,27 @@ impl Visitor {
         .await
     }
 
+    /// Sends the form of an upload of ECG recordings.
+    pub async fn upload(&self, fields: &[(&str, &str)], files: &[(&str, &[u8])]) -> Answer {
+        let mut body = Vec::new();
+        for (name, value) in fields {
+            let head = format!("--bnd\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+            body.extend_from_slice(head.as_bytes());
+        }
+        for (name, bytes) in files {
+            let head = format!(
+                "--bnd\r\nContent-Disposition: form-data; name=\"files\"; filename=\"{name}\"\r\n\
+                 Content-Type: application/octet-stream\r\n\r\n"
+            );
+            body.extend_from_slice(head.as_bytes());
+            body.extend_from_slice(bytes);
+            body.extend_from_slice(b"\r\n");
+        }
+        body.extend_from_slice(b"--bnd--\r\n");
+        let kind = [("content-type", "multipart/form-data; boundary=bnd")];
+        self.send("POST", "/api/ecg/recordings", &kind, body).await
+    }
+
     pub async fn may_store(&self, objects: &[Object]) {
         let files: Vec<&[u8]> = objects.iter().map(|object| object.bytes.as_slice()).collect();
         self.stow("/dicomweb/studies", &files).await.is(StatusCode::OK);
@@ -193,6 +214,8 @@ people! {
     Technician,
     /// Writes reports at the county hospital.
     Radiologist,
+    /// Reads ECGs at the county hospital.
+    EcgPhysician,
     /// Treats patients.
     Clinician,
     /// Runs the community and reads no report.

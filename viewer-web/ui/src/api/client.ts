@@ -3,6 +3,8 @@ import { signal } from '@preact/signals';
 import { language } from '../i18n';
 
 const REQUEST_TIMEOUT_MS = 30_000;
+/** A file of some megabytes over a thin line. */
+const UPLOAD_TIMEOUT_MS = 15 * 60_000;
 
 /** RFC 9457 problem as the server sends it, or a network failure (status 0). */
 export class ApiError extends Error {
@@ -24,7 +26,7 @@ export const latencyMs = signal<number | null>(null);
 export const sessionEnded = { handler: () => {} };
 
 export interface Answer<T> { data: T; etag: string | null; status: number }
-export interface Options { body?: unknown; etag?: string | null; signal?: AbortSignal; quiet401?: boolean }
+export interface Options { body?: unknown; form?: FormData; etag?: string | null; signal?: AbortSignal; quiet401?: boolean }
 
 export async function call<T>(method: string, address: string, options: Options = {}): Promise<Answer<T>> {
   const response = await send(method, address, options);
@@ -46,14 +48,14 @@ async function send(method: string, address: string, options: Options): Promise<
   const headers: Record<string, string> = { Accept: 'application/json', 'Accept-Language': language.value === 'zh' ? 'zh-CN' : 'en' };
   if (options.body !== undefined) headers['Content-Type'] = 'application/json';
   if (options.etag) headers['If-Match'] = options.etag;
-  const limit = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
+  const limit = AbortSignal.timeout(options.form ? UPLOAD_TIMEOUT_MS : REQUEST_TIMEOUT_MS);
   const started = performance.now();
   let response: Response;
   try {
     response = await fetch(address, {
       method,
       headers,
-      body: options.body === undefined ? undefined : JSON.stringify(options.body),
+      body: options.form ?? (options.body === undefined ? undefined : JSON.stringify(options.body)),
       signal: options.signal ? AbortSignal.any([options.signal, limit]) : limit,
       credentials: 'same-origin',
     });

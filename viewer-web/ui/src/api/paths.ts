@@ -38,6 +38,8 @@ export const paths = {
   verify: '/api/verify/{code}',
   ecg: '/api/studies/{uid}/ecg',
   ecgSamples: '/api/studies/{uid}/ecg/samples',
+  ecgRecordings: '/api/ecg/recordings',
+  ecgFiles: '/api/studies/{uid}/ecg/files',
   ecgPdf: '/api/studies/{uid}/ecg.pdf',
   statisticsRecognition: '/api/statistics/recognition',
   statisticsTurnaround: '/api/statistics/turnaround',

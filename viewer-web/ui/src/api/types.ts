@@ -72,3 +72,8 @@ export interface EcgAnalysis {
   statements: { code: string; text_zh: string; text_en: string; category?: string; evidence?: unknown; evidence_zh?: unknown }[]; critical: { rule: string; ruleset?: string; citation?: string; text_zh: string; text_en: string; evidence?: unknown; evidence_zh?: unknown }[]; not_measurable?: Record<string, string>;
 }
 export interface EcgLayout { leads: string[]; samples: number; sampling_rate_hz: number; uv_per_unit: number }
+export interface UploadedRecording {
+  file: string; beside?: string[]; outcome: 'stored' | 'duplicate' | 'refused'; format?: string | null; measurable?: boolean | null; study_uid?: string | null; leads?: string[] | null; sampling_rate_hz?: number | null; duration_s?: number | null; warnings?: string[] | null;
+  reason?: { code: string; text_zh: string; text_en: string } | null;
+}
+export interface KeptFile { sop_instance_uid: string; name: string; bytes: number; sha256: string; media_type: string; measurable: boolean; url: string }

@@ -9,6 +9,7 @@ import { age, person, sex, shortTime } from '../lib/format';
 import { now, useResource } from '../lib/hooks';
 import { isFinal } from '../lib/study';
 import { draftFrom, OrderForm } from '../orders/form';
+import { UploadDialog } from '../orders/upload';
 import { may, hasRole } from '../session';
 import { Empty, Icon, Mod, Tag } from '../ui/base';
 import { Shell } from '../ui/shell';
@@ -30,7 +31,7 @@ function StateTag({ order }: { order: OrderItem }) {
   return <Tag tone="ok" icon="check">{t('orders.state.arrived')}{order.images ? ` ${t('unit.images', { n: order.images })}` : ''}</Tag>;
 }
 
-function Exam({ order }: { order: OrderItem }) {
+function Exam({ order, onUpload }: { order: OrderItem; onUpload?: (accession: string) => void }) {
   return (
     <tr>
       <td class="nm"><b>{order.patient.name}</b><span>{sex(order.patient.sex)} {age(order.patient.age_text, order.patient.birth_date)}</span></td>
@@ -39,7 +40,7 @@ function Exam({ order }: { order: OrderItem }) {
       <td class="c-t num muted">{shortTime(order.ordered_at ?? order.scheduled_at, now.value)}</td>
       <td class="c-s"><StateTag order={order} /></td>
       <td class="c-r">{order.state === 'ordered' || order.state === 'cancelled' || wasRejected(order) ? <span class="faint">–</span> : <StatusTag status={order.report_status && order.report_status !== 'none' ? order.report_status : (order.status ?? 'to_write')} />}</td>
-      <td class="c-n">{order.state === 'ordered' ? <span class="mono faint">{order.accession_number}</span> : <a href={`/study/${order.study_uid}`}>{t(reported(order) ? 'orders.report' : 'orders.open')}</a>}</td>
+      <td class="c-n">{order.state === 'ordered' ? <><span class="mono faint">{order.accession_number}</span>{onUpload && order.modality === 'ECG' && <button type="button" class="lk" onClick={() => onUpload(order.accession_number)}>{t('upload.go')}</button>}</> : <a href={`/study/${order.study_uid}`}>{t(reported(order) ? 'orders.report' : 'orders.open')}</a>}</td>
     </tr>
   );
 }
@@ -60,10 +61,12 @@ export default function OrdersPage() {
       off();
     };
   }, [list.reload]);
+  const [upload, setUpload] = useState<string | null>(null);
   const items = list.data?.items ?? [];
   const rejects = items.filter(wasRejected);
   const shown = items.filter((o) => filter === 'all' || (filter === 'waiting' ? o.state === 'ordered' : reported(o)));
   const canOrder = may('order.create') || hasRole('technician', 'clinician');
+  const canUpload = may('images.store');
   return (
     <Shell page="orders" title={t('orders.title')} className={`ord ${form.open ? 'formopen' : ''}`}>
       <h1 class="sr">{t('orders.title')}</h1>
@@ -81,7 +84,7 @@ export default function OrdersPage() {
             </section>
           )}
           <section class="card sent" aria-label={t('orders.sent')}>
-            <header><h2>{t('orders.sent')}</h2><span class="count">{items.length}</span><div class="seg end" role="group" aria-label={t('field.status')}>{(['all', 'waiting', 'done'] as const).map((f) => <button type="button" key={f} aria-pressed={filter === f} onClick={() => setFilter(f)}>{t(`orders.filter.${f}`)}</button>)}</div></header>
+            <header><h2>{t('orders.sent')}</h2><span class="count">{items.length}</span><div class="seg end" role="group" aria-label={t('field.status')}>{(['all', 'waiting', 'done'] as const).map((f) => <button type="button" key={f} aria-pressed={filter === f} onClick={() => setFilter(f)}>{t(`orders.filter.${f}`)}</button>)}</div>{canUpload && <button type="button" class="btn" data-testid="ecg-upload" onClick={() => setUpload('')}><Icon name="upload" />{t('upload.open')}</button>}</header>
             {list.error && <ErrorNote error={list.error} onRetry={() => void list.reload()} />}
             {!list.data && !list.error && <Skeleton rows={8} />}
             {list.data && shown.length === 0 && <Empty icon="order" text={t('orders.empty')} />}
@@ -89,13 +92,14 @@ export default function OrdersPage() {
               <div class="bx" tabindex={-1}><table class="grid">
                 <colgroup><col style={{ width: '168px' }} /><col /><col class="c-p" style={{ width: '84px' }} /><col class="c-t" style={{ width: '92px' }} /><col style={{ width: '138px' }} /><col style={{ width: '112px' }} /><col class="c-n" style={{ width: '132px' }} /></colgroup>
                 <thead><tr><th scope="col">{t('field.patient')}</th><th scope="col">{t('field.exam')}</th><th scope="col" class="c-p">{t('priority')}</th><th scope="col" class="c-t num">{t('orders.col.time')}</th><th scope="col">{t('orders.col.state')}</th><th scope="col">{t('orders.col.report')}</th><th scope="col" class="c-n">{t('orders.col.result')}</th></tr></thead>
-                <tbody>{shown.map((o) => <Exam key={o.accession_number} order={o} />)}</tbody>
+                <tbody>{shown.map((o) => <Exam key={o.accession_number} order={o} onUpload={canUpload ? setUpload : undefined} />)}</tbody>
               </table></div>
             )}
           </section>
         </div>
       </div>
       {canOrder && <button type="button" class="btn primary lg fab" onClick={() => setForm({ ...form, open: true })}><Icon name="plus" />{t('orders.newShort')}</button>}
+      {upload !== null && <UploadDialog orders={items} start={upload} onClose={() => setUpload(null)} onDone={() => void list.reload()} />}
     </Shell>
   );
 }

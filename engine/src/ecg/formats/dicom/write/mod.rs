@@ -5,7 +5,10 @@
 //! what is unknown is empty.
 
 mod annotations;
+mod document;
 mod group;
+
+pub use document::{Document, DocumentKind, document};
 
 use super::FORMAT;
 use super::element::Set;
@@ -13,7 +16,7 @@ use crate::dicom::{Attributes, Lookup};
 use crate::ecg::analysis::Analysis;
 use crate::ecg::error::EcgError;
 use crate::ecg::formats::stamp;
-use crate::ecg::record::Record;
+use crate::ecg::record::{Patient, Record};
 
 /// What the object has to know besides the recording.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +40,8 @@ pub struct Additions<'a> {
     pub analysis: Option<&'a Analysis>,
     /// The file that the recording was read from, kept whole in private elements.
     pub original: Option<Original<'a>>,
+    /// Files that the first one names, such as the signals of a WFDB header, kept in the same way.
+    pub beside: &'a [Original<'a>],
 }
 
 /// The file as the cart wrote it.
@@ -55,6 +60,10 @@ const ORIGINAL_FORMAT: u32 = 0x0077_1001;
 const ORIGINAL_NAME: u32 = 0x0077_1002;
 const ORIGINAL_LENGTH: u32 = 0x0077_1003;
 const ORIGINAL_BYTES: u32 = 0x0077_1004;
+/// Further files: a sequence of items with name, length and bytes under the same creator.
+const ORIGINAL_BESIDE: u32 = 0x0077_1005;
+/// Further files that are kept and read; a WFDB header names one for each signal at most.
+pub const BESIDE_MAX: usize = 64;
 
 /// Name of the program that writes (PS3.7 D.3.3.2), the same in all files of this product.
 const IMPLEMENTATION_CLASS_UID: &str = "2.25.307438160229583146205839277405164912873";
@@ -133,7 +142,7 @@ pub fn write(record: &Record, identity: &Identity, additions: &Additions<'_>) ->
     check_length(record)?;
     let mut set = Set::default();
     common(&mut set, record, identity, class);
-    patient(&mut set, record);
+    patient(&mut set, &record.patient);
     let mut groups = vec![group::rhythm(record)];
     // An Ambulatory object holds one group.
     if let Some(beat) = record.stored_beat.as_ref().filter(|_| class != Class::Ambulatory) {
@@ -145,34 +154,76 @@ pub fn write(record: &Record, identity: &Identity, additions: &Additions<'_>) ->
     }
     set.sequence(0x5400_0100, &groups);
     if let Some(original) = &additions.original {
-        keep_original(&mut set, record.format, original);
+        keep_original(&mut set, record.format, original, additions.beside);
     }
-    let mut out = meta(identity, class);
+    let mut out = meta(identity, class.uid());
     out.extend(set.encode());
     Ok(out)
 }
 
-fn keep_original(set: &mut Set, format: &str, original: &Original<'_>) {
-    let mut bytes = original.bytes.to_vec();
+fn keep_original(set: &mut Set, format: &str, original: &Original<'_>, beside: &[Original<'_>]) {
+    set.text(ORIGINAL_FORMAT, *b"LO", format);
+    keep_file(set, original);
+    if !beside.is_empty() {
+        let items = beside.iter().take(BESIDE_MAX).map(|file| {
+            let mut item = Set::default();
+            keep_file(&mut item, file);
+            item
+        });
+        let items: Vec<Set> = items.collect();
+        set.sequence(ORIGINAL_BESIDE, &items);
+    }
+}
+
+fn keep_file(set: &mut Set, file: &Original<'_>) {
+    let mut bytes = file.bytes.to_vec();
     if bytes.len() % 2 == 1 {
         bytes.push(0);
     }
     set.text(ORIGINAL_BLOCK, *b"LO", ORIGINAL_CREATOR);
-    set.text(ORIGINAL_FORMAT, *b"LO", format);
-    set.text(ORIGINAL_NAME, *b"LO", &long(original.name));
-    set.ul(ORIGINAL_LENGTH, &[original.bytes.len() as u32]);
+    set.text(ORIGINAL_NAME, *b"LO", &long(file.name));
+    set.ul(ORIGINAL_LENGTH, &[file.bytes.len() as u32]);
     set.bytes(ORIGINAL_BYTES, *b"OB", bytes);
 }
 
-/// The file that an object was made of: its name and bytes, as [`write`] kept them.
+/// A file that an object was made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptFile {
+    /// Its name without a folder.
+    pub name: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// The files that an object was made of, as [`write()`] and [`document()`] kept them: the recording itself first, then
+/// those that it names. Empty for an object that came as it is.
 #[must_use]
-pub fn original(lookup: &Lookup<'_>) -> Option<(String, Vec<u8>)> {
+pub fn originals(lookup: &Lookup<'_>) -> Vec<KeptFile> {
     let root = Attributes::root(lookup);
-    root.text(ORIGINAL_BLOCK)
+    let Some(first) = kept(&root) else {
+        return Vec::new();
+    };
+    let mut files = vec![first];
+    let beside = root.items(ORIGINAL_BESIDE).take(BESIDE_MAX);
+    files.extend(beside.filter_map(|item| kept(&item)));
+    files
+}
+
+fn kept(from: &Attributes<'_, '_>) -> Option<KeptFile> {
+    from.text(ORIGINAL_BLOCK)
         .filter(|creator| creator == ORIGINAL_CREATOR)?;
-    let length = root.ul(ORIGINAL_LENGTH)? as usize;
-    let bytes = root.bytes(ORIGINAL_BYTES)?;
-    Some((root.text(ORIGINAL_NAME)?, bytes.get(..length)?.to_vec()))
+    let length = from.ul(ORIGINAL_LENGTH)? as usize;
+    let bytes = from
+        .bytes(ORIGINAL_BYTES)
+        .or_else(|| from.bytes(document::ENCAPSULATED))?;
+    // These objects are written in UTF-8 whatever the name is.
+    let name = from.bytes(ORIGINAL_NAME)?;
+    Some(KeptFile {
+        name: String::from_utf8_lossy(&name)
+            .trim_end_matches([' ', '\0'])
+            .to_owned(),
+        bytes: bytes.get(..length)?.to_vec(),
+    })
 }
 
 /// The waveform data of one item is below 4 GiB.
@@ -189,10 +240,10 @@ fn check_length(record: &Record) -> Result<(), EcgError> {
 }
 
 /// Preamble and File Meta Information (PS3.10 section 7.1).
-fn meta(identity: &Identity, class: Class) -> Vec<u8> {
+fn meta(identity: &Identity, class_uid: &str) -> Vec<u8> {
     let mut set = Set::default();
     set.bytes(0x0002_0001, *b"OB", vec![0, 1]);
-    set.text(0x0002_0002, *b"UI", class.uid());
+    set.text(0x0002_0002, *b"UI", class_uid);
     set.text(0x0002_0003, *b"UI", &identity.sop_instance_uid);
     set.text(0x0002_0010, *b"UI", EXPLICIT_LITTLE_ENDIAN);
     set.text(0x0002_0012, *b"UI", IMPLEMENTATION_CLASS_UID);
@@ -257,8 +308,7 @@ fn common(set: &mut Set, record: &Record, identity: &Identity, class: Class) {
     set.sequence(0x0040_0555, &[]);
 }
 
-fn patient(set: &mut Set, record: &Record) {
-    let patient = &record.patient;
+fn patient(set: &mut Set, patient: &Patient) {
     set.text_or_empty(0x0010_0010, *b"PN", patient.name.as_deref().map(long).as_deref());
     set.text_or_empty(
         0x0010_0020,

@@ -86,6 +86,10 @@ fn what_is_written_reads_back() {
     let additions = Additions {
         analysis: Some(&analysis),
         original: Some(original),
+        beside: &[Original {
+            name: "信号.dat",
+            bytes: b"abc",
+        }],
     };
     let bytes = write(&record, &identity(), &additions).unwrap();
     let again = back(&bytes);
@@ -109,7 +113,12 @@ fn what_is_written_reads_back() {
     );
     let file = file::read(&bytes, Limits::in_memory()).unwrap();
     let lookup = |path: &[(u32, usize)], tag: u32| file.parsed.data_set.raw_at(path, tag).map(Cow::Borrowed);
-    assert_eq!(super::original(&lookup), Some(("a.scp".into(), b"cart".to_vec())));
+    let kept = |name: &str, bytes: &[u8]| KeptFile {
+        name: name.into(),
+        bytes: bytes.to_vec(),
+    };
+    let expect = [kept("a.scp", b"cart"), kept("信号.dat", b"abc")];
+    assert_eq!(super::originals(&lookup), expect);
     let name = file.parsed.data_set.person_name(dataset::tags::PATIENT_NAME);
     assert!(name.unwrap().display().contains("小明"));
 }
@@ -155,4 +164,36 @@ proptest! {
             prop_assert!(a.is_nan() && b.is_nan() || f64::from((a - b).abs()) <= again.leads[0].resolution_uv, "{a} {b}");
         }
     }
+}
+
+#[test]
+fn a_document_is_kept_whole_and_says_whose_it_is() {
+    let patient = crate::ecg::record::Patient {
+        name: Some("王^秀英".into()),
+        identifier: Some("P1".into()),
+        sex: Some("F".into()),
+        ..Default::default()
+    };
+    let check = |name: &str, bytes: &[u8], class: &str| {
+        let given = Document {
+            kind: DocumentKind::of(bytes),
+            name,
+            bytes,
+            patient: &patient,
+        };
+        let object = document(&given, &identity());
+        let file = file::read(&object, Limits::in_memory()).unwrap();
+        assert_eq!(file.header.sop_class().unwrap().as_str(), class);
+        let set = &file.parsed.data_set;
+        assert_eq!(set.text(dataset::tags::PATIENT_ID).as_deref(), Some("P1"));
+        let lookup = |path: &[(u32, usize)], tag: u32| set.raw_at(path, tag).map(Cow::Borrowed);
+        let expect = KeptFile {
+            name: name.into(),
+            bytes: bytes.to_vec(),
+        };
+        assert_eq!(originals(&lookup), [expect]);
+        assert!(super::super::read(&lookup).is_err(), "nothing to measure");
+    };
+    check("报告.pdf", b"%PDF-1.4 odd", "1.2.840.10008.5.1.4.1.1.104.1");
+    check("cart.xml", b"<Cart/>", "1.2.840.10008.5.1.4.1.1.66");
 }

@@ -1,4 +1,4 @@
-//! `multipart/related` requests, read as they arrive.
+//! Requests of several parts (`multipart/related`, `multipart/form-data`), read as they arrive.
 //!
 //! [`PartReader`] is a push parser: bytes of any cutting go in, part beginnings, contents and ends come out. It
 //! holds back at most one boundary's length of content and one header block.
@@ -13,18 +13,29 @@ const PREAMBLE_BYTES_MAX: usize = 4096;
 /// Longest boundary (RFC 2046 section 5.1.1).
 const BOUNDARY_BYTES_MAX: usize = 70;
 
+/// What the header block of a part says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PartHead {
+    /// Its `Content-Type`, empty where it has none.
+    pub(crate) content_type: String,
+    /// Name of the form field (RFC 7578 section 4.2), empty where it has none.
+    pub(crate) name: String,
+    /// Name of the file, without a folder; none where the part is no file.
+    pub(crate) file_name: Option<String>,
+}
+
 /// What a body consists of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
-    /// A part begins; its `Content-Type`, empty where it has none.
-    Begin(String),
+    /// A part begins.
+    Begin(PartHead),
     /// Content of the part.
     Content(Bytes),
     /// The part is complete.
     End,
 }
 
-/// Why a body is no `multipart/related` body.
+/// Why a body is none of several parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UploadError {
     /// The boundary parameter is missing or not allowed.
@@ -150,7 +161,7 @@ impl PartReader {
             Some(at) if at <= PART_HEADER_BYTES_MAX => {
                 let block = String::from_utf8_lossy(self.held.get(..at).unwrap_or_default()).into_owned();
                 self.held.advance(at + 4);
-                self.pieces.push_back(Piece::Begin(content_type_of(&block)));
+                self.pieces.push_back(Piece::Begin(PartHead::read(&block)));
                 self.stage = Stage::Content;
                 Ok(true)
             }
@@ -179,13 +190,51 @@ impl PartReader {
     }
 }
 
-fn content_type_of(block: &str) -> String {
-    block
-        .split("\r\n")
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.trim().eq_ignore_ascii_case("content-type"))
-        .map(|(_, value)| value.trim().to_owned())
-        .unwrap_or_default()
+impl PartHead {
+    fn read(block: &str) -> Self {
+        let value_of = |wanted: &str| {
+            let lines = block.split("\r\n").filter_map(|line| line.split_once(':'));
+            lines
+                .filter(|(name, _)| name.trim().eq_ignore_ascii_case(wanted))
+                .map(|(_, value)| value.trim())
+                .next()
+                .unwrap_or_default()
+        };
+        let disposition = value_of("content-disposition");
+        let file_name = parameter(disposition, "filename").map(|name| {
+            // Some browsers send the whole path.
+            let plain = name.rsplit(['/', '\\']).next().unwrap_or_default();
+            plain.chars().filter(|c| !c.is_control()).collect()
+        });
+        Self {
+            content_type: value_of("content-type").to_owned(),
+            name: parameter(disposition, "name").unwrap_or_default(),
+            file_name,
+        }
+    }
+}
+
+/// A parameter of a header value; browsers write `"` inside of it as `%22` and nothing else encoded.
+fn parameter(value: &str, wanted: &str) -> Option<String> {
+    let mut rest = value.split_once(';')?.1;
+    loop {
+        let (name, after) = rest.split_once('=')?;
+        let after = after.trim_start();
+        let (text, next) = match after.strip_prefix('"') {
+            Some(quoted) => {
+                let end = quoted.find('"')?;
+                (quoted.get(..end)?, quoted.get(end + 1..)?)
+            }
+            None => {
+                let end = after.find(';').unwrap_or(after.len());
+                (after.get(..end)?.trim(), after.get(end..)?)
+            }
+        };
+        if name.trim_matches([' ', ';', '\t']).eq_ignore_ascii_case(wanted) {
+            return Some(text.replace("%22", "\""));
+        }
+        rest = next;
+    }
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
@@ -215,10 +264,10 @@ mod tests {
             reader.feed(chunk)?;
             while let Some(piece) = reader.next_piece() {
                 match piece {
-                    Piece::Begin(kind) => {
+                    Piece::Begin(head) => {
                         assert!(!open);
                         open = true;
-                        parts.push((kind, Vec::new()));
+                        parts.push((head.content_type, Vec::new()));
                     }
                     Piece::Content(bytes) => parts.last_mut().unwrap().1.extend_from_slice(&bytes),
                     Piece::End => {
@@ -270,6 +319,32 @@ mod tests {
             Ok(&[(d, b"")]),
         );
         check(b"--bnd--", Ok(&[]));
+    }
+
+    #[test]
+    fn fields_and_files_of_a_form_have_their_names() {
+        let check = |block: &str, name: &str, file_name: Option<&str>| {
+            let head = PartHead::read(block);
+            assert_eq!(
+                (head.name.as_str(), head.file_name.as_deref()),
+                (name, file_name),
+                "{block}"
+            );
+        };
+        check("Content-Disposition: form-data; name=\"order\"", "order", None);
+        check(
+            "content-disposition: form-data; name=file; filename=\"王 秀英; 1.scp\"\r\nContent-Type: a/b",
+            "file",
+            Some("王 秀英; 1.scp"),
+        );
+        check(
+            "Content-Disposition: form-data; filename=\"C:\\ecg\\a%22b.xml\"; name=\"f\"",
+            "f",
+            Some("a\"b.xml"),
+        );
+        check("Content-Disposition: form-data; name=\"open", "", None);
+        check("Content-Disposition: form-data", "", None);
+        check("", "", None);
     }
 
     #[test]

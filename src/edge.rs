@@ -5,14 +5,17 @@ use crate::output;
 use crate::parcel::Packer;
 use anyhow::{Context, Result, bail};
 use archive::Archive;
+use archive::UnixMicros;
 use archive::db::IndexUrl;
-use archive::edge::status::NodeStatus;
+use archive::edge::status::{GateWord, NodeStatus};
 use archive::order::Order;
 use archive::patient::Patient;
 use dataset::AeTitle;
 use dicom_gateway::Port;
-use dicom_gateway::edge::{Edge, EdgeConfig, Importer, Schedule, ScheduleRule};
+use dicom_gateway::edge::{Edge, EdgeConfig, Gate, Importer, Schedule, ScheduleRule};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use serde_json::Value;
+use std::borrow::Cow;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -26,6 +29,8 @@ use viewer_web::township::{Township, TownshipAccess};
 
 /// A node that was never let in tries for so long before its ports open.
 const ENROL_WAIT: Duration = Duration::from_secs(8);
+/// Longest recording that is judged while its patient waits, in seconds.
+const GATE_S_MAX: f64 = 300.0;
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// ECG recordings of the watched folder.
@@ -51,6 +56,41 @@ impl Importer for Recordings {
             made.map(|made| made.object)
                 .map_err(|refusal| refusal.to_string()),
         )
+    }
+}
+
+/// The gate at the acquisition, as the centre's machine reading has it.
+struct Acquisition;
+
+impl Gate for Acquisition {
+    fn look(&self, file: &[u8]) -> Option<GateWord> {
+        let read = dataset::file::read(file, dataset::Limits::in_memory()).ok()?;
+        let set = &read.parsed.data_set;
+        let lookup = |path: &[(u32, usize)], tag: u32| set.raw_at(path, tag).map(Cow::Borrowed);
+        let record = engine::ecg::formats::dicom::read(&lookup).ok()?;
+        if record.duration_s() > GATE_S_MAX {
+            return None;
+        }
+        let reading = serde_json::to_value(engine::ecg::analyze(&record)).ok()?;
+        let found = reading.get("acquisition")?;
+        let text = |of: &Value, key: &str| of.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let reasons = found
+            .get("reasons")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        let now = UnixMicros::now();
+        Some(GateWord {
+            verdict: text(found, "verdict"),
+            reasons: reasons
+                .filter(|reason| text(reason, "verdict") != "ok")
+                .map(|reason| (text(reason, "text_zh"), text(reason, "text_en")))
+                .collect(),
+            received_at: now,
+            looked_at: now,
+            sender: String::new(),
+            accession_number: None,
+        })
     }
 }
 
@@ -134,6 +174,7 @@ fn settings(section: &EdgeSection) -> Result<EdgeConfig> {
         kept: Duration::from_secs(section.keep_hours.saturating_mul(3600)),
         coder: Arc::new(Packer),
         importer: Arc::new(Recordings),
+        gate: Arc::new(Acquisition),
         version: env!("CARGO_PKG_VERSION").to_string(),
     })
 }

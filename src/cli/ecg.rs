@@ -3,6 +3,7 @@
 mod convert;
 mod quality;
 mod record;
+mod sheet;
 
 use super::kernel::Loaded;
 use crate::output;
@@ -11,7 +12,6 @@ use clap::{Args, Subcommand, ValueEnum};
 use engine::ecg::beats::Leads;
 use engine::ecg::filter::{self, Mains, Path};
 use engine::ecg::formats::npy;
-use engine::ecg::paper::{self, Layout, PaperOptions};
 use engine::ecg::{AnalyzeOptions, Record, beats};
 use record::{Shape, Source};
 use std::fmt::Write as _;
@@ -102,19 +102,13 @@ pub(crate) enum Ecg {
     },
     /// Draw the paper at true scale, as SVG, PDF or PNG.
     #[command(
-        after_help = "Example: gongying ecg render stemi.dcm -o stemi.pdf --layout 3x4+1 --speed 25 --gain 10"
+        after_help = "Example: gongying ecg render stemi.dcm -o stemi.pdf --layout cabrera --speed 50 --marks fiducials"
     )]
     Render {
         #[command(flatten)]
         source: Source,
-        #[arg(long, value_enum, default_value_t = PaperLayout::ThreeByFour)]
-        layout: PaperLayout,
-        /// Paper speed in mm/s.
-        #[arg(long, default_value_t = 25.0)]
-        speed: f64,
-        /// Gain in mm/mV.
-        #[arg(long, default_value_t = 10.0)]
-        gain: f64,
+        #[command(flatten)]
+        sheet: sheet::Options,
         #[command(flatten)]
         chain: Chain,
         /// Its ending says the form: .svg, .pdf or .png (10 dots a millimetre).
@@ -154,16 +148,6 @@ enum MainsName {
 pub(crate) enum Table {
     Csv,
     Json,
-}
-
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PaperLayout {
-    #[value(name = "3x4+1")]
-    ThreeByFour,
-    #[value(name = "6x2")]
-    SixByTwo,
-    #[value(name = "12x1")]
-    TwelveByOne,
 }
 
 impl Chain {
@@ -234,63 +218,10 @@ impl Ecg {
             }
             Ecg::Render {
                 source,
-                layout,
-                speed,
-                gain,
+                sheet,
                 chain,
                 o,
-            } => {
-                let form = Sheet::of(&o)?;
-                let options = PaperOptions {
-                    layout: layout.into(),
-                    speed_mm_s: speed,
-                    gain_mm_mv: gain,
-                    path: chain.path(),
-                    mains: chain.mains(),
-                    ..PaperOptions::default()
-                };
-                output::write(Some(&o), &form.draw(&source.read()?, &options)?)
-            }
-        }
-    }
-}
-
-/// What the paper is drawn as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sheet {
-    Svg,
-    Pdf,
-    Png,
-}
-
-impl Sheet {
-    /// By the ending of the file's name.
-    fn of(path: &std::path::Path) -> Result<Self> {
-        let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-        match ending.to_ascii_lowercase().as_str() {
-            "svg" => Ok(Self::Svg),
-            "pdf" => Ok(Self::Pdf),
-            "png" => Ok(Self::Png),
-            _ => bail!("{}: the name must end in .svg, .pdf or .png", path.display()),
-        }
-    }
-
-    fn draw(self, record: &Record, options: &PaperOptions) -> Result<Vec<u8>> {
-        let (drawing, fonts) = (paper::draw(record, options), viewer_web::Fonts::EMBEDDED);
-        Ok(match self {
-            Self::Svg => paper::svg(record, options).into_bytes(),
-            Self::Pdf => viewer_web::ecg_pdf::print(&drawing, fonts)?,
-            Self::Png => viewer_web::ecg_png::print(&drawing, fonts)?,
-        })
-    }
-}
-
-impl From<PaperLayout> for Layout {
-    fn from(name: PaperLayout) -> Self {
-        match name {
-            PaperLayout::ThreeByFour => Layout::ThreeByFourPlusOne,
-            PaperLayout::SixByTwo => Layout::SixByTwo,
-            PaperLayout::TwelveByOne => Layout::TwelveByOne,
+            } => sheet::render(&source, &sheet, chain, &o),
         }
     }
 }

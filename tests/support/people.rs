@@ -97,6 +97,24 @@ impl Technician {
         place(&self.0, &patient.id, patient, item_code, Some(on.ae_title))
     }
 
+    /// Hands in the file of a cart under the request.
+    pub fn uploads(&self, order: &Order, name: &str, file: &[u8]) {
+        let field = format!(
+            "--bnd\r\nContent-Disposition: form-data; name=\"accession_number\"\r\n\r\n{}\r\n--bnd\r\n\
+             Content-Disposition: form-data; name=\"files\"; filename=\"{name}\"\r\n\r\n",
+            order.accession_number
+        );
+        let body = [field.as_bytes(), file, b"\r\n--bnd--\r\n"].concat();
+        let kind = [("Content-Type", "multipart/form-data; boundary=bnd")];
+        let answer = ok(self.0.request("POST", "/api/ecg/recordings", &kind, &body)).json();
+        assert_eq!(answer["items"][0]["outcome"], "stored", "{answer}");
+        assert_eq!(
+            answer["items"][0]["study_uid"],
+            order.study_uid.as_str(),
+            "{answer}"
+        );
+    }
+
     /// Sees that the exam came back from reading.
     pub fn is_told_that_it_is_reported(&self, order: &Order) {
         let page = ok(self.0.get("/api/orders?limit=20")).json();
@@ -304,6 +322,39 @@ impl EcgPhysician {
         let said = analysis["statements"].as_array().expect("statements");
         assert!(said.iter().any(|s| s["code"] == code), "{code} in {said:?}");
         assert_ne!(analysis["critical"], json!([]), "a critical rule holds");
+    }
+
+    /// Looks at the worklist until the exam is its first line, and gives that line.
+    pub fn waits_for_the_first(&self, order: &Order, patience: std::time::Duration) -> Value {
+        let begun = std::time::Instant::now();
+        loop {
+            let page = ok(self.0.get("/api/worklist?limit=5")).json();
+            let first = &page["items"][0];
+            if first["study_uid"] == order.study_uid.as_str() {
+                return first.clone();
+            }
+            assert!(begun.elapsed() < patience, "not the first line: {page}");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    }
+
+    /// Asks what changed since the person's earlier ECG.
+    pub fn compares(&self, order: &Order) -> Value {
+        let path = format!("/api/studies/{}/ecg/previous", order.study_uid);
+        ok(self.0.get(&path)).json()
+    }
+
+    /// The study holds a report that nobody measured, byte for byte.
+    pub fn finds_only_a_document(&self, order: &Order, file: &[u8]) {
+        let base = format!("/api/studies/{}/ecg", order.study_uid);
+        refused(&self.0.get(&base), 404);
+        let kept = ok(self.0.get(&format!("{base}/files"))).json();
+        let kept = &kept["items"][0];
+        assert_eq!(kept["measurable"], false, "{kept}");
+        assert_eq!(
+            ok(self.0.get(kept["url"].as_str().expect("an address"))).body,
+            file
+        );
     }
 
     /// The paper is a drawing at true scale.

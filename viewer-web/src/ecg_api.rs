@@ -3,24 +3,22 @@
 use crate::App;
 use crate::dicomweb::holdings::Held;
 use crate::dicomweb::{holdings, layout, uids};
-use crate::ecg_pdf::{self, PdfError};
+use crate::ecg_compare;
 use crate::extract::{Json, Path, Query};
-use crate::http::conditional::{
-    CACHE_PRIVATE_IMMUTABLE, CACHE_PRIVATE_REVALIDATE, etag, is_current, not_modified, put, stamp,
-};
+use crate::http::conditional::{CACHE_PRIVATE_IMMUTABLE, etag, is_current, not_modified, put, stamp};
 use crate::http::packed;
 use crate::problem::Problem;
 use crate::route::Route;
 use crate::session::Signed;
 use crate::shape::{self, Shape};
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use dataset::tags;
+use dataset::uid::StudyInstanceUid;
+use engine::ecg::beats::Leads;
 use engine::ecg::error::EcgError;
-use engine::ecg::paper::{Layout, PaperOptions};
 use engine::ecg::{Record, filter, formats};
 use reading::access::{Action, guard};
 use serde::Deserialize;
@@ -33,8 +31,8 @@ const ANALYSIS: &str = "ecg_analysis";
 const LAYOUT_HEADER: header::HeaderName = header::HeaderName::from_static("x-ecg-layout");
 /// Steps of one unit in microvolts; the smallest that holds the largest sample is taken.
 const UNITS_UV: [f64; 9] = [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0];
-/// Latest start of a page: 14 days.
-const START_S_MAX: f64 = 14.0 * 86_400.0;
+/// Longest recording whose waves are marked one by one, in seconds.
+const MARKED_S_MAX: f64 = 300.0;
 /// Stands for "no sample".
 const GAP: i16 = i16::MIN;
 
@@ -67,46 +65,20 @@ pub(crate) fn routes() -> Vec<Route> {
             "application/octet-stream",
             shape::binary().about("int16, little endian; -32768 is a gap; see X-Ecg-Layout"),
         ),
-        paper_options(Route::get(
-            "/api/studies/{uid}/ecg.svg",
-            "True-scale paper of a waveform study",
-            paper_svg,
-        ))
-        .response_as("image/svg+xml", shape::text()),
-        paper_options(Route::get(
-            "/api/studies/{uid}/ecg.pdf",
-            "The same paper to print",
-            paper_pdf,
-        ))
-        .response_as("application/pdf", shape::binary()),
-    ]
-}
-
-fn paper_options(route: Route) -> Route {
-    route
+        Route::get(
+            "/api/studies/{uid}/ecg/marks",
+            "Edges and peaks of P, QRS and T of every beat over all leads, unconfirmed",
+            marks,
+        )
         .query("instance", shape::uid(), "one of several recordings")
-        .query(
-            "layout",
-            shape::one_of(&["3x4+1", "6x2", "12x1"]),
-            "arrangement of the leads; 3x4+1 where absent",
+        .response(marks_shape()),
+        Route::get(
+            "/api/studies/{uid}/ecg/previous",
+            "The person's ECG before this one, and what changed; machine readings, unconfirmed",
+            previous,
         )
-        .query("speed", shape::number(), "12.5, 25 or 50 mm/s; 25 where absent")
-        .query("gain", shape::number(), "5, 10, 20 or 40 mm/mV; 10 where absent")
-        .query(
-            "path",
-            shape::one_of(&["diagnostic", "display"]),
-            "filter path; diagnostic where absent",
-        )
-        .query(
-            "mains",
-            shape::one_of(&["50", "60", "off"]),
-            "mains frequency taken out; 50 where absent",
-        )
-        .query(
-            "start",
-            shape::number(),
-            "second of the recording at which the page begins",
-        )
+        .response(previous_shape()),
+    ]
 }
 
 fn analysis_shape() -> Shape {
@@ -132,6 +104,99 @@ fn analysis_shape() -> Shape {
         ("statements", shape::list(shape::any())),
         ("critical", shape::list(shape::any())),
         ("not_measurable", shape::map(shape::text())),
+        ("not_measurable_zh", shape::map(shape::text()).optional()),
+    ])
+}
+
+fn marks_shape() -> Shape {
+    let sample = || {
+        shape::integer()
+            .about("sample of the recording, from 0")
+            .optional()
+    };
+    shape::object([
+        ("sampling_rate_hz", shape::number()),
+        (
+            "beats",
+            shape::list(shape::object([
+                ("p_on", sample()),
+                ("p_peak", sample()),
+                ("p_off", sample()),
+                ("qrs_on", sample()),
+                ("r_peak", sample()),
+                ("qrs_off", sample()),
+                ("t_on", sample()),
+                ("t_peak", sample()),
+                ("t_off", sample()),
+            ])),
+        ),
+    ])
+}
+
+fn previous_shape() -> Shape {
+    let finding = || {
+        shape::list(shape::object([
+            ("code", shape::text()),
+            ("text_zh", shape::text()),
+            ("text_en", shape::text()),
+        ]))
+    };
+    let number = || shape::number().optional();
+    let change = shape::object([
+        ("name", shape::text()),
+        ("unit", shape::text()),
+        ("current", number()),
+        ("previous", number()),
+        (
+            "difference",
+            number().about("current minus previous; axes the shorter way"),
+        ),
+        ("notable", shape::boolean()),
+        ("reason_zh", shape::text().optional()),
+        ("reason_en", shape::text().optional()),
+    ]);
+    let st = shape::object([
+        ("lead", shape::text()),
+        ("current", number()),
+        ("previous", number()),
+        ("difference", number()),
+        ("notable", shape::boolean()),
+    ]);
+    shape::object([
+        ("study_at", shape::time()),
+        (
+            "previous",
+            shape::object([
+                ("study_uid", shape::uid()),
+                ("modality", shape::text()),
+                ("item_name", shape::text()),
+                ("study_at", shape::time()),
+                ("institution", shape::any()),
+                ("signed", shape::boolean()),
+                ("impression", shape::text().optional()),
+            ])
+            .optional(),
+        ),
+        (
+            "comparison",
+            shape::object([
+                ("changes", shape::list(change)),
+                ("st_mv", shape::list(st)),
+                (
+                    "rhythm",
+                    shape::object([
+                        ("current", shape::text()),
+                        ("previous", shape::text()),
+                        ("changed", shape::boolean()),
+                    ]),
+                ),
+                (
+                    "statements",
+                    shape::object([("new", finding()), ("gone", finding())]),
+                ),
+            ])
+            .optional(),
+        ),
     ])
 }
 
@@ -148,31 +213,97 @@ async fn analysis(
 ) -> Result<Json<Value>, Problem> {
     let study = uids::study(&study)?;
     guard(app.reading(), &actor, Action::ViewImages, study.as_str()).await?;
-    // The worker chose among several recordings the one that speaks for the study.
-    let derived = app.archive().derived();
-    let chosen = match query.instance {
-        Some(instance) => Some(instance),
-        None => match derived.get(study.as_str(), ANALYSIS).await? {
-            Some(found) => instance_of(&found.content),
-            None => None,
-        },
-    };
-    let held = holdings::waveform(&app, &study, chosen.as_deref()).await?;
-    let mut value = match derived.get(&held.sop_instance_uid, ANALYSIS).await? {
-        Some(found) => serde_json::from_slice(&found.content).map_err(|e| Problem::internal(&e))?,
-        None => compute(&app, &held).await?,
-    };
+    let (held, mut value) = reading_of(&app, &study, query.instance).await?;
     if let Value::Object(members) = &mut value {
         let samples = format!(
             "/api/studies/{}/ecg/samples?instance={}&path=",
             held.study_uid, held.sop_instance_uid
         );
+        ecg_compare::add_reasons_zh(members);
         members.insert("study_uid".into(), json!(held.study_uid));
         members.insert("series_uid".into(), json!(held.series_uid));
         members.insert("sop_instance_uid".into(), json!(held.sop_instance_uid));
         members.insert("samples_uv_url".into(), json!(format!("{samples}diagnostic")));
     }
     Ok(Json(value))
+}
+
+/// The recording that speaks for a study, or the named one, with its machine reading.
+pub(crate) async fn reading_of(
+    app: &App,
+    study: &StudyInstanceUid,
+    instance: Option<String>,
+) -> Result<(Held, Value), Problem> {
+    // The worker chose among several recordings the one that speaks for the study.
+    let derived = app.archive().derived();
+    let chosen = match instance {
+        Some(instance) => Some(instance),
+        None => match derived.get(study.as_str(), ANALYSIS).await? {
+            Some(found) => instance_of(&found.content),
+            None => None,
+        },
+    };
+    let held = holdings::waveform(app, study, chosen.as_deref()).await?;
+    let value = match derived.get(&held.sop_instance_uid, ANALYSIS).await? {
+        Some(found) => serde_json::from_slice(&found.content).map_err(|e| Problem::internal(&e))?,
+        None => compute(app, &held).await?,
+    };
+    Ok((held, value))
+}
+
+async fn marks(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Path(study): Path<String>,
+    Query(query): Query<AnalysisQuery>,
+) -> Result<Json<Value>, Problem> {
+    let study = uids::study(&study)?;
+    guard(app.reading(), &actor, Action::ViewImages, study.as_str()).await?;
+    let held = match &query.instance {
+        Some(instance) => holdings::waveform(&app, &study, Some(instance)).await?,
+        None => reading_of(&app, &study, None).await?.0,
+    };
+    let pool = app.pool().clone();
+    let value = pool
+        .run(move || {
+            let record = record(&app, &held)?;
+            if record.duration_s() > MARKED_S_MAX {
+                return Err(Problem::new(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "长程记录不逐搏标注，请看分析结果。",
+                    "A long recording is not marked beat by beat; see its analysis.",
+                ));
+            }
+            let beats = engine::ecg::delineate::delineate(&record, Leads::Fused);
+            Ok(json!({"sampling_rate_hz": record.sampling_rate_hz, "beats": beats}))
+        })
+        .await??;
+    Ok(Json(value))
+}
+
+async fn previous(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Path(study): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let study = uids::study(&study)?;
+    let found = reading::previous_ecg(app.reading(), &actor, study.as_str()).await?;
+    let (_, now) = reading_of(&app, &study, None).await?;
+    let Some(previous) = found.previous else {
+        return Ok(Json(
+            json!({"study_at": found.study_at, "previous": null, "comparison": null}),
+        ));
+    };
+    let before = uids::study(&previous.study_uid)?;
+    // An earlier recording that cannot be read is named all the same; there is nothing to compare.
+    let comparison = match reading_of(&app, &before, None).await {
+        Ok((_, before)) => ecg_compare::compare(&now, &before),
+        Err(problem) if problem.status == StatusCode::UNPROCESSABLE_ENTITY => Value::Null,
+        Err(problem) => return Err(problem),
+    };
+    Ok(Json(
+        json!({"study_at": found.study_at, "previous": previous, "comparison": comparison}),
+    ))
 }
 
 fn instance_of(content: &[u8]) -> Option<String> {
@@ -204,7 +335,7 @@ struct SamplesQuery {
     instance: Option<String>,
 }
 
-fn path_of(word: Option<&str>) -> Result<filter::Path, Problem> {
+pub(crate) fn path_of(word: Option<&str>) -> Result<filter::Path, Problem> {
     match word {
         None | Some("diagnostic") => Ok(filter::Path::Diagnostic),
         Some("display") => Ok(filter::Path::Display),
@@ -216,7 +347,7 @@ fn path_of(word: Option<&str>) -> Result<filter::Path, Problem> {
     }
 }
 
-fn mains_of(word: Option<&str>) -> Result<filter::Mains, Problem> {
+pub(crate) fn mains_of(word: Option<&str>) -> Result<filter::Mains, Problem> {
     match word {
         None | Some("50") => Ok(filter::Mains::Hz50),
         Some("60") => Ok(filter::Mains::Hz60),
@@ -269,114 +400,6 @@ async fn samples(
     put(&mut response, header::CONTENT_TYPE, "application/octet-stream");
     put(&mut response, LAYOUT_HEADER, &String::from_utf8_lossy(&layout));
     stamp(&mut response, &tag, CACHE_PRIVATE_IMMUTABLE);
-    Ok(response)
-}
-
-#[derive(Deserialize)]
-struct PaperQuery {
-    layout: Option<String>,
-    speed: Option<f64>,
-    gain: Option<f64>,
-    path: Option<String>,
-    mains: Option<String>,
-    start: Option<f64>,
-    instance: Option<String>,
-}
-
-impl PaperQuery {
-    fn options(&self) -> Result<PaperOptions, Problem> {
-        let wrong = |name: &str, allowed: &str| {
-            Problem::bad_request(
-                format!("{name} 应为 {allowed}。"),
-                format!("{name} should be one of {allowed}."),
-            )
-        };
-        let among = |value: Option<f64>, usual: f64, allowed: &[f64]| {
-            let value = value.unwrap_or(usual);
-            allowed.contains(&value).then_some(value)
-        };
-        let defaults = PaperOptions::default();
-        let layout = self.layout.as_deref().map_or(Some(defaults.layout), |word| {
-            Layout::parse(&word.replace(' ', "+"))
-        });
-        let start_s = self.start.unwrap_or(0.0);
-        if !(0.0..=START_S_MAX).contains(&start_s) {
-            return Err(wrong("start", "0 – 1209600"));
-        }
-        Ok(PaperOptions {
-            layout: layout.ok_or_else(|| wrong("layout", "3x4+1, 6x2, 12x1"))?,
-            speed_mm_s: among(self.speed, 25.0, &[12.5, 25.0, 50.0])
-                .ok_or_else(|| wrong("speed", "12.5, 25, 50"))?,
-            gain_mm_mv: among(self.gain, 10.0, &[5.0, 10.0, 20.0, 40.0])
-                .ok_or_else(|| wrong("gain", "5, 10, 20, 40"))?,
-            path: path_of(self.path.as_deref())?,
-            mains: mains_of(self.mains.as_deref())?,
-            start_s,
-            ..defaults
-        })
-    }
-}
-
-async fn paper_svg(
-    State(app): State<App>,
-    Signed(actor): Signed,
-    Path(study): Path<String>,
-    Query(query): Query<PaperQuery>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let study = uids::study(&study)?;
-    let options = query.options()?;
-    guard(app.reading(), &actor, Action::ViewImages, study.as_str()).await?;
-    let held = holdings::waveform(&app, &study, query.instance.as_deref()).await?;
-    let tag = etag(&[&held.digest, "paper", &format!("{options:?}")]);
-    if is_current(&headers, &tag) {
-        return Ok(not_modified(&tag, CACHE_PRIVATE_REVALIDATE));
-    }
-    let pool = app.pool().clone();
-    let body = pool
-        .run(move || {
-            let record = record(&app, &held)?;
-            packed::bytes(engine::ecg::paper::svg(&record, &options).as_bytes())
-                .map_err(|e| Problem::internal(&e))
-        })
-        .await??;
-    let mut response = packed::answer(&headers, body)?;
-    put(&mut response, header::CONTENT_TYPE, "image/svg+xml");
-    stamp(&mut response, &tag, CACHE_PRIVATE_REVALIDATE);
-    Ok(response)
-}
-
-async fn paper_pdf(
-    State(app): State<App>,
-    Signed(actor): Signed,
-    Path(study): Path<String>,
-    Query(query): Query<PaperQuery>,
-) -> Result<Response, Problem> {
-    let study = uids::study(&study)?;
-    let options = query.options()?;
-    guard(app.reading(), &actor, Action::ExportReport, study.as_str()).await?;
-    let held = holdings::waveform(&app, &study, query.instance.as_deref()).await?;
-    let (pool, fonts) = (app.pool().clone(), app.fonts());
-    let pdf = pool
-        .run(move || {
-            let drawing = engine::ecg::paper::draw(&record(&app, &held)?, &options);
-            ecg_pdf::print(&drawing, fonts).map_err(|error| match error {
-                PdfError::NoFonts => Problem::new(
-                    StatusCode::NOT_IMPLEMENTED,
-                    "此程序没有内置字体，不能打印。",
-                    "This executable has no fonts and cannot print.",
-                ),
-                PdfError::Write(_) => Problem::internal(&error),
-            })
-        })
-        .await??;
-    let mut response = Response::new(Body::from(pdf));
-    put(&mut response, header::CONTENT_TYPE, "application/pdf");
-    put(
-        &mut response,
-        header::CONTENT_DISPOSITION,
-        "inline; filename=\"ecg.pdf\"",
-    );
     Ok(response)
 }
 

@@ -1,7 +1,7 @@
 //! ECG paper as PDF: one page, true to scale, with the fonts embedded.
 
 use crate::pages::Fonts;
-use engine::ecg::paper::{Anchor, Drawing, Shape};
+use engine::ecg::paper::{Anchor, Drawing, MARK_MM, Shape};
 use krilla::Document;
 use krilla::color::rgb;
 use krilla::geom::{PathBuilder, Point};
@@ -47,6 +47,12 @@ pub fn print(drawing: &Drawing, fonts: Fonts) -> Result<Vec<u8>, PdfError> {
         match shape {
             Shape::Grid { x, y, width, height } => grid(&mut surface, [*x, *y, *width, *height]),
             Shape::Trace { points, .. } => trace(&mut surface, points),
+            Shape::Mark { x, top, bottom, kind } => {
+                let mut path = PathBuilder::new();
+                path.move_to(points(*x), points(*top));
+                path.line_to(points(*x), points(*bottom));
+                stroke(&mut surface, path, kind.colour(), MARK_MM);
+            }
             Shape::Text {
                 x,
                 y,
@@ -135,52 +141,5 @@ fn write(surface: &mut Surface<'_>, face: &Face, text: &str, (x, y): (f64, f64),
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn drawing() -> Drawing {
-        let text = Shape::Text {
-            x: 10.0,
-            y: 10.0,
-            size: 4.0,
-            bold: true,
-            anchor: Anchor::End,
-            lead: None,
-            text: "心电图 25 mm/s".to_owned(),
-        };
-        Drawing {
-            width_mm: 297.0,
-            height_mm: 210.0,
-            shapes: vec![
-                Shape::Grid {
-                    x: 5.0,
-                    y: 5.0,
-                    width: 250.0,
-                    height: 150.0,
-                },
-                Shape::Trace {
-                    lead: Some("II".to_owned()),
-                    points: vec![(5.0, 80.0), (6.0, 70.0), (7.0, 80.0)],
-                },
-                text,
-            ],
-        }
-    }
-
-    #[test]
-    fn paper_is_printed_with_its_fonts_or_says_that_there_are_none() {
-        let printed = print(&drawing(), Fonts::EMBEDDED);
-        if Fonts::EMBEDDED.regular.is_empty() {
-            assert!(matches!(printed, Err(PdfError::NoFonts)));
-            return;
-        }
-        let pdf = printed.unwrap();
-        assert!(pdf.starts_with(b"%PDF-"));
-        // 297 mm x 210 mm in points.
-        let text = String::from_utf8_lossy(&pdf);
-        assert!(
-            text.contains("841.8") && text.contains("595.2"),
-            "the page is A4 across"
-        );
-    }
-}
+#[path = "ecg_pdf_tests.rs"]
+mod tests;

@@ -2,7 +2,7 @@
 
 use crate::ecg_pdf::{GRID, INK, PdfError, TRACE_MM, grid_lines};
 use crate::pages::Fonts;
-use engine::ecg::paper::{Anchor, Drawing, Shape};
+use engine::ecg::paper::{Anchor, Drawing, MARK_MM, Shape};
 use engine::pixel::{Format, Picture, encode};
 use reading::renditions::{Face, Step};
 use tiny_skia::{Color, FillRule, LineJoin, Paint, PathBuilder, Pixmap, Stroke, Transform};
@@ -27,6 +27,12 @@ pub fn print(drawing: &Drawing, fonts: Fonts) -> Result<Vec<u8>, PdfError> {
         match shape {
             Shape::Grid { x, y, width, height } => grid(&mut sheet, [*x, *y, *width, *height]),
             Shape::Trace { points, .. } => trace(&mut sheet, points),
+            Shape::Mark { x, top, bottom, kind } => {
+                let mut path = PathBuilder::new();
+                path.move_to(*x as f32, *top as f32);
+                path.line_to(*x as f32, *bottom as f32);
+                stroke(&mut sheet, path, kind.colour(), MARK_MM);
+            }
             Shape::Text {
                 x,
                 y,

@@ -9,6 +9,8 @@ mod app;
 mod cache;
 mod dicomweb;
 mod ecg_api;
+mod ecg_compare;
+mod ecg_paper;
 pub mod ecg_pdf;
 pub mod ecg_png;
 mod edge;
@@ -53,6 +55,7 @@ pub fn routes() -> Vec<Route> {
     routes.extend(dicomweb::routes());
     routes.extend(ecg_api::routes());
     routes.extend(volume::routes());
+    routes.extend(ecg_paper::routes());
     routes.extend(recording::upload_routes());
     routes.extend(recording::file_routes());
     routes.extend(edge::routes());

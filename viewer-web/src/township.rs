@@ -230,6 +230,7 @@ fn html(status: &NodeStatus) -> String {
         escaped(name)
     );
     facts(&mut out, status);
+    ecgs(&mut out, status);
     queue(&mut out, status);
     lists(&mut out, status);
     out.push_str("</main></html>");
@@ -276,6 +277,31 @@ fn facts(out: &mut String, status: &NodeStatus) {
     if let Some(error) = &status.line_error {
         let _ = write!(out, "<p class=\"quiet\">{}</p>", escaped(error));
     }
+}
+
+/// The newest recordings first: whether to take one again is decided while the patient is there.
+fn ecgs(out: &mut String, status: &NodeStatus) {
+    if status.ecgs.is_empty() {
+        return;
+    }
+    out.push_str("<h2>心电采集质量 ECG quality</h2><table><tr><th>时间</th><th>设备</th><th>检查号</th><th>结论</th><th>原因与处理</th></tr>");
+    for word in status.ecgs.iter().take(ROWS_MAX) {
+        let (kind, verdict) = match word.verdict.as_str() {
+            "ok" => ("good", "采集合格 ok"),
+            "repeat_advised" => ("bad", "建议重采 repeat advised"),
+            _ => ("bad", "不可用 unusable"),
+        };
+        let reasons: Vec<&str> = word.reasons.iter().map(|(zh, _)| zh.as_str()).collect();
+        let _ = write!(
+            out,
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"{kind}\">{verdict}</td><td>{}</td></tr>",
+            clock(word.received_at),
+            escaped(&word.sender),
+            escaped(word.accession_number.as_deref().unwrap_or("—")),
+            escaped(&reasons.join("；"))
+        );
+    }
+    out.push_str("</table>");
 }
 
 fn queue(out: &mut String, status: &NodeStatus) {

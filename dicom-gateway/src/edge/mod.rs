@@ -11,6 +11,7 @@ mod clerk;
 mod client;
 mod enrol;
 mod feed;
+mod gate;
 mod line;
 mod news;
 mod pacer;
@@ -22,6 +23,7 @@ mod worker;
 pub use schedule::{Schedule, ScheduleRule};
 
 use address::Address;
+use archive::edge::status::GateWord;
 use archive::edge::{Spool, SpoolId};
 use archive::order::Order;
 use archive::patient::Patient;
@@ -67,6 +69,13 @@ pub trait Importer: Send + Sync {
     ) -> Option<Result<Vec<u8>, String>>;
 }
 
+/// Looks at recordings as they come.
+pub trait Gate: Send + Sync {
+    /// The word on an ECG: verdict and reasons; the rest is filled in by the caller. `None`: no ECG, or none that can be
+    /// judged. Computes: called on a blocking thread.
+    fn look(&self, file: &[u8]) -> Option<GateWord>;
+}
+
 /// Settings of a township node.
 #[derive(Clone)]
 pub struct EdgeConfig {
@@ -88,6 +97,8 @@ pub struct EdgeConfig {
     pub coder: Arc<dyn Coder>,
     /// Makes objects of files in the watched folder that are not DICOM.
     pub importer: Arc<dyn Importer>,
+    /// Says whether an ECG will do.
+    pub gate: Arc<dyn Gate>,
     /// Version of the program.
     pub version: String,
 }
@@ -146,6 +157,7 @@ struct Shared {
     identity: channel::Sender<Option<Identity>>,
     lists: Mutex<Lists>,
     counters: Counters,
+    gate_words: Mutex<gate::Words>,
     rate: worker::Rate,
     started_at: UnixMicros,
 }
@@ -216,6 +228,7 @@ impl Edge {
             identity: channel::Sender::new(None),
             lists: Mutex::new(lists),
             counters: Counters::default(),
+            gate_words: Mutex::default(),
             rate: worker::Rate::default(),
             started_at: UnixMicros::now(),
             archive,
@@ -253,6 +266,7 @@ impl Edge {
         tasks.spawn(news::run(shared.clone()));
         tasks.spawn(status::measure(shared.clone()));
         tasks.spawn(prune(shared.clone()));
+        tasks.spawn(gate::run(shared.clone()));
         if let Some(folder) = shared.config.watch_dir.clone() {
             tasks.spawn(watch::run(shared.clone(), folder));
         }

@@ -99,6 +99,7 @@ impl Edge {
             refused,
             rejects,
             reports,
+            ecgs: lock(&shared.gate_words).iter().cloned().collect(),
         })
     }
 

@@ -119,6 +119,7 @@ fn item() -> Shape {
         ("matched", shape::boolean()),
         ("critical", shape::object([("open", shape::integer())]).optional()),
         ("machine_flags", shape::list(shape::any())),
+        ("acquisition", acquisition().optional()),
         ("claimed_by", holder().optional()),
         ("author", person().optional()),
         ("signer", person().optional()),
@@ -222,4 +223,19 @@ async fn release(
 ) -> Result<StatusCode, Problem> {
     reading::release(app.reading(), &actor, &uid).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whether the recording of an ECG will do.
+fn acquisition() -> Shape {
+    shape::object([
+        ("verdict", shape::one_of(&["ok", "repeat_advised", "unusable"])),
+        (
+            "reasons",
+            shape::list(shape::object([
+                ("code", shape::text()),
+                ("text_zh", shape::text()),
+                ("text_en", shape::text()),
+            ])),
+        ),
+    ])
 }

@@ -9,7 +9,7 @@ use crate::problem::Problem;
 use crate::route::Route;
 use crate::session::Signed;
 use crate::shape::{self, Shape};
-use archive::receive::{Outcome, Sender, Source, Stored};
+use archive::receive::{Outcome, RefusedKind, Sender, Source, Stored};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -185,6 +185,9 @@ async fn one(
                 Outcome::DuplicateEqual => "duplicate",
             };
             Ok(taken(file, &made, outcome, uids(&stored)))
+        }
+        Err(error) if error.kind == RefusedKind::DuplicateOther => {
+            Ok(refused(file, &Reason::Conflict.into()))
         }
         Err(error) => Ok(refused(file, &Refusal::from(Reason::NotStored).saying(&error))),
     }

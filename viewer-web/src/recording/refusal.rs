@@ -26,6 +26,8 @@ pub enum Reason {
     CannotHold,
     /// A file that belongs to a header which is not there.
     NoHeader,
+    /// Another object has the UID of this one.
+    Conflict,
     /// The archive refused the object.
     NotStored,
 }
@@ -45,6 +47,7 @@ impl Reason {
             Self::MissingFile => "missing_file",
             Self::CannotHold => "cannot_hold",
             Self::NoHeader => "no_header",
+            Self::Conflict => "uid_conflict",
             Self::NotStored => "not_stored",
         }
     }
@@ -90,6 +93,10 @@ impl Reason {
             Self::NoHeader => (
                 "这是信号文件，请与同名的 .hea 一起上传。",
                 "A signal file; upload it together with the .hea of the same name.",
+            ),
+            Self::Conflict => (
+                "已有另一份记录使用相同的对象编号，此文件已隔离；请在心电图机上重新导出，或联系管理员。",
+                "Another recording has the same object UID; this file is in quarantine. Export it again, or ask the administrator.",
             ),
             Self::NotStored => ("没有保存，请重试。", "It was not stored; try again."),
         }

@@ -70,6 +70,21 @@ async fn paper_is_a_drawing_and_impossible_paper_is_refused() {
         .is(StatusCode::OK);
     assert_eq!(answer.header("content-type"), "image/svg+xml");
     assert!(answer.text().contains("<svg"));
+    let cabrera = reader
+        .get(&format!("{base}?layout=cabrera&marks=fiducials&path=raw"))
+        .await
+        .is(StatusCode::OK);
+    let drawn = String::from_utf8(cabrera.body.to_vec()).unwrap();
+    for part in [
+        "data-lead=\"-aVR\"",
+        "mark-beat",
+        "mark-qrs",
+        "河西镇卫生院 心电图",
+        "心率 ",
+        "未滤波",
+    ] {
+        assert!(drawn.contains(part), "{part}");
+    }
     for bad in [
         "layout=9x9",
         "speed=7",
@@ -78,6 +93,7 @@ async fn paper_is_a_drawing_and_impossible_paper_is_refused() {
         "mains=55",
         "start=-1",
         "start=NaN",
+        "marks=all",
     ] {
         reader
             .get(&format!("{base}?{bad}"))
@@ -131,5 +147,32 @@ async fn a_study_of_images_has_no_ecg_and_strangers_see_none() {
             .get(&path)
             .await
             .refuses(StatusCode::NOT_FOUND);
+    }
+}
+
+#[tokio::test]
+async fn an_ecg_without_an_earlier_one_says_so_and_strangers_learn_nothing() {
+    let (house, reader, object) = reader().await;
+    let path = format!("/api/studies/{}/ecg/previous", object.study_uid);
+    let alone = reader.get(&path).await.is(StatusCode::OK).json();
+    assert_eq!(
+        (&alone["previous"], &alone["comparison"]),
+        (&Value::Null, &Value::Null)
+    );
+    let stranger = house.clinician_elsewhere().await;
+    stranger.get(&path).await.refuses(StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_marks_of_every_beat_are_in_order() {
+    let (_house, reader, object) = reader().await;
+    let path = format!("/api/studies/{}/ecg/marks", object.study_uid);
+    let marks = reader.get(&path).await.is(StatusCode::OK).json();
+    let beats = marks["beats"].as_array().unwrap();
+    assert!(beats.len() >= 8, "{}", beats.len());
+    for beat in beats {
+        let known = ["p_on", "p_off", "qrs_on", "qrs_off", "t_off"].map(|name| beat[name].as_u64());
+        let known: Vec<u64> = known.into_iter().flatten().collect();
+        assert!(known.windows(2).all(|w| w[0] <= w[1]), "{beat}");
     }
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { alignBeats, read, readingText, snap, type Calipers } from '../src/ecg/calipers';
-import { decodeSamples } from '../src/ecg/data';
+import { signedChange } from '../src/ecg/compare';
+import { decodeSamples, paperMarks } from '../src/ecg/data';
 import { layOut, orderedLeads, pulse, traceAt, xOf, yOf, type LayoutName } from '../src/ecg/geometry';
 import { notableSt } from '../src/ecg/machine';
 
@@ -47,6 +48,28 @@ describe('paper geometry', () => {
     expect(hit.time_s).toBeCloseTo(2.9);
     expect(traceAt(paper, 1, 5)).toBeNull();
   });
+});
+
+describe('Cabrera layout', () => {
+  const paper = layOut(LEADS, 'cabrera', 10, 25, 10);
+  it('puts the limb leads in the order of the frontal plane', () => expect(paper.traces.slice(0, 6).map((one) => one.label)).toEqual(['aVL', 'I', '-aVR', 'II', 'aVF', 'III']));
+  it('draws aVR upside down and reads it the right way', () => {
+    const trace = paper.traces[2]!;
+    expect(yOf(paper, trace, 1) - yOf(paper, trace, 0)).toBe(10);
+    expect(traceAt(paper, trace.x_mm + 5, trace.zero_mm + 10)!.level_mv).toBeCloseTo(1);
+  });
+  it('leaves other leads as they are', () => expect(layOut(['X', 'II'], 'cabrera', 10, 25, 10).traces.map((one) => one.label)).toEqual(['II', 'X']));
+});
+
+describe('marks', () => {
+  const analysis = { sampling_rate_hz: 500, duration_s: 10, leads: LEADS, rhythm: 'sinus_rhythm', measurements: {}, statements: [], critical: [], beats: [{ sample: 250, label: 'N' }, { sample: 500, label: 'V' }] };
+  const edges = { sampling_rate_hz: 500, beats: [{ p_on: null, p_off: null, qrs_on: 230, qrs_off: 270, t_off: 400 }] };
+  it.each([['none', 0], ['beats', 2], ['fiducials', 5]] as const)('%s: %i', (wanted, count) => expect(paperMarks(wanted, analysis, edges)).toHaveLength(count));
+  it('names beats that are not normal', () => expect(paperMarks('beats', analysis, undefined)).toEqual([{ time_s: 0.5, kind: 'beat' }, { time_s: 1, kind: 'beat', text: 'V' }]));
+});
+
+describe('changes', () => {
+  it.each([[12.4, 0, '+12'], [-3, 0, '−3'], [0.2, 0, '0'], [-0.001, 2, '0'], [0.15, 2, '+0.15']])('%f with %i digits: %s', (value, digits, text) => expect(signedChange(value, digits)).toBe(text));
 });
 
 describe('calipers', () => {

@@ -29,6 +29,23 @@ pub struct KeptReport {
     pub is_here: bool,
 }
 
+/// What the gate at the acquisition said of an ECG.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GateWord {
+    /// ok, repeat_advised or unusable.
+    pub verdict: String,
+    /// Why it is not ok, Chinese and English, the worst first.
+    pub reasons: Vec<(String, String)>,
+    /// When the ECG was taken in.
+    pub received_at: UnixMicros,
+    /// When it was looked at.
+    pub looked_at: UnixMicros,
+    /// Device that sent it.
+    pub sender: String,
+    /// Number of its exam request.
+    pub accession_number: Option<String>,
+}
+
 /// How a township node is.
 #[derive(Debug, Clone, Serialize)]
 pub struct NodeStatus {
@@ -68,4 +85,6 @@ pub struct NodeStatus {
     pub rejects: Vec<RejectWire>,
     /// Issued reports.
     pub reports: Vec<KeptReport>,
+    /// ECGs that came since the start, newest first, with the word of the gate.
+    pub ecgs: Vec<GateWord>,
 }

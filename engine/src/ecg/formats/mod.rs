@@ -58,6 +58,24 @@ pub struct ReadOptions {
 /// Gives the bytes of a file that lies beside the record, by its plain name.
 pub type SideLoader<'a> = dyn Fn(&str) -> Option<Vec<u8>> + 'a;
 
+/// When a recording was made, as a person reads it: `2025-11-03 10:11:12`, or what the file says where it is neither.
+pub(crate) fn when(record: &Record) -> Option<String> {
+    let said = record.acquired_at.as_deref()?;
+    let (date, time) = stamp::split(Some(said));
+    let part = |text: &str, range: std::ops::Range<usize>| text.get(range).unwrap_or_default().to_owned();
+    let Some(date) = date else {
+        return Some(said.to_owned());
+    };
+    let day = [part(&date, 0..4), part(&date, 4..6), part(&date, 6..8)].join("-");
+    Some(match time {
+        Some(time) => {
+            let clock = [part(&time, 0..2), part(&time, 2..4), part(&time, 4..6)].join(":");
+            format!("{day} {clock}")
+        }
+        None => day,
+    })
+}
+
 /// Names the format by its magic number, else by its structure; `name_hint` decides only where bytes cannot.
 #[must_use]
 pub fn detect(bytes: &[u8], name_hint: &str) -> Option<Format> {

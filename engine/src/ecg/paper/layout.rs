@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use super::{Anchor, Drawing, Header, Layout, PAGE_HEIGHT_MM, PAGE_WIDTH_MM, PaperOptions, Shape};
+use super::header::{self, text};
+use super::marks::{self, Place};
+use super::{Anchor, Drawing, Layout, Marks, PAGE_HEIGHT_MM, PAGE_WIDTH_MM, PaperOptions, Shape};
 use crate::ecg::filter::{self, Mains, Path};
 use crate::ecg::record::{Record, STANDARD_LEADS};
 
@@ -20,6 +22,11 @@ const TRACE_WIDTH_MM: f64 = 250.0;
 /// Most rows on one page.
 const ROWS_MAX: usize = 12;
 
+/// Place of aVR among the standard leads.
+const AVR: usize = 3;
+/// The limb leads in the order of the frontal plane.
+const CABRERA_LEADS: [usize; 6] = [4, 0, AVR, 1, 5, 2];
+
 /// A piece of one lead in its place.
 struct Strip {
     lead: usize,
@@ -28,6 +35,8 @@ struct Strip {
     x: f64,
     /// Samples shown, counted in the window of the page.
     samples: Range<usize>,
+    /// Drawn upside down, as Cabrera's -aVR is.
+    is_inverted: bool,
 }
 
 /// Places the page. Gain and speed are taken as given where they are positive, else as 10 mm/mV and 25 mm/s.
@@ -72,23 +81,38 @@ pub fn draw(record: &Record, options: &PaperOptions) -> Drawing {
             continue;
         };
         let part = signal.get(offset + strip.samples.start..(offset + strip.samples.end).min(signal.len()));
+        let sign = if strip.is_inverted { "-" } else { "" };
         let name = window.leads.get(strip.lead).map_or("", |l| l.name.as_str());
+        let name = format!("{sign}{name}");
+        let signed_gain = if strip.is_inverted { -gain } else { gain };
         for points in traces(
             part.unwrap_or_default(),
             strip.x,
             middle(strip.row),
             mm_per_sample,
-            gain,
+            signed_gain,
         ) {
             shapes.push(Shape::Trace {
-                lead: Some(name.to_owned()),
+                lead: Some(name.clone()),
                 points,
             });
         }
         let label_y = middle(strip.row) - (row_mm * 0.28).clamp(4.0, 12.0);
-        shapes.push(label(strip.x + 1.0, label_y, name));
+        shapes.push(label(strip.x + 1.0, label_y, &name));
     }
-    shapes.extend(header(record, &options.header));
+    if options.marks != Marks::None {
+        let places: Vec<Place> = strips
+            .iter()
+            .map(|strip| Place {
+                x: strip.x,
+                middle: middle(strip.row),
+                row_mm,
+                samples: offset + strip.samples.start..offset + strip.samples.end,
+            })
+            .collect();
+        shapes.extend(marks::on(&window, options.marks, &places, mm_per_sample));
+    }
+    shapes.extend(header::shapes(record, &options.header, LEFT_MM));
     shapes.extend(footer(record, options, speed, gain));
     Drawing {
         width_mm: PAGE_WIDTH_MM,
@@ -125,17 +149,25 @@ fn strips(record: &Record, layout: Layout, shown: usize) -> (Vec<Strip>, usize) 
             row: lead,
             x: TRACE_LEFT_MM,
             samples: 0..shown,
+            is_inverted: false,
         };
         return ((0..rows.min(record.leads.len())).map(strip).collect(), rows);
     };
     let (rows, columns) = match layout {
         Layout::ThreeByFourPlusOne => (3, 4),
-        Layout::SixByTwo => (6, 2),
+        Layout::SixByTwo | Layout::Cabrera => (6, 2),
         Layout::TwelveByOne => (12, 1),
     };
     let mut out = Vec::with_capacity(13);
     let width = TRACE_WIDTH_MM / columns as f64;
-    for (index, lead) in standard.iter().enumerate() {
+    for index in 0..standard.len() {
+        let wanted = match layout {
+            Layout::Cabrera => CABRERA_LEADS.get(index).copied().unwrap_or(index),
+            _ => index,
+        };
+        let Some(lead) = standard.get(wanted) else {
+            continue;
+        };
         let (column, row) = (index / rows, index % rows);
         // Columns follow each other in time, as on a paper recorder.
         let samples = shown * column / columns..(shown * (column + 1) / columns + 1).min(shown);
@@ -144,6 +176,7 @@ fn strips(record: &Record, layout: Layout, shown: usize) -> (Vec<Strip>, usize) 
             row,
             x: TRACE_LEFT_MM + column as f64 * width,
             samples,
+            is_inverted: layout == Layout::Cabrera && wanted == AVR,
         });
     }
     if layout == Layout::ThreeByFourPlusOne {
@@ -152,6 +185,7 @@ fn strips(record: &Record, layout: Layout, shown: usize) -> (Vec<Strip>, usize) 
             row: 3,
             x: TRACE_LEFT_MM,
             samples: 0..shown,
+            is_inverted: false,
         });
         return (out, 4);
     }
@@ -211,80 +245,6 @@ fn traces(signal: &[f32], x: f64, y: f64, mm_per_sample: f64, gain: f64) -> Vec<
     out
 }
 
-fn text(x: f64, y: f64, size: f64, bold: bool, text: String) -> Shape {
-    Shape::Text {
-        x,
-        y,
-        size,
-        bold,
-        anchor: Anchor::Start,
-        lead: None,
-        text,
-    }
-}
-
-fn header(record: &Record, header: &Header) -> Vec<Shape> {
-    let mut out = Vec::new();
-    let title = if header.title.is_empty() {
-        "心电图"
-    } else {
-        &header.title
-    };
-    out.push(text(LEFT_MM, 10.0, 5.0, true, title.to_owned()));
-    let mut fields = header.fields.clone();
-    let patient = &record.patient;
-    let sex = patient.sex.as_deref().map(|sex| match sex {
-        "M" => "男".to_owned(),
-        "F" => "女".to_owned(),
-        other => other.to_owned(),
-    });
-    let known = [
-        ("姓名", patient.name.clone()),
-        ("性别", sex),
-        ("年龄", patient.age_years.map(|age| format!("{} 岁", age.floor()))),
-        ("编号", patient.identifier.clone()),
-        ("采集时间", record.acquired_at.clone()),
-    ];
-    for (label, value) in known {
-        if let Some(value) = value
-            && fields.iter().all(|(have, _)| have != label)
-        {
-            fields.push((label.to_owned(), value));
-        }
-    }
-    for (index, (label, value)) in fields.iter().filter(|f| !f.1.is_empty()).take(10).enumerate() {
-        let (column, row) = (index / 5, index % 5);
-        let line = format!("{label}:{value}");
-        out.push(text(
-            LEFT_MM + 60.0 * column as f64,
-            15.5 + 4.6 * row as f64,
-            3.4,
-            false,
-            line,
-        ));
-    }
-    for (index, line) in header.measurements.iter().take(10).enumerate() {
-        let (column, row) = (index / 5, index % 5);
-        out.push(text(
-            LEFT_MM + 122.0 + 36.0 * column as f64,
-            15.5 + 4.6 * row as f64,
-            3.4,
-            false,
-            line.clone(),
-        ));
-    }
-    for (index, line) in header.findings.iter().take(6).enumerate() {
-        out.push(text(
-            LEFT_MM + 198.0,
-            10.0 + 4.7 * index as f64,
-            3.6,
-            true,
-            line.clone(),
-        ));
-    }
-    out
-}
-
 fn footer(record: &Record, options: &PaperOptions, speed: f64, gain: f64) -> Vec<Shape> {
     let band = match options.path {
         Path::Raw => "未滤波",
@@ -298,7 +258,8 @@ fn footer(record: &Record, options: &PaperOptions, speed: f64, gain: f64) -> Vec
         Mains::Hz60 => "  工频 60 Hz",
     };
     let y = TOP_MM + GRID_HEIGHT_MM + 5.0;
-    let line = format!("走纸速度 {speed} mm/s  增益 {gain} mm/mV  滤波 {band}{mains}");
+    let recorded = recorded_band(record);
+    let line = format!("走纸速度 {speed} mm/s  增益 {gain} mm/mV  滤波 {band}{mains}{recorded}");
     let rate = record.sampling_rate_hz;
     let source = format!(
         "{} · {rate} Hz · 起始 {:.1} s",
@@ -317,4 +278,19 @@ fn footer(record: &Record, options: &PaperOptions, speed: f64, gain: f64) -> Vec
             text: source,
         },
     ]
+}
+
+/// The filters that the recorder had on, which no filter here can undo.
+fn recorded_band(record: &Record) -> String {
+    let filters = &record.filters;
+    let mut said = match (filters.low_hz, filters.high_hz) {
+        (Some(low), Some(high)) => format!("  采集滤波 {low}-{high} Hz"),
+        (None, Some(high)) => format!("  采集低通 {high} Hz"),
+        (Some(low), None) => format!("  采集高通 {low} Hz"),
+        (None, None) => String::new(),
+    };
+    if let Some(notch) = filters.notch_hz {
+        said.push_str(&format!("  采集陷波 {notch} Hz"));
+    }
+    said
 }

@@ -3,7 +3,9 @@
 //! [`draw`] places everything in millimetres on an A4 page laid across; [`svg`] writes that drawing. A printer or a
 //! PDF writer can take the same [`Drawing`].
 
+mod header;
 mod layout;
+mod marks;
 mod svg_text;
 
 use super::filter::{Mains, Path};
@@ -26,16 +28,45 @@ pub enum Layout {
     SixByTwo,
     /// Twelve rows.
     TwelveByOne,
+    /// Six rows of two leads with the limb leads in the order of the frontal plane: aVL, I, -aVR, II, aVF, III (Cabrera
+    /// 1944; recommended by the AHA/ACCF/HRS statement of 2007, part I).
+    Cabrera,
 }
 
 impl Layout {
-    /// Reads `3x4+1`, `6x2` or `12x1`.
+    /// Reads `3x4+1`, `6x2`, `12x1` or `cabrera`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "3x4+1" => Some(Self::ThreeByFourPlusOne),
             "6x2" => Some(Self::SixByTwo),
             "12x1" => Some(Self::TwelveByOne),
+            "cabrera" => Some(Self::Cabrera),
+            _ => None,
+        }
+    }
+}
+
+/// What is marked on the traces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Marks {
+    /// Nothing.
+    #[default]
+    None,
+    /// The beats, those that are not normal with their class (EC57: S, V, F, Q).
+    Beats,
+    /// The beats and the edges of P, QRS and T over all leads.
+    Fiducials,
+}
+
+impl Marks {
+    /// Reads `none`, `beats` or `fiducials`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "none" => Some(Self::None),
+            "beats" => Some(Self::Beats),
+            "fiducials" => Some(Self::Fiducials),
             _ => None,
         }
     }
@@ -69,6 +100,8 @@ pub struct PaperOptions {
     pub mains: Mains,
     /// Where the page starts in the recording, in seconds.
     pub start_s: f64,
+    /// What is marked.
+    pub marks: Marks,
     /// What stands above.
     pub header: Header,
 }
@@ -82,6 +115,7 @@ impl Default for PaperOptions {
             path: Path::Diagnostic,
             mains: Mains::Hz50,
             start_s: 0.0,
+            marks: Marks::default(),
             header: Header::default(),
         }
     }
@@ -95,6 +129,46 @@ pub enum Anchor {
     /// The text ends there.
     End,
 }
+
+/// What a mark is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MarkKind {
+    /// A beat.
+    Beat,
+    /// An edge of P.
+    P,
+    /// An edge of QRS.
+    Qrs,
+    /// The end of T.
+    T,
+}
+
+impl MarkKind {
+    /// The word in class names.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Beat => "beat",
+            Self::P => "p",
+            Self::Qrs => "qrs",
+            Self::T => "t",
+        }
+    }
+
+    /// Its colour, red, green and blue.
+    #[must_use]
+    pub fn colour(self) -> [u8; 3] {
+        match self {
+            Self::Beat => [0x5b, 0x5b, 0x5b],
+            Self::P => [0x2f, 0x6f, 0xb7],
+            Self::Qrs => [0x0f, 0x7a, 0x55],
+            Self::T => [0x8a, 0x4f, 0xb3],
+        }
+    }
+}
+
+/// Width of a mark in millimetres.
+pub const MARK_MM: f64 = 0.2;
 
 /// One thing on the page; lengths in millimetres, y downwards.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,6 +190,17 @@ pub enum Shape {
         lead: Option<String>,
         /// Points in order.
         points: Vec<(f64, f64)>,
+    },
+    /// An upright line at a moment.
+    Mark {
+        /// Where.
+        x: f64,
+        /// Its upper end.
+        top: f64,
+        /// Its lower end.
+        bottom: f64,
+        /// What it is about.
+        kind: MarkKind,
     },
     /// A text.
     Text {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Anchor, Drawing, Shape};
+use super::{Anchor, Drawing, MARK_MM, MarkKind, Shape};
 
 /// Fonts with Chinese letters on the systems of a county hospital, then whatever there is.
 const FONTS: &str = "'Noto Sans SC','Microsoft YaHei','PingFang SC','SimHei',sans-serif";
@@ -21,6 +21,7 @@ pub(super) fn write(drawing: &Drawing) -> String {
         match shape {
             Shape::Grid { x, y, width, height } => grid(&mut out, *x, *y, *width, *height),
             Shape::Trace { lead, points } => trace(&mut out, lead.as_deref(), points),
+            Shape::Mark { x, top, bottom, kind } => mark(&mut out, *x, (*top, *bottom), *kind),
             Shape::Text {
                 x,
                 y,
@@ -81,6 +82,14 @@ fn trace(out: &mut String, lead: Option<&str>, points: &[(f64, f64)]) {
         let _ = write!(out, "{gap}{x:.2},{y:.2}");
     }
     out.push_str("\"/>");
+}
+
+fn mark(out: &mut String, x: f64, (top, bottom): (f64, f64), kind: MarkKind) {
+    let (class, [r, g, b]) = (kind.as_str(), kind.colour());
+    let _ = write!(
+        out,
+        "<path class=\"mark-{class}\" stroke=\"#{r:02x}{g:02x}{b:02x}\" stroke-width=\"{MARK_MM}\" d=\"M{x:.2} {top:.2}V{bottom:.2}\"/>"
+    );
 }
 
 fn lead_attribute(lead: Option<&str>) -> String {

@@ -17,6 +17,7 @@ fn all() -> Vec<(&'static str, &'static str)> {
         crate::edge::sql::ALL,
         crate::exchange::sql::ALL,
         crate::order::sql::ALL,
+        crate::paper_head::sql::ALL,
         crate::quality::sql::ALL,
         crate::recognition::sql::ALL,
         crate::report::store_sql::ALL,

@@ -103,6 +103,8 @@ pub struct WorklistItem {
     pub critical: Option<CriticalCount>,
     /// What the machine found.
     pub machine_flags: Vec<MachineFlag>,
+    /// Whether the recording of an ECG will do, once the machine has looked.
+    pub acquisition: Option<Acquisition>,
     /// Who holds it.
     pub claimed_by: Option<ClaimView>,
     /// Who wrote the report.
@@ -115,6 +117,26 @@ pub struct WorklistItem {
     pub clinical_history: Option<String>,
     /// Whether something abnormal was found, once signed.
     pub positive: Option<bool>,
+}
+
+/// Whether a recording will do, as the gate at its acquisition says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Acquisition {
+    /// ok, repeat_advised or unusable.
+    pub verdict: String,
+    /// Why it is not ok, the worst first.
+    pub reasons: Vec<AcquisitionReason>,
+}
+
+/// One reason, in words that a technician acts upon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AcquisitionReason {
+    /// Stable word.
+    pub code: String,
+    /// In Chinese.
+    pub text_zh: String,
+    /// In English.
+    pub text_en: String,
 }
 
 archive::statements! {
@@ -151,10 +173,10 @@ pub(crate) async fn enrich(reading: &Reading, actor: &Actor, row: &Row, now: i64
         .opt_text("i_author")?
         .filter(|_| reader || signed_at.is_some());
     let signer = row.opt_text("i_signer")?;
-    let machine_flags = if row.text("i_kind")? == "ecg" {
-        flags(reading, &study.study_uid).await?
+    let machine = if row.text("i_kind")? == "ecg" {
+        machine(reading, &study.study_uid).await?
     } else {
-        Vec::new()
+        Machine::default()
     };
     Ok(WorklistItem {
         accession_number: study.accession_number.clone(),
@@ -188,7 +210,8 @@ pub(crate) async fn enrich(reading: &Reading, actor: &Actor, row: &Row, now: i64
         has_waveform: row.bool("s_waveform")?,
         matched: study.order.is_some(),
         critical: (critical > 0).then_some(CriticalCount { open: critical }),
-        machine_flags,
+        machine_flags: machine.flags,
+        acquisition: machine.acquisition,
         claimed_by,
         author: reading.person_opt(author.as_deref()).await?,
         signer: reading.person_opt(signer.as_deref()).await?,
@@ -225,31 +248,74 @@ fn report_status(status: &str) -> &str {
     }
 }
 
-/// Critical rules and findings of the machine's ECG reading, if it has one.
-pub(super) async fn flags(reading: &Reading, study_uid: &str) -> Result<Vec<MachineFlag>> {
+/// What the machine says of an ECG, unconfirmed.
+#[derive(Debug, Default)]
+pub(super) struct Machine {
+    /// Critical rules, then findings.
+    pub(super) flags: Vec<MachineFlag>,
+    /// Whether the recording will do.
+    pub(super) acquisition: Option<Acquisition>,
+}
+
+/// The machine's ECG reading, if there is one.
+pub(super) async fn machine(reading: &Reading, study_uid: &str) -> Result<Machine> {
     let made = reading.archive().derived().get(study_uid, "ecg_analysis").await?;
     let content = made.map(|d| d.content).unwrap_or_default();
     let analysis: serde_json::Value = serde_json::from_slice(&content).unwrap_or_default();
-    let list = |name: &str, code: &str, critical: bool| {
-        let items = analysis
-            .get(name)
-            .and_then(serde_json::Value::as_array)
-            .cloned()
-            .unwrap_or_default();
-        let text = |v: &serde_json::Value, key: &str| {
-            v.get(key).and_then(|t| t.as_str()).unwrap_or_default().to_owned()
-        };
-        items
-            .into_iter()
-            .map(move |v| MachineFlag {
-                code: text(&v, code),
-                text_zh: text(&v, "text_zh"),
-                text_en: text(&v, "text_en"),
-                critical,
-            })
-            .collect::<Vec<_>>()
+    Ok(read_machine(&analysis))
+}
+
+fn read_machine(analysis: &serde_json::Value) -> Machine {
+    let items = |of: &serde_json::Value, name: &str| {
+        let found = of.get(name).and_then(serde_json::Value::as_array);
+        found.cloned().unwrap_or_default()
     };
-    let mut flags = list("critical", "rule", true);
-    flags.extend(list("statements", "code", false));
-    Ok(flags)
+    let text =
+        |v: &serde_json::Value, key: &str| v.get(key).and_then(|t| t.as_str()).unwrap_or_default().to_owned();
+    let mut flags = Vec::new();
+    for (list, code, critical) in [("critical", "rule", true), ("statements", "code", false)] {
+        flags.extend(items(analysis, list).iter().map(|v| MachineFlag {
+            code: text(v, code),
+            text_zh: text(v, "text_zh"),
+            text_en: text(v, "text_en"),
+            critical,
+        }));
+    }
+    let acquisition = analysis.get("acquisition").map(|gate| Acquisition {
+        verdict: text(gate, "verdict"),
+        // Remarks are no reason to take it again.
+        reasons: items(gate, "reasons")
+            .iter()
+            .filter(|reason| text(reason, "verdict") != "ok")
+            .map(|reason| AcquisitionReason {
+                code: text(reason, "code"),
+                text_zh: text(reason, "text_zh"),
+                text_en: text(reason, "text_en"),
+            })
+            .collect(),
+    });
+    Machine { flags, acquisition }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_machines_reading_gives_flags_and_the_word_on_the_recording() {
+        let reason = |verdict: &str| json!({"code": verdict, "verdict": verdict, "text_zh": "导联脱落", "text_en": "off"});
+        let made = read_machine(&json!({
+            "critical": [{"rule": "r", "text_zh": "三度", "text_en": "third"}],
+            "statements": [{"code": "lbbb", "text_zh": "左束支", "text_en": "lbbb"}],
+            "acquisition": {"verdict": "repeat_advised", "reasons": [reason("repeat_advised"), reason("ok")]},
+        }));
+        let flags: Vec<(&str, bool)> = made.flags.iter().map(|f| (f.code.as_str(), f.critical)).collect();
+        assert_eq!(flags, [("r", true), ("lbbb", false)]);
+        let gate = made.acquisition.unwrap();
+        assert_eq!((gate.verdict.as_str(), gate.reasons.len()), ("repeat_advised", 1));
+        assert_eq!(gate.reasons[0].text_zh, "导联脱落");
+        let none = read_machine(&serde_json::Value::Null);
+        assert!(none.flags.is_empty() && none.acquisition.is_none());
+    }
 }

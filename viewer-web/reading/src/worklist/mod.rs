@@ -12,7 +12,7 @@ pub use filter::moment;
 pub use filter::{Tab, WorklistFilter};
 #[cfg(test)]
 pub(crate) use item::sql as item_statements;
-pub use item::{ClaimView, MachineFlag, WorklistItem};
+pub use item::{Acquisition, AcquisitionReason, ClaimView, MachineFlag, WorklistItem};
 pub(crate) use item::{enrich, item_sql};
 pub(crate) use sync::ensure;
 #[cfg(test)]

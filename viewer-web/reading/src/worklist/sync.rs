@@ -146,8 +146,9 @@ pub(super) async fn heed_machine(reading: &Reading) -> Result<()> {
     {
         let (study_uid, made_at) = (row.text("study_uid")?, row.int("made_at")?);
         let due = due_at(row.int("received_at")?, Priority::Stat, "ECG", "");
-        if super::item::flags(reading, &study_uid)
+        if super::item::machine(reading, &study_uid)
             .await?
+            .flags
             .iter()
             .any(|flag| flag.critical)
         {

@@ -39,6 +39,8 @@ export const paths = {
   ecg: '/api/studies/{uid}/ecg',
   ecgSamples: '/api/studies/{uid}/ecg/samples',
   ecgRecordings: '/api/ecg/recordings',
+  ecgPrevious: '/api/studies/{uid}/ecg/previous',
+  ecgMarks: '/api/studies/{uid}/ecg/marks',
   ecgFiles: '/api/studies/{uid}/ecg/files',
   ecgPdf: '/api/studies/{uid}/ecg.pdf',
   statisticsRecognition: '/api/statistics/recognition',

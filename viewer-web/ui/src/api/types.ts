@@ -11,11 +11,12 @@ export interface Patient {
 }
 export interface Holder extends Person { since: string; until: string; mine: boolean }
 export interface MachineFlag { code: string; text_zh: string; text_en: string; critical: boolean }
+export interface Acquisition { verdict: 'ok' | 'repeat_advised' | 'unusable'; reasons: { code: string; text_zh: string; text_en: string; verdict?: string }[] }
 export interface WorklistItem {
   study_uid: string; accession_number?: string | null; status: StudyStatus; priority: Priority; modality: string; modalities?: string[]; body_part?: string | null;
   item_code?: string | null; item_name: string; study_description?: string | null; patient: Patient; institution: Institution; requested_at?: string | null; study_at?: string | null;
   received_at: string; waiting_s: number; due_at: string; overdue: boolean; images: number; series: number; priors: number; has_waveform: boolean; matched: boolean;
-  critical?: { open: number } | null; machine_flags?: MachineFlag[]; claimed_by?: Holder | null; author?: Person | null; signer?: Person | null; report_status?: string | null; clinical_history?: string | null;
+  critical?: { open: number } | null; machine_flags?: MachineFlag[]; acquisition?: Acquisition | null; claimed_by?: Holder | null; author?: Person | null; signer?: Person | null; report_status?: string | null; clinical_history?: string | null;
 }
 export type Tab = 'to_write' | 'to_review' | 'critical' | 'mine' | 'done';
 export interface WorklistPage { items: WorklistItem[]; next_cursor?: string | null; counts?: Partial<Record<Tab, number>> }
@@ -67,9 +68,9 @@ export interface Verified {
   valid: boolean; study_at?: string | null; item_name?: string | null; institution?: Institution | string | null; signer_name?: string | null; signed_at?: string | null; version?: number | null; patient_name_masked?: string | null; superseded_by?: number | string | null; revoked?: boolean;
 }
 export interface EcgAnalysis {
-  format?: string; sampling_rate_hz: number; duration_s: number; leads: string[]; series_uid?: string; sop_instance_uid?: string; samples_uv_url?: string; rhythm: string;
+  format?: string; sampling_rate_hz: number; duration_s: number; leads: string[]; series_uid?: string; sop_instance_uid?: string; samples_uv_url?: string; rhythm: string; acquisition?: Acquisition | null;
   quality?: Record<string, { sqi?: number | null; flags?: string[] }>; beats?: { sample: number; label: string }[]; measurements: Record<string, unknown>;
-  statements: { code: string; text_zh: string; text_en: string; category?: string; evidence?: unknown; evidence_zh?: unknown }[]; critical: { rule: string; ruleset?: string; citation?: string; text_zh: string; text_en: string; evidence?: unknown; evidence_zh?: unknown }[]; not_measurable?: Record<string, string>;
+  statements: { code: string; text_zh: string; text_en: string; category?: string; evidence?: unknown; evidence_zh?: unknown }[]; critical: { rule: string; ruleset?: string; citation?: string; text_zh: string; text_en: string; evidence?: unknown; evidence_zh?: unknown }[]; not_measurable?: Record<string, string>; not_measurable_zh?: Record<string, string> | null;
 }
 export interface EcgLayout { leads: string[]; samples: number; sampling_rate_hz: number; uv_per_unit: number }
 export interface UploadedRecording {
@@ -77,3 +78,11 @@ export interface UploadedRecording {
   reason?: { code: string; text_zh: string; text_en: string } | null;
 }
 export interface KeptFile { sop_instance_uid: string; name: string; bytes: number; sha256: string; media_type: string; measurable: boolean; url: string }
+export interface EcgChange { name: string; unit: string; current?: number | null; previous?: number | null; difference?: number | null; notable: boolean; reason_zh?: string | null; reason_en?: string | null }
+interface EcgFinding { code: string; text_zh: string; text_en: string }
+export interface EcgComparison {
+  changes: EcgChange[]; st_mv: { lead: string; current?: number | null; previous?: number | null; difference?: number | null; notable: boolean }[];
+  rhythm: { current: string; previous: string; changed: boolean }; statements: { new: EcgFinding[]; gone: EcgFinding[] };
+}
+export interface EcgPrevious { study_at: string; previous?: PriorStudy | null; comparison?: EcgComparison | null }
+export interface EcgMarks { sampling_rate_hz: number; beats: Record<'p_on' | 'p_off' | 'qrs_on' | 'qrs_off' | 't_off', number | null>[] }

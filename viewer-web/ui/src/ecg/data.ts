@@ -1,8 +1,8 @@
 // Analysis and samples of a waveform study.
 import { ApiError, binary, get } from '../api/client';
 import { url } from '../api/paths';
-import type { EcgAnalysis, EcgLayout } from '../api/types';
-import type { Samples } from './draw';
+import type { EcgAnalysis, EcgLayout, EcgMarks, EcgPrevious, KeptFile, Page } from '../api/types';
+import type { PaperMark, Samples } from './draw';
 
 export type FilterPath = 'diagnostic' | 'display' | 'raw';
 export const FILTER_PATHS: readonly FilterPath[] = ['diagnostic', 'display', 'raw'];
@@ -11,6 +11,27 @@ const UV_PER_MV = 1000;
 const MISSING = -32768;
 
 export const ecgAnalysis = (uid: string): Promise<EcgAnalysis> => get<EcgAnalysis>(url('ecg', { uid }));
+
+export const ecgPrevious = (uid: string): Promise<EcgPrevious> => get<EcgPrevious>(url('ecgPrevious', { uid }));
+export const ecgFiles = async (uid: string): Promise<KeptFile[]> => (await get<Page<KeptFile>>(url('ecgFiles', { uid }))).items;
+export const ecgMarks = (uid: string): Promise<EcgMarks> => get<EcgMarks>(url('ecgMarks', { uid }));
+
+export type MarksName = 'none' | 'beats' | 'fiducials';
+export const MARKS_NAMES: readonly MarksName[] = ['none', 'beats', 'fiducials'];
+
+/** What is marked on the paper: beats of the analysis, and the edges of waves where they were asked for. */
+export function paperMarks(wanted: MarksName, analysis: EcgAnalysis | undefined, marks: EcgMarks | undefined): PaperMark[] {
+  if (wanted === 'none' || !analysis) return [];
+  const out: PaperMark[] = (analysis.beats ?? []).map((b) => ({ time_s: b.sample / analysis.sampling_rate_hz, kind: 'beat', ...(b.label === 'N' ? {} : { text: b.label }) }));
+  if (wanted !== 'fiducials' || !marks) return out;
+  for (const beat of marks.beats) {
+    for (const [name, kind] of [['p_on', 'p'], ['p_off', 'p'], ['qrs_on', 'qrs'], ['qrs_off', 'qrs'], ['t_off', 't']] as const) {
+      const sample = beat[name];
+      if (sample !== null && sample !== undefined) out.push({ time_s: sample / marks.sampling_rate_hz, kind });
+    }
+  }
+  return out;
+}
 
 /** Little-endian 16-bit samples, lead after lead, to millivolts. */
 export function decodeSamples(bytes: ArrayBuffer, layout: EcgLayout): Samples {

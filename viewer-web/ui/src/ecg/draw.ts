@@ -10,9 +10,15 @@ export interface Samples { leads: string[]; rate_hz: number; mv: Float32Array[] 
 /** An earlier tracing drawn under this one; `shift_s` brings its beats to the same place. */
 export interface PriorTrace { samples: Samples; shift_s: number }
 
+/** Something to be seen at a moment: a beat with its class, or an edge of a wave. */
+export interface PaperMark { time_s: number; kind: 'beat' | 'p' | 'qrs' | 't'; text?: string }
+const MARK_TOKENS = { beat: '--text-2', p: '--info', qrs: '--ok', t: '--hr' } as const;
+const BEAT_MM = 2;
+const EDGE_MM = 4;
+
 const token = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-export function drawPaper(canvas: HTMLCanvasElement, paper: Paper, px_mm: number, samples: Samples | null, prior: PriorTrace | null = null): void {
+export function drawPaper(canvas: HTMLCanvasElement, paper: Paper, px_mm: number, samples: Samples | null, prior: PriorTrace | null = null, marks: readonly PaperMark[] = []): void {
   const ratio = Math.min(2, devicePixelRatio || 1);
   const w = paper.width_mm * px_mm;
   const h = paper.height_mm * px_mm;
@@ -44,6 +50,23 @@ export function drawPaper(canvas: HTMLCanvasElement, paper: Paper, px_mm: number
     const k = samples?.leads.indexOf(trace.lead) ?? -1;
     const mv = samples?.mv[k];
     if (mv && samples) drawTrace(x, paper, trace, mv, samples.rate_hz, px_mm);
+  }
+  drawMarks(x, paper, px_mm, marks);
+}
+
+function drawMarks(x: CanvasRenderingContext2D, paper: Paper, px_mm: number, marks: readonly PaperMark[]): void {
+  x.font = `600 ${2.6 * px_mm}px sans-serif`;
+  for (const trace of paper.traces) {
+    for (const mark of marks) {
+      if (mark.time_s < trace.from_s || mark.time_s >= trace.to_s) continue;
+      const at = xOf(paper, trace, mark.time_s) * px_mm;
+      const top = trace.row * paper.row_mm + 0.5;
+      const half = Math.min(EDGE_MM, paper.row_mm * 0.4);
+      x.strokeStyle = x.fillStyle = token(MARK_TOKENS[mark.kind]);
+      const [from, to] = mark.kind === 'beat' ? [top, top + BEAT_MM] : [trace.zero_mm - half, trace.zero_mm + half];
+      stroke(x, [[at, from * px_mm], [at, to * px_mm]]);
+      if (mark.text) x.fillText(mark.text, at + 2, (top + BEAT_MM) * px_mm);
+    }
   }
 }
 

@@ -2,11 +2,13 @@
 
 /** CSS pixels per millimetre at 96 dpi; a calibrated screen has its own value. */
 export const CSS_PX_PER_MM = 96 / 25.4;
-export type LayoutName = '3x4+1' | '6x2' | '12x1';
-export const LAYOUT_NAMES: readonly LayoutName[] = ['3x4+1', '6x2', '12x1'];
+export type LayoutName = '3x4+1' | '6x2' | '12x1' | 'cabrera';
+export const LAYOUT_NAMES: readonly LayoutName[] = ['3x4+1', '6x2', '12x1', 'cabrera'];
 export const SPEEDS_MM_S = [25, 50] as const;
 export const GAINS_MM_MV = [5, 10, 20] as const;
 
+/** Limb leads in the order of the frontal plane; aVR is drawn upside down. */
+const CABRERA = ['aVL', 'I', 'aVR', 'II', 'aVF', 'III', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6'];
 const STANDARD = ['I', 'II', 'III', 'aVR', 'aVL', 'aVF', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6'];
 /** Space for the calibration pulse at the start of each line. */
 export const PULSE_ROOM_MM = 9;
@@ -15,11 +17,11 @@ const PULSE_S = 0.2;
 const RIGHT_MARGIN_MM = 2;
 const FOOT_MM = 4;
 /** Height of a line at 10 mm/mV, by number of lines. */
-const ROW_MM: Record<LayoutName, number> = { '3x4+1': 31, '6x2': 24, '12x1': 16 };
+const ROW_MM: Record<LayoutName, number> = { '3x4+1': 31, '6x2': 24, '12x1': 16, cabrera: 24 };
 /** Zero line within its row, from the top. */
 const ZERO_AT_SHARE = 0.58;
 
-export interface Trace { lead: string; row: number; x_mm: number; zero_mm: number; from_s: number; to_s: number; rhythm: boolean }
+export interface Trace { lead: string; label: string; sign: 1 | -1; row: number; x_mm: number; zero_mm: number; from_s: number; to_s: number; rhythm: boolean }
 export interface Paper { width_mm: number; height_mm: number; row_mm: number; rows: number; traces: Trace[]; pulses: { x_mm: number; zero_mm: number }[]; speed_mm_s: number; gain_mm_mv: number }
 
 /** Leads in the order of the layout, those that the record has; other leads follow in their own order. */
@@ -37,8 +39,10 @@ function columns(leads: readonly string[], rows: number): string[][] {
 export function layOut(available: readonly string[], layout: LayoutName, seconds: number, speed_mm_s: number, gain_mm_mv: number): Paper {
   const leads = orderedLeads(available);
   const standard = leads.length === STANDARD.length && leads.every((lead, k) => lead === STANDARD[k]);
-  const rowsOf = layout === '3x4+1' ? 3 : layout === '6x2' ? 6 : 12;
-  const grid = standard ? columns(leads, rowsOf) : [leads];
+  const rowsOf = layout === '3x4+1' ? 3 : layout === '12x1' ? 12 : 6;
+  const cabrera = standard && layout === 'cabrera';
+  const grid = standard ? columns(cabrera ? CABRERA : leads, rowsOf) : [leads];
+  const shown = (lead: string): Pick<Trace, 'lead' | 'label' | 'sign'> => (cabrera && lead === 'aVR' ? { lead, label: '-aVR', sign: -1 } : { lead, label: lead, sign: 1 });
   const rhythmLead = layout === '3x4+1' && standard ? 'II' : null;
   const gridRows = standard ? rowsOf : leads.length;
   const rows = gridRows + (rhythmLead ? 1 : 0);
@@ -46,8 +50,8 @@ export function layOut(available: readonly string[], layout: LayoutName, seconds
   const part_s = seconds / grid.length;
   const zeroOf = (row: number) => row_mm * (row + ZERO_AT_SHARE);
   const traces: Trace[] = [];
-  grid.forEach((column, c) => column.forEach((lead, row) => traces.push({ lead, row, x_mm: PULSE_ROOM_MM + c * part_s * speed_mm_s, zero_mm: zeroOf(row), from_s: c * part_s, to_s: (c + 1) * part_s, rhythm: false })));
-  if (rhythmLead) traces.push({ lead: rhythmLead, row: gridRows, x_mm: PULSE_ROOM_MM, zero_mm: zeroOf(gridRows), from_s: 0, to_s: seconds, rhythm: true });
+  grid.forEach((column, c) => column.forEach((lead, row) => traces.push({ ...shown(lead), row, x_mm: PULSE_ROOM_MM + c * part_s * speed_mm_s, zero_mm: zeroOf(row), from_s: c * part_s, to_s: (c + 1) * part_s, rhythm: false })));
+  if (rhythmLead) traces.push({ ...shown(rhythmLead), row: gridRows, x_mm: PULSE_ROOM_MM, zero_mm: zeroOf(gridRows), from_s: 0, to_s: seconds, rhythm: true });
   return {
     width_mm: PULSE_ROOM_MM + seconds * speed_mm_s + RIGHT_MARGIN_MM, height_mm: rows * row_mm + FOOT_MM, row_mm, rows, traces,
     pulses: Array.from({ length: rows }, (_, row) => ({ x_mm: 1, zero_mm: zeroOf(row) })), speed_mm_s, gain_mm_mv,
@@ -68,10 +72,10 @@ export function traceAt(paper: Paper, x_mm: number, y_mm: number): { trace: Trac
   for (const trace of paper.traces) {
     if (trace.row !== row) continue;
     const time_s = trace.from_s + (x_mm - trace.x_mm) / paper.speed_mm_s;
-    if (time_s >= trace.from_s - 1e-9 && time_s <= trace.to_s + 1e-9) return { trace, time_s, level_mv: (trace.zero_mm - y_mm) / paper.gain_mm_mv };
+    if (time_s >= trace.from_s - 1e-9 && time_s <= trace.to_s + 1e-9) return { trace, time_s, level_mv: (trace.sign * (trace.zero_mm - y_mm)) / paper.gain_mm_mv };
   }
   return null;
 }
 
 export const xOf = (paper: Paper, trace: Trace, time_s: number): number => trace.x_mm + (time_s - trace.from_s) * paper.speed_mm_s;
-export const yOf = (paper: Paper, trace: Trace, level_mv: number): number => trace.zero_mm - level_mv * paper.gain_mm_mv;
+export const yOf = (paper: Paper, trace: Trace, level_mv: number): number => trace.zero_mm - trace.sign * level_mv * paper.gain_mm_mv;

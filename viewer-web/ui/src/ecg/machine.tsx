@@ -22,7 +22,7 @@ const signed = (value: number) => `${value >= 0 ? '+' : '−'}${Math.abs(value).
 
 function Rows({ analysis }: { analysis: EcgAnalysis }) {
   const m = analysis.measurements;
-  const why = analysis.not_measurable ?? {};
+  const why = pick('zh', 'en') === 'zh' ? { ...analysis.not_measurable, ...analysis.not_measurable_zh } : (analysis.not_measurable ?? {});
   const cell = (name: string, unit: string) => {
     const value = num(m[name]);
     return value === null ? <span class="faint" title={why[name] ? t('ecg.notMeasurable', { why: why[name] ?? '' }) : undefined}>–</span> : <><b>{Math.round(value)}</b> {unit}</>;

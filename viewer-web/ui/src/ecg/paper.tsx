@@ -2,10 +2,10 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { t } from '../i18n';
 import { read, readingText, snap, type Calipers } from './calipers';
-import { drawPaper, type PriorTrace, type Samples } from './draw';
+import { drawPaper, type PaperMark, type PriorTrace, type Samples } from './draw';
 import { traceAt, xOf, type Paper } from './geometry';
 
-interface Props { paper: Paper; samples: Samples | null; prior: PriorTrace | null; px_mm: number; mode: Calipers['mode'] | null; march: boolean; beats_s: readonly number[]; themeKey: string; locate: { from_s: number; to_s: number } | null; onReading: (text: string) => void }
+interface Props { paper: Paper; samples: Samples | null; prior: PriorTrace | null; px_mm: number; mode: Calipers['mode'] | null; march: boolean; beats_s: readonly number[]; marks: readonly PaperMark[]; themeKey: string; locate: { from_s: number; to_s: number } | null; onReading: (text: string) => void }
 
 export function EcgSheet(p: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -14,8 +14,8 @@ export function EcgSheet(p: Props) {
   const dragging = useRef<'new' | 'start' | 'end' | null>(null);
   const { paper, px_mm } = p;
   useEffect(() => {
-    if (canvas.current) drawPaper(canvas.current, paper, px_mm, p.samples, p.prior);
-  }, [paper, px_mm, p.samples, p.prior, p.themeKey]);
+    if (canvas.current) drawPaper(canvas.current, paper, px_mm, p.samples, p.prior, p.marks);
+  }, [paper, px_mm, p.samples, p.prior, p.marks, p.themeKey]);
   useEffect(() => setCalipers(null), [paper, p.mode]);
   const reading = useMemo(() => (calipers ? readingText(calipers.mode, read(calipers, paper.speed_mm_s, paper.gain_mm_mv)) : ''), [calipers, paper]);
   useEffect(() => p.onReading(reading), [reading]);
@@ -63,7 +63,7 @@ export function EcgSheet(p: Props) {
       onPointerDown={down} onPointerMove={move} onPointerUp={() => (dragging.current = null)} onKeyDown={keys}>
       <canvas ref={canvas} aria-hidden="true" />
       {paper.traces.map((trace) => (
-        <span class="lead" key={`${trace.lead}${trace.row}${trace.from_s}`} data-lead={trace.lead} style={{ left: `${trace.x_mm * px_mm + 4}px`, top: `${(trace.row * paper.row_mm + paper.row_mm * 0.1) * px_mm}px` }}>{trace.lead}</span>
+        <span class="lead" key={`${trace.lead}${trace.row}${trace.from_s}`} data-lead={trace.label} style={{ left: `${trace.x_mm * px_mm + 4}px`, top: `${(trace.row * paper.row_mm + paper.row_mm * 0.1) * px_mm}px` }}>{trace.label}</span>
       ))}
       {p.locate && paper.traces.map((trace) => {
         const from = Math.max(trace.from_s, p.locate?.from_s ?? 0);

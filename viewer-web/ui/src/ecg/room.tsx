@@ -12,7 +12,9 @@ import { Dialog } from '../ui/dialog';
 import { ErrorNote, NetTag, Skeleton } from '../ui/states';
 import { clinicTheme, setTheme } from '../ui/theme';
 import { alignBeats, type Calipers } from './calipers';
-import { ecgAnalysis, ecgSamples, type FilterPath } from './data';
+import { GateNote } from './acquisition';
+import { Comparison } from './compare';
+import { ecgAnalysis, ecgFiles, ecgMarks, ecgPrevious, ecgSamples, paperMarks, type FilterPath, type MarksName } from './data';
 import { CSS_PX_PER_MM, layOut, type LayoutName } from './geometry';
 import { MachineReading } from './machine';
 import { EcgSheet } from './paper';
@@ -25,6 +27,7 @@ const DEFAULT_LEADS = ['I', 'II', 'III', 'aVR', 'aVL', 'aVF', 'V1', 'V2', 'V3', 
 const DEFAULT_SECONDS = 10;
 const POOR_SQI = 0.5;
 const ECTOPIC: Record<string, string[]> = { premature_ventricular_complex: ['V', 'F'], premature_atrial_complex: ['S'], premature_supraventricular_complex: ['S'] };
+const NO_MARKS: readonly never[] = [];
 const CLASSES = ['normal', 'nearNormal', 'questionable', 'abnormal'] as const;
 
 const storedScale = () => Number(localStorage.getItem(SCALE_STORE)) || null;
@@ -55,9 +58,15 @@ export default function EcgRoom(p: RoomProps) {
   const beats_s = useMemo(() => (a?.beats ?? []).map((b) => b.sample / (a?.sampling_rate_hz ?? 1)), [a]);
   const px = scale ?? CSS_PX_PER_MM;
   const { earlier, overlay, setOverlay, prior, priorTrace } = usePriorTrace(study, path, beats_s);
+  const [marks, setMarks] = useState<MarksName>('none');
+  const edges = useResource(marks === 'fiducials' ? uid : null, () => ecgMarks(uid));
+  const marked = useMemo(() => paperMarks(marks, a, edges.data), [marks, a, edges.data]);
+  const files = useResource(uid, () => ecgFiles(uid));
+  const previous = useResource(earlier ? uid : null, () => ecgPrevious(uid));
+  const [beside, setBeside] = useState(false);
   useEffect(() => setTheme(clinicTheme.value), [clinicTheme.value]);
   const toggleMode = (next: Calipers['mode']) => setMode(mode === next ? null : next);
-  useKeys({ c: () => toggleMode('time'), a: () => toggleMode('amplitude'), v: () => earlier && setOverlay(!overlay), Escape: () => setMode(null) });
+  useKeys({ c: () => toggleMode('time'), a: () => toggleMode('amplitude'), v: () => earlier && setOverlay(!overlay), b: () => earlier && setBeside(!beside), Escape: () => setMode(null) });
 
   const locatable = (code: string) => !!ECTOPIC[code] && (a?.beats ?? []).some((b) => ECTOPIC[code]?.includes(b.label));
   const goTo = (code: string) => {
@@ -69,14 +78,16 @@ export default function EcgRoom(p: RoomProps) {
   const chooseClass = (value: string) => store.edit({ structured: { ...(store.draft.value.structured ?? {}), ecg_class: value }, positive: value !== 'normal' });
   return (
     <>
-      <EcgTools {...{ uid, mode, toggleMode, march, setMarch, speed, setSpeed, gain, setGain, layout, setLayout, path, setPath, overlay, setOverlay }} canOverlay={!!earlier} />
+      <EcgTools {...{ uid, mode, toggleMode, march, setMarch, speed, setSpeed, gain, setGain, layout, setLayout, path, setPath, overlay, setOverlay, marks, setMarks, beside, setBeside }} canOverlay={!!earlier} />
       <main class="room ecgroom">
         <section class="desk" tabindex={-1} aria-label={t('ecg.paper')}>
           {wave.error && <ErrorNote error={wave.error} onRetry={() => void wave.reload()} />}
           {wave.error && <p class="muted">{t('ecg.noWave')}</p>}
+          {beside && <p class="sheetname"><b>{t('ecg.now', { date: date(study.study_at) })}</b></p>}
           <div class="sheetbox2" tabindex={-1}>
-            <EcgSheet paper={paper} samples={held} prior={priorTrace} px_mm={px} mode={mode} march={march} beats_s={beats_s} themeKey={clinicTheme.value} locate={locate} onReading={setReading} />
+            <EcgSheet paper={paper} samples={held} prior={priorTrace} px_mm={px} mode={mode} march={march} beats_s={beats_s} marks={marked} themeKey={clinicTheme.value} locate={locate} onReading={setReading} />
           </div>
+          {beside && earlier && <PriorSheet uid={earlier.study_uid} label={t('ecg.before', { date: date(earlier.study_at), place: institution(earlier.institution) })} path={path} layout={layout} speed={speed} gain={gain} px={px} mode={mode} march={march} onReading={setReading} />}
           <div class="ftr">
             <span>{speed} mm/s {gain} mm/mV {t(`ecg.path.${path}`)} {path !== 'raw' && t('ecg.notch')} <b>{t(path === 'raw' ? 'ecg.unfiltered' : 'ecg.filtered')}</b></span>
             {reading && <span class="strong"><span class="faint">{t('ecg.reading')}</span> {reading}</span>}
@@ -84,17 +95,40 @@ export default function EcgRoom(p: RoomProps) {
             {priorTrace && earlier && <span class="priorline">{t('ecg.priorLine', { date: date(earlier.study_at), place: institution(earlier.institution) })}</span>}
             <span>{held && `${Math.round(held.rate_hz)} Hz ${seconds.toFixed(1)} s`} {a && (poor.length ? t('ecg.quality.poor', { leads: poor.join(' ') }) : t('ecg.quality.good'))}</span>
             <span>{t(scale ? 'ecg.scale.true' : 'ecg.scale.nominal')} <button type="button" class="lk" onClick={() => setCalibrating(true)}>{t('ecg.calibrate')}</button></span>
+            {files.data && files.data.length > 0 && <span>{t('ecg.files')} {files.data.map((file) => <a key={file.url} href={file.url} download={file.name}>{file.name} </a>)}</span>}
           </div>
         </section>
         <ReportPanel study={study} store={store} kind="ecg" dialog={p.dialog} onDialog={p.onDialog} onChanged={p.onChanged} onNext={p.onNext}
           after={<div class="seg" role="group" aria-label={t('ecg.class')}>{CLASSES.map((c) => <button type="button" key={c} aria-pressed={chosenClass === c} disabled={!store.editable.value} onClick={() => chooseClass(c)}>{t(`ecg.class.${c}`)}</button>)}</div>}>
           {analysis.error && <ErrorNote error={analysis.error} onRetry={() => void analysis.reload()} />}
           {!a && !analysis.error && <Skeleton rows={5} />}
+          {a && <GateNote gate={a.acquisition} />}
+          {previous.data && <Comparison found={previous.data} />}
           {a && <MachineReading analysis={a} impression={store.draft.value.impression} editable={store.editable.value} onAdd={(text) => store.edit({ impression: append(store.draft.value.impression, text) })} onLocate={goTo} locatable={locatable} />}
         </ReportPanel>
       </main>
-      <footer class="stat"><NetTag /><span><kbd>C</kbd> {t('ecg.caliper')} <kbd>A</kbd> {t('ecg.amplitude')}</span><span class="opt">{t('ecg.keys')}</span></footer>
+      <footer class="stat"><NetTag /><span><kbd>C</kbd> {t('ecg.caliper')} <kbd>A</kbd> {t('ecg.amplitude')} <kbd>V</kbd> {t('ecg.overlay')} <kbd>B</kbd> {t('ecg.beside')}</span><span class="opt">{t('ecg.keys')}</span></footer>
       {calibrating && <Calibrate start={px} onClose={() => setCalibrating(false)} onDone={(v) => { localStorage.setItem(SCALE_STORE, String(v)); setScale(v); setCalibrating(false); }} />}
+    </>
+  );
+}
+
+interface PriorProps { uid: string; label: string; path: FilterPath; layout: LayoutName; speed: number; gain: number; px: number; mode: Calipers['mode'] | null; march: boolean; onReading: (text: string) => void }
+
+/** The earlier tracing at the same scale, below this one or beside it where the screen has room for both. */
+function PriorSheet(p: PriorProps) {
+  const wave = useResource(`${p.uid}#${p.path}`, () => ecgSamples(p.uid, p.path));
+  const samples = wave.data ?? null;
+  const seconds = samples ? Math.min(30, (samples.mv[0]?.length ?? 0) / samples.rate_hz) : DEFAULT_SECONDS;
+  const leads = samples?.leads ?? DEFAULT_LEADS;
+  const paper = useMemo(() => layOut(leads, p.layout, seconds, p.speed, p.gain), [leads.join(), p.layout, seconds, p.speed, p.gain]);
+  return (
+    <>
+      <p class="sheetname priorline">{p.label}</p>
+      {wave.error && <ErrorNote error={wave.error} onRetry={() => void wave.reload()} />}
+      <div class="sheetbox2" tabindex={-1} data-testid="ecg-prior-paper">
+        <EcgSheet paper={paper} samples={samples} prior={null} px_mm={p.px} mode={p.mode} march={p.march} beats_s={[]} marks={NO_MARKS} themeKey={clinicTheme.value} locate={null} onReading={p.onReading} />
+      </div>
     </>
   );
 }

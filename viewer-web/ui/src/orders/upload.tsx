@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks';
 import { ApiError, call } from '../api/client';
 import { url } from '../api/paths';
 import type { EcgAnalysis, OrderItem, UploadedRecording } from '../api/types';
+import { GateNote } from '../ecg/acquisition';
 import { ecgAnalysis } from '../ecg/data';
 import { dictionary } from '../i18n/dictionary';
 import { pick, t, type Key } from '../i18n';
@@ -86,6 +87,7 @@ function Result({ item }: { item: UploadedRecording }) {
         <p class="muted">{item.measurable ? t('upload.measurable', { leads: item.leads?.length ?? 0, hz: Math.round(item.sampling_rate_hz ?? 0), s: (item.duration_s ?? 0).toFixed(1) }) : <Tag tone="warn" icon="doc">{t('upload.document')}</Tag>}
           {' '}{item.measurable && (reading.data ? <Reading analysis={reading.data} /> : !reading.error && t('upload.reading'))} {uid && <a href={`/study/${uid}`}>{t('upload.see')}</a>}</p>
       )}
+      {reading.data && <GateNote gate={reading.data.acquisition} />}
       {item.warnings?.map((warning) => <p class="muted" key={warning}>{warning}</p>)}
     </li>
   );

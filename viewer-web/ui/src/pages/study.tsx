@@ -39,9 +39,9 @@ export default function StudyPage({ uid }: { uid: string }) {
   }, [store]);
   useEffect(() => {
     if (!study) return;
-    const load: Promise<{ default: FunctionComponent<RoomProps> }> = study.has_waveform ? import('../ecg/room') : import('../viewer/room');
+    const load: Promise<{ default: FunctionComponent<RoomProps> }> = roomOf(study);
     void load.then((module) => setRoom(() => module.default));
-  }, [study?.has_waveform]);
+  }, [study?.has_waveform, study?.modality]);
 
   const refresh = async () => {
     forgetStudy(uid);
@@ -92,6 +92,13 @@ export default function StudyPage({ uid }: { uid: string }) {
       {Room ? <Room study={study} store={store} dialog={dialog} onDialog={setDialog} onChanged={refresh} onNext={next} /> : <Empty icon="img" text={t('state.loading')} />}
     </>
   );
+}
+
+/** ECGs that came as a report without a waveform have a room of their own. */
+function roomOf(study: Study): Promise<{ default: FunctionComponent<RoomProps> }> {
+  if (study.has_waveform) return import('../ecg/room');
+  const onlyDocuments = study.modality === 'ECG' && !study.series_list.some((series) => series.kind === 'image');
+  return onlyDocuments ? import('../ecg/document') : import('../viewer/room');
 }
 
 type Refresh = { current: () => Promise<void> };

@@ -1,5 +1,6 @@
 // What the reader wants to know before opening: images, history, priors, completeness.
 import type { Study, WorklistItem } from '../api/types';
+import { GateNote } from '../ecg/acquisition';
 import { t } from '../i18n';
 import { age, date, institution, sex, shortTime, time } from '../lib/format';
 import { useResource } from '../lib/hooks';
@@ -25,6 +26,7 @@ export function Preview({ item, onOpen, onReject }: Props) {
         {held && <p class="under"><Tag tone="info" icon="lock">{t('worklist.held', { name: held.display_name, time: time(held.since) })}</Tag></p>}
       </div>
       {item.machine_flags?.filter((f) => f.critical).map((flag) => <div class="blk" key={flag.code}><Note tone="crit" title={flag.text_zh}>{t('machine.unconfirmed')}</Note></div>)}
+      {item.acquisition && item.acquisition.verdict !== 'ok' && <div class="blk"><GateNote gate={item.acquisition} /></div>}
       <Detail item={item} study={detail.data} />
       {detail.error && <div class="blk"><ErrorNote error={detail.error} onRetry={() => void detail.reload()} /></div>}
       {!detail.data && !detail.error && <Skeleton rows={3} />}

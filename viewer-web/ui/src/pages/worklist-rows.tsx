@@ -1,6 +1,7 @@
 // Rows of the worklist, grouped by class. Double click or Enter opens.
 import { Fragment } from 'preact';
 import type { WorklistItem } from '../api/types';
+import { GateTag } from '../ecg/acquisition';
 import { t } from '../i18n';
 import { age, institution, person, sex, shortTime } from '../lib/format';
 import { now, useMedia } from '../lib/hooks';
@@ -25,7 +26,7 @@ function Row({ item, gone, selected, fetchedAt, onSelect, onOpen }: Omit<Props, 
       <td class="c-st">{gone ? <span class="faint">{t('worklist.left')}</span> : <StudyState item={item} />}</td>
       <td class="c-wait">{finished ? <span class="muted">{shortTime(item.study_at ?? item.received_at, now.value)}</span> : <WaitBar wait={waiting(item, fetchedAt, now.value)} />}</td>
       <td class="nm c-nm"><b>{item.patient.name}</b><span>{sex(item.patient.sex)} {age(item.patient.age_text, item.patient.birth_date)}</span></td>
-      <td class="c-ex" title={item.item_name}><Mod>{item.modality}</Mod>{item.item_name || item.study_description}{!!item.critical?.open && <> <Tag tone="crit" icon="bell">{t('nav.critical')}</Tag></>}{!item.critical?.open && item.machine_flags?.some((f) => f.critical) && <> <Tag tone="warn" icon="heart">{t('worklist.machine')}</Tag></>}</td>
+      <td class="c-ex" title={item.item_name}><Mod>{item.modality}</Mod>{item.item_name || item.study_description}{!!item.critical?.open && <> <Tag tone="crit" icon="bell">{t('nav.critical')}</Tag></>}{!item.critical?.open && item.machine_flags?.some((f) => f.critical) && <> <Tag tone="warn" icon="heart">{t('worklist.machine')}</Tag></>}{item.acquisition && <> <GateTag gate={item.acquisition} /></>}{item.modality === 'ECG' && !item.has_waveform && item.images > 0 && <> <Tag tone="warn" icon="doc">{t('ecg.document')}</Tag></>}</td>
       <td class="c-org muted">{institution(item.institution)}</td>
       <td class="c-time num muted">{shortTime(item.requested_at ?? item.received_at, now.value)}</td>
       <td class="c-img num muted">{item.images}</td>

@@ -27,22 +27,32 @@ pub(super) fn check(file: &Patient, row: &Row) -> Result<(), Refusal> {
     if !(wrong_name || nothing_agrees || sex || birth_date) {
         return Ok(());
     }
-    let file_says = [name, number, told(&file.sex), told(&file.birth_date)];
-    let row_says = [
+    let file_says = shown([name, number, told(&file.sex), told(&file.birth_date)]);
+    let row_says = shown([
         told(&Some(row.name.clone())),
         told(&Some(row.identifier.clone())),
         told(&row.sex),
         told(&row.birth_date),
-    ];
-    let line = |parts: [Option<String>; 4]| {
-        let said: Vec<String> = parts.into_iter().flatten().collect();
-        said.join(" ").replace('^', "")
-    };
-    let (file_says, row_says) = (line(file_says), line(row_says));
+    ]);
     Err(Refusal::from(Reason::OtherPerson).comparing(
         &format!("文件：{file_says}；申请：{row_says}。"),
         &format!("File: {file_says}; request: {row_says}."),
     ))
+}
+
+/// Name, number, sex and date of birth in one line.
+fn shown([name, number, sex, birth_date]: [Option<String>; 4]) -> String {
+    let sex = sex.map(|sex| match sex.as_str() {
+        "M" => "男".to_owned(),
+        "F" => "女".to_owned(),
+        _ => sex,
+    });
+    let birth_date = birth_date.map(|day| match (day.get(..4), day.get(4..6), day.get(6..)) {
+        (Some(year), Some(month), Some(day)) => format!("{year}-{month}-{day}"),
+        _ => day,
+    });
+    let said: Vec<String> = [name, number, sex, birth_date].into_iter().flatten().collect();
+    said.join(" ").replace('^', "")
 }
 
 /// Equal characters, or a pinyin of them with the parts in either order, as carts without Chinese write names.
@@ -85,6 +95,16 @@ mod tests {
             birth_date: Some("19491231".into()),
             national_id: Some("11010519491231002X".into()),
         }
+    }
+
+    #[test]
+    fn both_sides_are_shown_as_people_write_them() {
+        let said = |texts: [&str; 4]| shown(texts.map(|t| Some(t.to_owned())));
+        assert_eq!(
+            said(["王^秀英", "JH1", "F", "19491231"]),
+            "王秀英 JH1 女 1949-12-31"
+        );
+        assert_eq!(said(["A", "1", "O", "1949"]), "A 1 O 1949");
     }
 
     #[test]

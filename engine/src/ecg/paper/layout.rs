@@ -71,45 +71,25 @@ pub fn draw(record: &Record, options: &PaperOptions) -> Drawing {
         height: GRID_HEIGHT_MM,
     }];
     let row_mm = GRID_HEIGHT_MM / rows as f64;
-    let middle = |row: usize| TOP_MM + ((row as f64 + 0.5) * row_mm).round();
-    for row in 0..rows {
-        shapes.push(calibration(LEFT_MM + 4.0, middle(row), gain, speed));
-    }
     let mm_per_sample = speed / rate;
+    let sheet = Sheet {
+        row_mm,
+        mm_per_sample,
+        gain,
+    };
+    for row in 0..rows {
+        shapes.push(calibration(LEFT_MM + 4.0, sheet.middle(row), gain, speed));
+    }
     for strip in &strips {
         let Some(signal) = signals.get(strip.lead) else {
             continue;
         };
         let part = signal.get(offset + strip.samples.start..(offset + strip.samples.end).min(signal.len()));
-        let sign = if strip.is_inverted { "-" } else { "" };
         let name = window.leads.get(strip.lead).map_or("", |l| l.name.as_str());
-        let name = format!("{sign}{name}");
-        let signed_gain = if strip.is_inverted { -gain } else { gain };
-        for points in traces(
-            part.unwrap_or_default(),
-            strip.x,
-            middle(strip.row),
-            mm_per_sample,
-            signed_gain,
-        ) {
-            shapes.push(Shape::Trace {
-                lead: Some(name.clone()),
-                points,
-            });
-        }
-        let label_y = middle(strip.row) - (row_mm * 0.28).clamp(4.0, 12.0);
-        shapes.push(label(strip.x + 1.0, label_y, &name));
+        shapes.extend(sheet.lead(strip, part.unwrap_or_default(), name));
     }
     if options.marks != Marks::None {
-        let places: Vec<Place> = strips
-            .iter()
-            .map(|strip| Place {
-                x: strip.x,
-                middle: middle(strip.row),
-                row_mm,
-                samples: offset + strip.samples.start..offset + strip.samples.end,
-            })
-            .collect();
+        let places: Vec<Place> = strips.iter().map(|strip| sheet.place(strip, offset)).collect();
         shapes.extend(marks::on(&window, options.marks, &places, mm_per_sample));
     }
     shapes.extend(header::shapes(record, &options.header, LEFT_MM));
@@ -118,6 +98,51 @@ pub fn draw(record: &Record, options: &PaperOptions) -> Drawing {
         width_mm: PAGE_WIDTH_MM,
         height_mm: PAGE_HEIGHT_MM,
         shapes,
+    }
+}
+
+/// How strips are drawn on this page.
+struct Sheet {
+    row_mm: f64,
+    mm_per_sample: f64,
+    gain: f64,
+}
+
+impl Sheet {
+    /// Zero line of a row.
+    fn middle(&self, row: usize) -> f64 {
+        TOP_MM + ((row as f64 + 0.5) * self.row_mm).round()
+    }
+
+    /// Traces and name of a lead.
+    fn lead(&self, strip: &Strip, signal: &[f32], name: &str) -> Vec<Shape> {
+        let (sign, gain) = match strip.is_inverted {
+            true => ("-", -self.gain),
+            false => ("", self.gain),
+        };
+        let name = format!("{sign}{name}");
+        let middle = self.middle(strip.row);
+        let drawn = traces(signal, strip.x, middle, self.mm_per_sample, gain);
+        let mut shapes: Vec<Shape> = drawn
+            .into_iter()
+            .map(|points| Shape::Trace {
+                lead: Some(name.clone()),
+                points,
+            })
+            .collect();
+        let label_y = middle - (self.row_mm * 0.28).clamp(4.0, 12.0);
+        shapes.push(label(strip.x + 1.0, label_y, &name));
+        shapes
+    }
+
+    /// Where marks of a strip go; `offset` is the page's first sample in the window.
+    fn place(&self, strip: &Strip, offset: usize) -> Place {
+        Place {
+            x: strip.x,
+            middle: self.middle(strip.row),
+            row_mm: self.row_mm,
+            samples: offset + strip.samples.start..offset + strip.samples.end,
+        }
     }
 }
 

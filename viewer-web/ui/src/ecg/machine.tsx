@@ -1,4 +1,5 @@
 // What the machine measured and reads, always marked as unconfirmed.
+import type { ComponentChildren } from 'preact';
 import type { EcgAnalysis } from '../api/types';
 import { dictionary } from '../i18n/dictionary';
 import { pick, t, type Key } from '../i18n';
@@ -50,9 +51,9 @@ function Rows({ analysis }: { analysis: EcgAnalysis }) {
 
 const evidence = (of: { evidence?: unknown; evidence_zh?: unknown }) => pick(evidenceText(of.evidence_zh ?? of.evidence), evidenceText(of.evidence));
 
-interface Props { analysis: EcgAnalysis; impression: string; editable: boolean; onAdd: (text: string) => void; onLocate: (code: string) => void; locatable: (code: string) => boolean }
+interface Props { analysis: EcgAnalysis; impression: string; editable: boolean; onAdd: (text: string) => void; onLocate: (code: string) => void; locatable: (code: string) => boolean; children?: ComponentChildren }
 
-export function MachineReading({ analysis, impression, editable, onAdd, onLocate, locatable }: Props) {
+export function MachineReading({ analysis, impression, editable, onAdd, onLocate, locatable, children }: Props) {
   return (
     <>
       {analysis.critical.map((c) => <Note key={c.rule} tone="crit" title={t('ecg.critical', { text: pick(c.text_zh, c.text_en) })}><span class="muted">{evidence(c)} {c.ruleset && t('ecg.ruleset', { name: pick(c.citation ?? c.ruleset, c.ruleset) })}</span></Note>)}
@@ -60,6 +61,7 @@ export function MachineReading({ analysis, impression, editable, onAdd, onLocate
         <div class="row mh"><h2>{t('ecg.measurements')}</h2><span class="end"><Tag icon="heart">{t('ecg.machine')}</Tag></span></div>
         <Rows analysis={analysis} />
       </section>
+      {children}
       <section>
         <div class="row mh"><h2>{t('ecg.statements')}</h2>{editable && <span class="faint">{t('ecg.statements.hint')}</span>}</div>
         {analysis.statements.length === 0 && <p class="faint">{t('ecg.statements.none')}</p>}

@@ -103,8 +103,7 @@ export default function EcgRoom(p: RoomProps) {
           {analysis.error && <ErrorNote error={analysis.error} onRetry={() => void analysis.reload()} />}
           {!a && !analysis.error && <Skeleton rows={5} />}
           {a && <GateNote gate={a.acquisition} />}
-          {previous.data && <Comparison found={previous.data} />}
-          {a && <MachineReading analysis={a} impression={store.draft.value.impression} editable={store.editable.value} onAdd={(text) => store.edit({ impression: append(store.draft.value.impression, text) })} onLocate={goTo} locatable={locatable} />}
+          {a && <MachineReading analysis={a} impression={store.draft.value.impression} editable={store.editable.value} onAdd={(text) => store.edit({ impression: append(store.draft.value.impression, text) })} onLocate={goTo} locatable={locatable}>{previous.data && <Comparison found={previous.data} />}</MachineReading>}
         </ReportPanel>
       </main>
       <footer class="stat"><NetTag /><span><kbd>C</kbd> {t('ecg.caliper')} <kbd>A</kbd> {t('ecg.amplitude')} <kbd>V</kbd> {t('ecg.overlay')} <kbd>B</kbd> {t('ecg.beside')}</span><span class="opt">{t('ecg.keys')}</span></footer>

@@ -46,6 +46,7 @@ export const orders = {
   'upload.go': ['上传', 'Upload'],
   'upload.sending': ['正在上传', 'Uploading'],
   'upload.again': ['继续上传', 'Upload more'],
+  'upload.finish': ['完成', 'Done'],
   'upload.choose': ['先选择文件', 'Choose files first'],
   'upload.stored': ['已归档', 'Stored'],
   'upload.duplicate': ['此前已上传', 'Was here already'],

@@ -54,7 +54,7 @@ export function UploadDialog({ orders, start, onClose, onDone }: Props) {
   const finished = items.length > 0;
   const mismatch = items.some((item) => item.reason?.code === 'patient_mismatch');
   return (
-    <Dialog wide title={t('upload.title')} lead={finished ? undefined : t('upload.lead')} disabled={busy || (!finished && files.length === 0)} why={busy ? t('upload.sending') : !finished && files.length === 0 ? t('upload.choose') : undefined}
+    <Dialog wide cancel={finished ? t('upload.finish') : undefined} title={t('upload.title')} lead={finished ? undefined : t('upload.lead')} disabled={busy || (!finished && files.length === 0)} why={busy ? t('upload.sending') : !finished && files.length === 0 ? t('upload.choose') : undefined}
       go={busy ? t('upload.sending') : finished ? t('upload.again') : t('upload.go')} onClose={onClose} onGo={finished ? again : () => send(false)}>
       {!finished && (
         <>

@@ -11,12 +11,14 @@ interface Props {
   disabled?: boolean;
   why?: string;
   wide?: boolean;
+  /** Word of the button that closes. */
+  cancel?: string;
   onClose: () => void;
   onGo: () => void | Promise<void>;
   children?: ComponentChildren;
 }
 
-export function Dialog({ title, lead, go, tone = 'primary', disabled, why, wide, onClose, onGo, children }: Props) {
+export function Dialog({ title, lead, go, tone = 'primary', disabled, why, wide, cancel, onClose, onGo, children }: Props) {
   const box = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const element = box.current;
@@ -34,7 +36,7 @@ export function Dialog({ title, lead, go, tone = 'primary', disabled, why, wide,
         <div class="db">{children}</div>
         <div class="df">
           {why && <span class="hint grow">{why}</span>}
-          <button type="button" class="btn lg" onClick={onClose}>{t('act.cancel')}</button>
+          <button type="button" class="btn lg" onClick={onClose}>{cancel ?? t('act.cancel')}</button>
           <button type="submit" class={`btn lg ${tone}`} disabled={disabled} title={disabled ? why : undefined}>{go}</button>
         </div>
       </form>

@@ -13,8 +13,8 @@ use archive::patient::Patient;
 use dataset::AeTitle;
 use dicom_gateway::Port;
 use dicom_gateway::edge::{Edge, EdgeConfig, Gate, Importer, Schedule, ScheduleRule};
+use engine::ecg::quality::acquisition::{self, Verdict};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use serde_json::Value;
 use std::borrow::Cow;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -29,8 +29,6 @@ use viewer_web::township::{Township, TownshipAccess};
 
 /// A node that was never let in tries for so long before its ports open.
 const ENROL_WAIT: Duration = Duration::from_secs(8);
-/// Longest recording that is judged while its patient waits, in seconds.
-const GATE_S_MAX: f64 = 300.0;
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// ECG recordings of the watched folder.
@@ -68,24 +66,21 @@ impl Gate for Acquisition {
         let set = &read.parsed.data_set;
         let lookup = |path: &[(u32, usize)], tag: u32| set.raw_at(path, tag).map(Cow::Borrowed);
         let record = engine::ecg::formats::dicom::read(&lookup).ok()?;
-        if record.duration_s() > GATE_S_MAX {
-            return None;
-        }
-        let reading = serde_json::to_value(engine::ecg::analyze(&record)).ok()?;
-        let found = reading.get("acquisition")?;
-        let text = |of: &Value, key: &str| of.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let found = acquisition::check(&record);
+        let verdict = match found.verdict {
+            Verdict::Ok => "ok",
+            Verdict::RepeatAdvised => "repeat_advised",
+            Verdict::Unusable => "unusable",
+        };
+        // Remarks are no reason to take it again.
         let reasons = found
-            .get("reasons")
-            .and_then(Value::as_array)
+            .reasons
             .into_iter()
-            .flatten();
+            .filter(|reason| reason.verdict != Verdict::Ok);
         let now = UnixMicros::now();
         Some(GateWord {
-            verdict: text(found, "verdict"),
-            reasons: reasons
-                .filter(|reason| text(reason, "verdict") != "ok")
-                .map(|reason| (text(reason, "text_zh"), text(reason, "text_en")))
-                .collect(),
+            verdict: verdict.to_owned(),
+            reasons: reasons.map(|reason| (reason.text_zh, reason.text_en)).collect(),
             received_at: now,
             looked_at: now,
             sender: String::new(),

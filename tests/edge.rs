@@ -325,6 +325,19 @@ fn the_line_may_be_down_from_the_start_and_the_watched_folder_and_worklist_work(
     eventually(30, || watched.join("accepted/cart.edf").exists().then_some(()))
         .expect("a cart's own format becomes an object");
     assert_eq!(node.waiting(), 2);
+    // The gate has looked at the cart's recording although the line is down.
+    let ecgs = eventually(10, || {
+        let status = node.status();
+        let ecgs = status["ecgs"].as_array()?.clone();
+        (!ecgs.is_empty()).then_some(ecgs)
+    })
+    .expect("the gate's word");
+    let (taken, looked) = (
+        ecgs[0]["received_at"].as_i64().unwrap(),
+        ecgs[0]["looked_at"].as_i64().unwrap(),
+    );
+    assert!(looked - taken < 1_000_000, "told within a second: {ecgs:?}");
+    assert!(ecgs[0]["verdict"].is_string(), "{ecgs:?}");
     let page = support::http::Client::new(node.http).get("/").text();
     assert!(
         page.contains("线路中断") && page.contains("河西镇卫生院"),

@@ -42,7 +42,7 @@ pub async fn paper_head(reading: &Reading, access: &Access) -> Result<PaperHead>
         ("姓名", patient.name),
         ("性别", sex.to_owned()),
         ("年龄", patient.age_text.unwrap_or_default()),
-        ("病历号", patient.identifier),
+        ("编号", patient.identifier),
         ("检查号", study.accession_number.clone().unwrap_or_default()),
         ("采集时间", local_minute(study.study_at)),
         ("项目", study.item_name()),

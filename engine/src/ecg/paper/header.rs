@@ -110,14 +110,23 @@ pub(super) fn shapes(record: &Record, header: &Header, left: f64) -> Vec<Shape> 
         out.push(text(x, y, 3.4, false, format!("{label}：{value}")));
     }
     for (index, line) in header.measurements.iter().take(MEASUREMENTS_MAX).enumerate() {
-        let (x, y) = place(index, 122.0, 36.0);
+        let (x, y) = place(index, 118.0, 38.0);
         out.push(text(x, y, 3.4, false, line.clone()));
     }
-    for (index, line) in header.findings.iter().take(FINDINGS_MAX).enumerate() {
-        let line: String = line.chars().take(FINDING_CHARS_MAX).collect();
+    let findings = header.findings.iter().flat_map(|line| wrapped(line));
+    for (index, line) in findings.take(FINDINGS_MAX).enumerate() {
         out.push(text(left + 198.0, 10.0 + 4.7 * index as f64, 3.6, true, line));
     }
     out
+}
+
+/// A finding in lines that fit its column.
+fn wrapped(line: &str) -> Vec<String> {
+    let letters: Vec<char> = line.chars().collect();
+    letters
+        .chunks(FINDING_CHARS_MAX)
+        .map(|part| part.iter().collect())
+        .collect()
 }
 
 /// The caller's pairs, then what the recording itself says where the label is missing.

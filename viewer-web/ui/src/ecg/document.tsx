@@ -16,12 +16,15 @@ export default function DocumentRoom(p: RoomProps) {
   const shown = files.data?.find((file) => file.media_type === 'application/pdf');
   return (
     <>
+      <nav class="tools ecgtools" aria-label={t('ecg.files')}>
+        {files.data?.map((file) => <a key={file.url} class="btn" href={file.url} target="_blank" rel="noopener"><Icon name="doc" />{t('ecg.document.open')} {file.name} <span class="faint">{Math.ceil(file.bytes / KIB)} KB</span></a>)}
+        <span class="end" />
+      </nav>
       <main class="room ecgroom">
         <section class="desk" tabindex={-1} aria-label={t('ecg.files')}>
           <Note tone="warn" icon="doc" title={t('ecg.document')}>{t('ecg.document.why')}</Note>
           {files.error && <ErrorNote error={files.error} onRetry={() => void files.reload()} />}
           {!files.data && !files.error && <Skeleton rows={5} />}
-          <p class="row kept">{files.data?.map((file) => <a key={file.url} class="btn" href={file.url} target="_blank" rel="noopener"><Icon name="doc" />{t('ecg.document.open')} {file.name} <span class="faint">{Math.ceil(file.bytes / KIB)} KB</span></a>)}</p>
           {shown && <iframe class="docframe" src={shown.url} title={shown.name} />}
         </section>
         <ReportPanel study={p.study} store={p.store} kind="ecg" dialog={p.dialog} onDialog={p.onDialog} onChanged={p.onChanged} onNext={p.onNext} />

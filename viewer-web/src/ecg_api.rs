@@ -92,6 +92,12 @@ fn analysis_shape() -> Shape {
         ("duration_s", shape::number()),
         ("leads", shape::list(shape::text())),
         ("quality", shape::map(shape::any())),
+        (
+            "acquisition",
+            shape::any()
+                .about("whether the recording will do: verdict ok, repeat_advised or unusable, with reasons")
+                .optional(),
+        ),
         ("rhythm", shape::text()),
         (
             "beats",

@@ -43,8 +43,8 @@ fn on_grid(record: &mut Record, step: f64) {
     }
 }
 
-#[test]
-fn what_is_written_reads_back() {
+/// A recording that says everything that a file can say.
+fn talkative() -> Record {
     let mut record = Synth::default().make().record;
     on_grid(&mut record, 4.88);
     record.leads[5].samples_uv[100..200].fill(f32::NAN);
@@ -78,6 +78,12 @@ fn what_is_written_reads_back() {
             text: "\u{7}".into(),
         },
     ];
+    record
+}
+
+#[test]
+fn what_is_written_reads_back() {
+    let record = talkative();
     let analysis = crate::ecg::analyze(&record);
     let original = Original {
         name: "a.scp",

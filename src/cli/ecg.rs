@@ -1,6 +1,7 @@
 //! `gongying ecg`: read, convert, filter, measure and draw one record.
 
 mod convert;
+mod holter;
 mod quality;
 mod record;
 mod sheet;
@@ -82,6 +83,9 @@ pub(crate) enum Ecg {
         #[arg(short, value_name = "FILE")]
         o: Option<PathBuf>,
     },
+    /// Sum up a long recording (hours to days): rates, pauses, ectopy, atrial fibrillation, ST, variability, strips.
+    #[command(after_help = "Example: gongying ecg holter day.edf --json -o day.json")]
+    Holter(holter::Options),
     /// Write a record in another format: DICOM (.dcm), EDF+ (.edf), WFDB (.hea with .dat) or an array (.npy).
     #[command(after_help = "Example: gongying ecg convert cart.scp -o cart.dcm")]
     Convert {
@@ -208,6 +212,7 @@ impl Ecg {
                 let leads = leads_of(&record, lead.as_deref())?;
                 output::json(o.as_deref(), &engine::ecg::delineate::delineate(&record, leads))
             }
+            Ecg::Holter(options) => options.run(),
             Ecg::Convert { source, options } => convert::convert(&source, &options),
             Ecg::Filter { source, chain, o } => {
                 let rows: Vec<Vec<f64>> = filter::apply(&source.read()?, chain.path(), chain.mains())
@@ -315,6 +320,24 @@ pub(super) fn load_beats(input: &[PathBuf], options: &KernelOptions) -> Result<L
     let work = record.duration_s();
     let run = Box::new(move || {
         std::hint::black_box(beats::detect(&record, leads));
+        Ok(())
+    });
+    Ok(Loaded {
+        work,
+        unit: "seconds of ECG",
+        run,
+    })
+}
+
+/// Reading in pieces is part of the work: a day does not stand in memory.
+pub(super) fn load_holter(input: &[PathBuf], options: &KernelOptions) -> Result<Loaded> {
+    let [path] = input else {
+        bail!("ECG kernels take one record, not {}", input.len());
+    };
+    let (path, shape) = (path.clone(), options.shape.clone());
+    let work = holter::duration_s(&path, &shape)?;
+    let run = Box::new(move || {
+        std::hint::black_box(holter::analyze(&path, &shape)?);
         Ok(())
     });
     Ok(Loaded {

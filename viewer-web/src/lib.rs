@@ -10,6 +10,7 @@ mod cache;
 mod dicomweb;
 mod ecg_api;
 mod ecg_compare;
+mod ecg_holter_api;
 mod ecg_paper;
 pub mod ecg_pdf;
 pub mod ecg_png;
@@ -58,6 +59,7 @@ pub fn routes() -> Vec<Route> {
     routes.extend(ecg_paper::routes());
     routes.extend(recording::upload_routes());
     routes.extend(recording::file_routes());
+    routes.extend(ecg_holter_api::routes());
     routes.extend(edge::routes());
     routes.extend(api::routes());
     routes

@@ -12,6 +12,7 @@ mod error;
 mod jobs;
 mod object;
 mod sweep;
+mod waveform;
 
 pub use compute::Compute;
 pub use error::WorkerError;

@@ -60,7 +60,18 @@ impl Source {
         self.size_bytes
     }
 
-    fn uid(&self) -> Result<TransferSyntaxUid> {
+    /// Bytes before the data set.
+    pub(crate) fn meta_bytes(&self) -> u64 {
+        self.meta_bytes
+    }
+
+    /// Where it is kept.
+    pub(crate) fn key(&self) -> &ObjectKey {
+        &self.key
+    }
+
+    /// How it is written.
+    pub(crate) fn uid(&self) -> Result<TransferSyntaxUid> {
         Ok(TransferSyntaxUid::parse(&self.syntax)?)
     }
 

@@ -193,3 +193,46 @@ async fn jobs_about_nothing_are_done_and_bombs_fail_quickly() {
     );
     worker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_recording_is_summed_up() {
+    use fixtures::ecg::{Day, Phase};
+    let site = Site::new().await;
+    let study = context(11);
+    let plan = [
+        Phase::Sinus(900.0, 70.0),
+        Phase::VentricularRun(5, 160.0),
+        Phase::Sinus(600.0, 72.0),
+        Phase::Pause(3.3),
+        Phase::Sinus(420.0, 66.0),
+    ];
+    let day = Day::new(&plan, 125.0, fixtures::Seed::new(4));
+    let file = ecg::ambulatory(&study, &day);
+    site.store(&file).await;
+    let worker = site.start();
+    let analysis = site.wait_for(&study.study_uid, JobKind::EcgAnalysis).await;
+    let analysis: Value = serde_json::from_slice(&analysis.content).unwrap();
+    assert_eq!(
+        analysis["duration_s"],
+        json!(60.0),
+        "one minute of it is read as a resting ECG"
+    );
+    for subject in [&study.study_uid, &file.sop_instance_uid] {
+        let found = site
+            .archive
+            .derived()
+            .get(subject, "ecg_holter")
+            .await
+            .unwrap()
+            .unwrap();
+        let holter: Value = serde_json::from_slice(&found.content).unwrap();
+        assert_eq!(holter["sop_instance_uid"], json!(file.sop_instance_uid));
+        assert_eq!(holter["pauses"]["count_3_s"], json!(1));
+        assert_eq!(holter["ventricular"]["longest_run"]["beats"], json!(5));
+        let beats = holter["beats"]["total"].as_u64().unwrap();
+        assert!(beats.abs_diff(day.beats.len() as u64) <= 3, "{beats}");
+        assert!(holter["summary_zh"].as_str().unwrap().contains("动态心电图"));
+    }
+    worker.stop().await;
+    site.nothing_died().await;
+}

@@ -101,6 +101,14 @@ pub enum EcgError {
         /// Format being read.
         format: &'static str,
     },
+    /// The bytes of a recording that is read piece by piece cannot be had.
+    #[error("{format}: the recording cannot be read any further: {why}")]
+    Unreadable {
+        /// Short name of the format.
+        format: &'static str,
+        /// What the store or the disk said.
+        why: String,
+    },
     /// The caller asked for a lead which the recording lacks.
     #[error("lead {wanted} is not in this recording; it has {have}")]
     NoSuchLead {

@@ -13,6 +13,7 @@ pub mod delineate;
 pub mod error;
 pub mod filter;
 pub mod formats;
+pub mod holter;
 pub mod interpret;
 pub mod measure;
 pub mod paper;

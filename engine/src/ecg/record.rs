@@ -453,18 +453,27 @@ pub(crate) fn check_gaps(format: &'static str, present: u64, whole: u64) -> Resu
 
 /// Two leads of one name could not be told apart by name: later ones get a number.
 fn make_names_unique(leads: &mut [Lead]) {
+    let names = leads.iter().map(|lead| lead.name.clone()).collect();
+    for (lead, name) in leads.iter_mut().zip(unique_names(names)) {
+        lead.name = name;
+    }
+}
+
+/// The same for bare names.
+pub(crate) fn unique_names(mut names: Vec<LeadName>) -> Vec<LeadName> {
     let mut seen = std::collections::HashSet::new();
-    for (place, lead) in leads.iter_mut().enumerate() {
-        if lead.name.as_str().is_empty() {
-            lead.name = LeadName(format!("channel {}", place + 1));
+    for (place, name) in names.iter_mut().enumerate() {
+        if name.as_str().is_empty() {
+            *name = LeadName(format!("channel {}", place + 1));
         }
-        let base = lead.name.as_str().to_owned();
+        let base = name.as_str().to_owned();
         let mut count = 2;
-        while !seen.insert(lead.name.as_str().to_owned()) {
-            lead.name = LeadName(format!("{base} ({count})"));
+        while !seen.insert(name.as_str().to_owned()) {
+            *name = LeadName(format!("{base} ({count})"));
             count += 1;
         }
     }
+    names
 }
 
 #[cfg(test)]

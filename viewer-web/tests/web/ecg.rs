@@ -176,3 +176,38 @@ async fn the_marks_of_every_beat_are_in_order() {
         assert!(known.windows(2).all(|w| w[0] <= w[1]), "{beat}");
     }
 }
+
+#[tokio::test]
+async fn the_summary_of_a_long_recording_is_served_to_those_who_may_see_the_study() {
+    let (house, reader, object) = reader().await;
+    let path = format!("/api/studies/{}/ecg/holter", object.study_uid);
+    reader.get(&path).await.refuses(StatusCode::NOT_FOUND);
+    let content = br#"{"duration_s":86400.0,"summary_zh":"x"}"#.to_vec();
+    let derived = house.reading.archive().derived();
+    for subject in [&object.study_uid, &object.sop_instance_uid] {
+        derived
+            .put(subject, "ecg_holter", 1, "application/json", content.clone())
+            .await
+            .unwrap();
+    }
+    let answer = reader.get(&path).await.is(StatusCode::OK);
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(answer.json()["duration_s"], 86_400.0);
+    let one = format!("{path}?instance={}", object.sop_instance_uid);
+    reader.get(&one).await.is(StatusCode::OK);
+    reader
+        .get(&format!("{path}?instance=1.2.3"))
+        .await
+        .refuses(StatusCode::NOT_FOUND);
+    house
+        .anonymous()
+        .get(&path)
+        .await
+        .refuses(StatusCode::UNAUTHORIZED);
+    house
+        .clinician_elsewhere()
+        .await
+        .get(&path)
+        .await
+        .refuses(StatusCode::NOT_FOUND);
+}

@@ -1,6 +1,6 @@
 //! The machine's reading of an ECG: a proposal, always marked as such, that brings critical ones to the front.
 
-use super::{Context, JobKind};
+use super::{Context, JobKind, holter};
 use crate::error::Result;
 use crate::object::Source;
 use archive::derived::Derived;
@@ -8,8 +8,8 @@ use archive::events::{Event, EventKind};
 use archive::receive::SeriesKind;
 use archive::store::ObjectStore;
 use archive::study::InstanceItem;
-use engine::ecg::AnalyzeOptions;
 use engine::ecg::critical::Ruleset;
+use engine::ecg::{AnalyzeOptions, Record};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 
@@ -28,12 +28,22 @@ pub(super) async fn perform(context: &Context, sop_instance_uid: &str) -> Result
         return Ok(());
     }
     let (store, source) = (context.archive.store().clone(), Source::of(&item.instance));
+    let class = &item.instance.sop_class_uid;
     let rules = context.critical_rules.clone();
-    let memory_bytes = source.size_bytes().saturating_mul(MEMORY_FACTOR);
-    let analysis = context
-        .compute
-        .run(memory_bytes, move || analyse(&store, &source, rules.as_deref()))
-        .await?;
+    let analysis = match holter::look(context, &source, class, rules.clone()).await? {
+        Some(mut made) => {
+            holter::keep(context, &made, sop_instance_uid, &item.study.study_uid).await?;
+            name_source(&mut made.analysis, &source);
+            made.analysis
+        }
+        None => {
+            let memory_bytes = source.size_bytes().saturating_mul(MEMORY_FACTOR);
+            context
+                .compute
+                .run(memory_bytes, move || analyse(&store, &source, rules.as_deref()))
+                .await?
+        }
+    };
     let content = serde_json::to_vec(&analysis)?;
     let derived = context.archive.derived();
     let kind = JobKind::EcgAnalysis.as_str();
@@ -49,13 +59,22 @@ fn analyse(store: &ObjectStore, source: &Source, rules: Option<&Ruleset>) -> Res
     let parsed = source.parse_whole(store)?;
     let lookup = |path: &[(u32, usize)], tag: u32| parsed.data_set.raw_at(path, tag).map(Cow::Borrowed);
     let record = engine::ecg::formats::dicom::read(&lookup)?;
+    let mut analysis = read(&record, rules)?;
+    name_source(&mut analysis, source);
+    Ok(analysis)
+}
+
+/// The analysis under the county's critical rules.
+pub(super) fn read(record: &Record, rules: Option<&Ruleset>) -> Result<Value> {
     let mut options = AnalyzeOptions::default();
     options.ruleset = rules.or(options.ruleset);
-    let mut analysis = serde_json::to_value(engine::ecg::analyze_with(&record, &options))?;
+    Ok(serde_json::to_value(engine::ecg::analyze_with(record, &options))?)
+}
+
+fn name_source(analysis: &mut Value, source: &Source) {
     if let Some(object) = analysis.as_object_mut() {
         object.insert("sop_instance_uid".to_owned(), json!(source.sop_instance_uid));
     }
-    Ok(analysis)
 }
 
 fn critical_rules(analysis: &Value) -> Vec<Value> {

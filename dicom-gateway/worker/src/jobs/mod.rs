@@ -1,6 +1,7 @@
 //! One file for each kind of job.
 
 mod ecg_analysis;
+mod holter;
 mod quality;
 mod series_metadata;
 mod thumbnail;

@@ -92,6 +92,13 @@ pub(crate) fn beats_in(leads: &[Lead], rate_hz: f64) -> Vec<Beat> {
     beats_of(&bridge_all(leads, rate_hz), rate_hz)
 }
 
+/// The same, and the gaps of each lead.
+pub(crate) fn beats_and_gaps(leads: &[Lead], rate_hz: f64) -> (Vec<Beat>, Vec<Vec<Range<usize>>>) {
+    let prepared = bridge_all(leads, rate_hz);
+    let beats = beats_of(&prepared, rate_hz);
+    (beats, prepared.into_iter().map(|lead| lead.gaps).collect())
+}
+
 /// Zero-phase low-pass of one filtered lead; gaps count as the isoelectric line.
 pub(crate) fn low_passed<T: Copy + Into<f64>>(lead: &[T], edge_hz: f64, rate_hz: f64) -> Vec<f64> {
     let finite = |value: f64| if value.is_finite() { value } else { 0.0 };

@@ -4,6 +4,8 @@ use super::raw::{crc_ccitt, day, i16_le, i32_le, text, time_of_day, u16_le};
 use crate::ecg::error::EcgError;
 use crate::ecg::record::{self, Lead, LeadName, Record};
 
+pub mod stream;
+
 /// First bytes of every recording.
 pub(super) const MAGIC: &[u8] = b"ISHNE1.0";
 const FORMAT: &str = "ishne";
@@ -24,60 +26,92 @@ const LEAD_NAMES: [&str; 20] = [
 /// # Errors
 /// [`EcgError::Cut`], [`EcgError::Field`] and [`EcgError::TooLarge`] for a file that cannot be followed.
 pub fn read(bytes: &[u8]) -> Result<Record, EcgError> {
-    if bytes.len() < HEADER_BYTES {
-        return Err(EcgError::Cut {
-            format: FORMAT,
-            what: "the header".into(),
-            wanted: HEADER_BYTES as u64,
-            got: bytes.len() as u64,
-        });
-    }
-    let short = |at: usize| i16_le(bytes, at).unwrap_or(0);
-    let long = |at: usize| i32_le(bytes, at).unwrap_or(0);
     let mut warnings = Vec::new();
-    let count = leads_of(short(156))?;
-    let rate_hz = f64::from(short(272));
-    record::check_sampling_rate(FORMAT, rate_hz)?;
-    let start = usize::try_from(long(22)).ok().filter(|at| *at >= HEADER_BYTES);
-    let start = start.ok_or_else(|| {
-        EcgError::field(
-            FORMAT,
-            "offset of the samples",
-            long(22).to_string(),
-            "a place behind the header",
-        )
-    })?;
-    check_sum(bytes, start, &mut warnings);
-    let data = bytes.get(start..).unwrap_or_default();
-    let samples = samples(long(14), data.len(), count, &mut warnings)?;
-    record::check_size(FORMAT, count as u64, samples as u64)?;
+    let head = Head::parse(bytes, bytes.len() as u64, &mut warnings)?;
+    let data = bytes.get(head.start..).unwrap_or_default();
+    let count = head.names.len();
     let mut leads = Vec::with_capacity(count);
-    for index in 0..count {
-        // Nanovolts; absent leads have negative values.
-        let resolution_nv = short(206 + 2 * index);
-        if resolution_nv <= 0 {
-            let (field, value) = (
-                format!("resolution of lead {}", index + 1),
-                resolution_nv.to_string(),
-            );
-            return Err(EcgError::field(FORMAT, field, value, "nanovolts above 0"));
-        }
-        let step_uv = f64::from(resolution_nv) / 1e3;
-        let values = (0..samples).map(|n| {
+    for (index, (name, step_uv)) in head.names.iter().zip(&head.steps_uv).enumerate() {
+        let values = (0..head.samples).map(|n| {
             let value = i16_le(data, (n * count + index) * 2);
             value.map_or(f32::NAN, |value| (f64::from(value) * step_uv) as f32)
         });
         leads.push(Lead {
-            name: lead_name(short(158 + 2 * index), index),
+            name: name.clone(),
             samples_uv: values.collect(),
-            resolution_uv: step_uv,
+            resolution_uv: *step_uv,
             derived: false,
         });
     }
-    let mut made = Record::new(FORMAT, leads, rate_hz)?;
+    let mut made = Record::new(FORMAT, leads, head.rate_hz)?;
     made.warnings = warnings;
     describe(bytes, &mut made);
     Ok(made)
+}
+
+/// What the header says of the samples.
+struct Head {
+    /// Byte at which the samples begin.
+    start: usize,
+    /// Samples of each lead that are there.
+    samples: usize,
+    rate_hz: f64,
+    names: Vec<LeadName>,
+    /// Microvolts of a step, by lead.
+    steps_uv: Vec<f64>,
+}
+
+impl Head {
+    /// From the first bytes of a file of `size` bytes.
+    fn parse(bytes: &[u8], size: u64, warnings: &mut Vec<String>) -> Result<Self, EcgError> {
+        if bytes.len() < HEADER_BYTES {
+            return Err(EcgError::Cut {
+                format: FORMAT,
+                what: "the header".into(),
+                wanted: HEADER_BYTES as u64,
+                got: bytes.len() as u64,
+            });
+        }
+        let short = |at: usize| i16_le(bytes, at).unwrap_or(0);
+        let long = |at: usize| i32_le(bytes, at).unwrap_or(0);
+        let count = leads_of(short(156))?;
+        let rate_hz = f64::from(short(272));
+        record::check_sampling_rate(FORMAT, rate_hz)?;
+        let start = usize::try_from(long(22)).ok().filter(|at| *at >= HEADER_BYTES);
+        let start = start.ok_or_else(|| {
+            EcgError::field(
+                FORMAT,
+                "offset of the samples",
+                long(22).to_string(),
+                "a place behind the header",
+            )
+        })?;
+        check_sum(bytes, start, warnings);
+        let there = usize::try_from(size.saturating_sub(start as u64)).unwrap_or(usize::MAX);
+        let samples = samples(long(14), there, count, warnings)?;
+        record::check_size(FORMAT, count as u64, samples as u64)?;
+        let (mut names, mut steps_uv) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        for index in 0..count {
+            // Nanovolts; absent leads have negative values.
+            let resolution_nv = short(206 + 2 * index);
+            if resolution_nv <= 0 {
+                let (field, value) = (
+                    format!("resolution of lead {}", index + 1),
+                    resolution_nv.to_string(),
+                );
+                return Err(EcgError::field(FORMAT, field, value, "nanovolts above 0"));
+            }
+            names.push(lead_name(short(158 + 2 * index), index));
+            steps_uv.push(f64::from(resolution_nv) / 1e3);
+        }
+        Ok(Self {
+            start,
+            samples,
+            rate_hz,
+            names,
+            steps_uv,
+        })
+    }
 }
 
 fn leads_of(count: i16) -> Result<usize, EcgError> {
@@ -157,9 +191,14 @@ fn describe(bytes: &[u8], made: &mut Record) {
         _ => None,
     };
     patient.birth_date = day(short(136), short(134), short(132));
-    let time = time_of_day(short(150), short(152), short(154));
-    made.acquired_at = day(short(142), short(140), short(138)).map(|day| day + &time.unwrap_or_default());
+    made.acquired_at = acquired_at(bytes);
     made.recorder.model = field(232, 40);
+}
+
+fn acquired_at(bytes: &[u8]) -> Option<String> {
+    let short = |at: usize| i32::from(i16_le(bytes, at).unwrap_or(0));
+    let time = time_of_day(short(150), short(152), short(154));
+    day(short(142), short(140), short(138)).map(|day| day + &time.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -254,6 +293,20 @@ mod tests {
         bad(156, 13);
         bad(272, 0);
         bad(206, -9);
+    }
+
+    #[test]
+    fn pieces_are_the_whole() {
+        let samples: Vec<[i16; 3]> = (0..5_000).map(|i| [i, i % 97, -i]).collect();
+        let bytes = file(&samples);
+        let whole = read(&bytes).unwrap();
+        crate::ecg::formats::stream::tests::compare(
+            || stream::open(Box::new(bytes.clone())).unwrap(),
+            &whole,
+        );
+        let cut = bytes[..20_000].to_vec();
+        let whole = read(&cut).unwrap();
+        crate::ecg::formats::stream::tests::compare(|| stream::open(Box::new(cut.clone())).unwrap(), &whole);
     }
 
     proptest! {

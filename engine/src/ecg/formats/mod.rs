@@ -13,6 +13,7 @@ mod raw;
 pub mod scp;
 pub mod sierra;
 mod stamp;
+pub mod stream;
 pub mod wfdb;
 mod xml;
 

@@ -42,21 +42,10 @@ impl Encoding {
 
     /// Where the padding value stands for "no signal".
     fn gaps(&self, samples: usize, rate_hz: f64, stored: impl Fn(usize) -> Option<i64>) -> Gaps {
-        /// Some carts write a padding value of 0, which every trace crosses: a value within the range counts only where
-        /// it stays for so long.
-        const RUN_S_MIN: f64 = 0.2;
         let Some(padding) = self.padding else {
             return Gaps::default();
         };
-        let bits = self.bytes as u32 * 8 - u32::from(self.signed);
-        let highest = (1_i64 << bits) - 1;
-        let lowest = if self.signed { -highest - 1 } else { 0 };
-        let extreme = padding == highest || (self.signed && padding == lowest);
-        let shortest = if extreme {
-            1
-        } else {
-            (RUN_S_MIN * rate_hz).ceil().max(2.0) as usize
-        };
+        let shortest = self.shortest_gap(rate_hz);
         let (mut runs, mut start) = (Vec::new(), None);
         for frame in 0..=samples {
             let padded = frame < samples && stored(frame) == Some(padding);
@@ -74,8 +63,35 @@ impl Encoding {
         Gaps { runs }
     }
 
+    /// Samples of the padding value that make a gap.
+    pub(super) fn shortest_gap(&self, rate_hz: f64) -> usize {
+        /// Some carts write a padding value of 0, which every trace crosses: a value within the range counts only where
+        /// it stays for so long.
+        const RUN_S_MIN: f64 = 0.2;
+        let bits = self.bytes as u32 * 8 - u32::from(self.signed);
+        let highest = (1_i64 << bits) - 1;
+        let lowest = if self.signed { -highest - 1 } else { 0 };
+        let extreme = self
+            .padding
+            .is_some_and(|padding| padding == highest || (self.signed && padding == lowest));
+        if extreme {
+            1
+        } else {
+            (RUN_S_MIN * rate_hz).ceil().max(2.0) as usize
+        }
+    }
+
+    /// The value that stands for "no signal", where there is one.
+    pub(super) fn padding(&self) -> Option<i64> {
+        self.padding
+    }
+
+    pub(super) fn is_padding(&self, value: i64) -> bool {
+        self.padding == Some(value)
+    }
+
     /// The sample at byte `at`.
-    fn value(&self, data: &[u8], at: usize) -> Option<i64> {
+    pub(super) fn value(&self, data: &[u8], at: usize) -> Option<i64> {
         let item = data.get(at..at + self.bytes)?;
         Some(match (item, self.signed) {
             ([a], true) => i64::from(*a as i8),
@@ -164,27 +180,23 @@ impl Channel {
         samples: usize,
         rate_hz: f64,
     ) -> Vec<f32> {
-        let unit = self.unit_uv.unwrap_or(1.0);
-        let (step, base) = (self.sensitivity * self.correction * unit, self.baseline * unit);
         let stored = |frame: usize| encoding.value(data, (frame * stride + index) * encoding.bytes);
         let gaps = encoding.gaps(samples, rate_hz, stored);
         let raw = |frame: usize| stored(frame).filter(|_| !gaps.contains(frame));
         let sign = self.missing_sign(encoding, (0..samples).filter_map(raw));
         let mut out = Vec::with_capacity(samples);
         for frame in 0..samples {
-            let value = raw(frame).map(|value| match sign {
-                Some(bit) if value & bit != 0 => value - 2 * bit,
-                _ => value,
-            });
-            out.push(value.map_or(f32::NAN, |value| (value as f64 * step + base) as f32));
+            out.push(raw(frame).map_or(f32::NAN, |value| self.microvolts(value, sign)));
         }
         // A channel that starts later has its first sample so much after the reference.
-        let shift = (self.skew_samples + self.skew_s * rate_hz).round();
-        let places = (shift.abs() as usize).min(samples);
-        if shift >= 1.0 {
+        let shift = self.shift(rate_hz);
+        let places = usize::try_from(shift.unsigned_abs())
+            .unwrap_or(usize::MAX)
+            .min(samples);
+        if shift >= 1 {
             out.splice(0..0, std::iter::repeat_n(f32::NAN, places));
             out.truncate(samples);
-        } else if shift <= -1.0 {
+        } else if shift <= -1 {
             out.drain(..places);
             out.resize(samples, f32::NAN);
         }
@@ -193,14 +205,35 @@ impl Channel {
 }
 
 impl Channel {
-    /// The sign bit of samples that hold fewer bits than are stored and were not extended: 12 bits in 16 with zeros
-    /// above, where -1 reads 4095. None of them is negative then, and some use the sign bit.
-    fn missing_sign(&self, encoding: &Encoding, values: impl Iterator<Item = i64>) -> Option<i64> {
+    /// A stored value in microvolts; `sign` is the bit of a sign that was not extended.
+    pub(super) fn microvolts(&self, value: i64, sign: Option<i64>) -> f32 {
+        let unit = self.unit_uv.unwrap_or(1.0);
+        let (step, base) = (self.sensitivity * self.correction * unit, self.baseline * unit);
+        let value = match sign {
+            Some(bit) if value & bit != 0 => value - 2 * bit,
+            _ => value,
+        };
+        (value as f64 * step + base) as f32
+    }
+
+    /// Samples by which the channel starts later than the reference.
+    pub(super) fn shift(&self, rate_hz: f64) -> i64 {
+        (self.skew_samples + self.skew_s * rate_hz).round() as i64
+    }
+
+    /// The sign bit of samples that hold fewer bits than are stored.
+    pub(super) fn doubtful_sign(&self, encoding: &Encoding) -> Option<i64> {
         let whole = encoding.bytes as u32 * 8;
         let bits = self
             .bits_stored
             .filter(|bits| encoding.signed && (2..whole).contains(bits))?;
-        let sign = 1_i64 << (bits - 1);
+        Some(1_i64 << (bits - 1))
+    }
+
+    /// The sign bit of samples that hold fewer bits than are stored and were not extended: 12 bits in 16 with zeros
+    /// above, where -1 reads 4095. None of them is negative then, and some use the sign bit.
+    fn missing_sign(&self, encoding: &Encoding, values: impl Iterator<Item = i64>) -> Option<i64> {
+        let sign = self.doubtful_sign(encoding)?;
         let mut used = false;
         for value in values {
             if !(0..2 * sign).contains(&value) {

@@ -8,6 +8,7 @@
 mod annotations;
 mod channel;
 mod element;
+pub mod stream;
 pub mod write;
 
 use self::channel::{Channel, Encoding};

@@ -207,3 +207,52 @@ proptest! {
         let _ = open(&Set::default().item(WAVEFORM_SEQUENCE, set));
     }
 }
+
+#[test]
+fn pieces_are_the_whole() {
+    use crate::ecg::formats::stream::tests::compare;
+    let check = |change: &dyn Fn(Set, usize) -> Set, padding: Option<i16>, values: &dyn Fn(usize) -> i16| {
+        let data: Vec<u8> = (0..9_000).flat_map(|i| values(i).to_le_bytes()).collect();
+        let channels: Vec<Set> = ["2:1", "2:2", "2:3"]
+            .iter()
+            .enumerate()
+            .map(|(index, code)| change(channel(code, "MDC", "uV"), index))
+            .collect();
+        let mut made = group(&channels, 3_000, 16, "SS", &data);
+        if let Some(padding) = padding {
+            made = made.with(0x5400_100A, &padding.to_le_bytes());
+        }
+        let set = Set::default().item(WAVEFORM_SEQUENCE, made);
+        let whole = open(&set).unwrap();
+        // Three bytes before the samples, as anything may stand there.
+        let stored = [&[1, 2, 3][..], &data].concat();
+        let end = stored.len() as u64;
+        let opened = || {
+            let lookup =
+                |path: &[(u32, usize)], tag: u32| set.at(path, tag).filter(|_| tag != super::WAVEFORM_DATA);
+            let place = |number: usize| (number == 0).then_some(3..end);
+            stream::open(&lookup, &place, Box::new(stored.clone()))
+                .unwrap()
+                .unwrap()
+        };
+        compare(opened, &whole);
+    };
+    let plain = |set: Set, _: usize| set;
+    let wave = |i: usize| (i * 37 % 811) as i16 - 400;
+    check(&plain, None, &wave);
+    check(&plain, Some(i16::MIN), &|i| {
+        if i % 50 < 9 { i16::MIN } else { wave(i) }
+    });
+    check(&plain, Some(0), &|i| {
+        if i / 600 % 2 == 1 || i > 8_000 {
+            0
+        } else {
+            wave(i) % 3
+        }
+    });
+    let skewed = |set: Set, index: usize| set.with(0x003A_0215, [&b"5 "[..], b"-7", b"0 "][index]);
+    check(&skewed, None, &wave);
+    let narrow = |set: Set, _: usize| set.with(0x003A_021A, &12_u16.to_le_bytes());
+    check(&narrow, None, &|i| wave(i) & 0x0fff);
+    check(&narrow, None, &wave);
+}

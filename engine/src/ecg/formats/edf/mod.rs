@@ -6,6 +6,7 @@
 
 mod annotations;
 mod header;
+pub mod stream;
 pub mod write;
 
 use self::header::{Header, Signal};
@@ -37,41 +38,7 @@ pub fn read(bytes: &[u8]) -> Result<Record, EcgError> {
     let mut warnings = Vec::new();
     let chosen = choose(&header, &mut warnings)?;
     let data = bytes.get(header.bytes..).unwrap_or_default();
-    let record_bytes = header.record_samples() * header.sample_bytes;
-    if record_bytes == 0 {
-        return Err(EcgError::NoSignal { format });
-    }
-    let there = data.len() / record_bytes;
-    let records = match header.records {
-        None => {
-            warnings.push(format!(
-                "{format}: the recording was not ended properly; all {there} stored records were taken"
-            ));
-            there
-        }
-        Some(wanted) if wanted > there => {
-            if there == 0 {
-                return Err(EcgError::Cut {
-                    format,
-                    what: "the data records".into(),
-                    wanted: (wanted as u64).saturating_mul(record_bytes as u64),
-                    got: data.len() as u64,
-                });
-            }
-            warnings.push(format!(
-                "{format}: the file is cut: {there} of {wanted} data records are there; send it again"
-            ));
-            there
-        }
-        Some(wanted) => {
-            if data.len() > wanted * record_bytes {
-                warnings.push(format!(
-                    "{format}: bytes behind the last data record were ignored"
-                ));
-            }
-            wanted
-        }
-    };
+    let records = records_in(&header, data.len() as u64, &mut warnings)?;
     let timeline = annotations::read(&header, data, records);
     let places = timeline.places(&header, chosen[0].samples, records)?;
     let mut leads = Vec::with_capacity(chosen.len());
@@ -87,6 +54,46 @@ pub fn read(bytes: &[u8]) -> Result<Record, EcgError> {
     warnings.extend(timeline.warnings);
     made.warnings = warnings;
     Ok(made)
+}
+
+/// Data records that are there and meant, of so many bytes behind the header.
+fn records_in(header: &Header, bytes: u64, warnings: &mut Vec<String>) -> Result<usize, EcgError> {
+    let format = header.format;
+    let record_bytes = (header.record_samples() * header.sample_bytes) as u64;
+    if record_bytes == 0 {
+        return Err(EcgError::NoSignal { format });
+    }
+    let there = usize::try_from(bytes / record_bytes).unwrap_or(usize::MAX);
+    match header.records {
+        None => {
+            warnings.push(format!(
+                "{format}: the recording was not ended properly; all {there} stored records were taken"
+            ));
+            Ok(there)
+        }
+        Some(wanted) if wanted > there => {
+            if there == 0 {
+                return Err(EcgError::Cut {
+                    format,
+                    what: "the data records".into(),
+                    wanted: (wanted as u64).saturating_mul(record_bytes),
+                    got: bytes,
+                });
+            }
+            warnings.push(format!(
+                "{format}: the file is cut: {there} of {wanted} data records are there; send it again"
+            ));
+            Ok(there)
+        }
+        Some(wanted) => {
+            if bytes > wanted as u64 * record_bytes {
+                warnings.push(format!(
+                    "{format}: bytes behind the last data record were ignored"
+                ));
+            }
+            Ok(wanted)
+        }
+    }
 }
 
 /// The channels that make the record.
@@ -148,12 +155,7 @@ fn lead(header: &Header, signal: &Signal, data: &[u8], records: usize, places: &
             .get_mut(*place..place + signal.samples)
             .unwrap_or_default();
         for (slot, item) in slots.iter_mut().zip(part.chunks_exact(width)) {
-            let digital = match *item {
-                [a, b] => i32::from(i16::from_le_bytes([a, b])),
-                [a, b, c] => i32::from_le_bytes([0, a, b, c]) >> 8,
-                _ => 0,
-            };
-            *slot = (f64::from(digital) * scale + offset) as f32;
+            *slot = (f64::from(digital(item)) * scale + offset) as f32;
         }
     }
     Lead {
@@ -161,6 +163,15 @@ fn lead(header: &Header, signal: &Signal, data: &[u8], records: usize, places: &
         samples_uv,
         resolution_uv: scale.abs(),
         derived: false,
+    }
+}
+
+/// A stored sample of two or three bytes.
+fn digital(item: &[u8]) -> i32 {
+    match *item {
+        [a, b] => i32::from(i16::from_le_bytes([a, b])),
+        [a, b, c] => i32::from_le_bytes([0, a, b, c]) >> 8,
+        _ => 0,
     }
 }
 

@@ -8,6 +8,7 @@ pub mod annotation;
 mod flac;
 mod header;
 mod signal;
+pub mod stream;
 pub mod write;
 
 use self::header::{Header, Segment, SignalSpec};

@@ -104,7 +104,11 @@ fn finish(spec: &SignalSpec, values: &mut Vec<f32>, sum: Option<i64>, warnings: 
 }
 
 /// Channels (means over the samples of a frame in whole steps, NaN where there is none) and the sums of all samples for the checksums.
-fn take_frames(specs: &[SignalSpec], mut source: Source<'_>, frames: usize) -> (Vec<Vec<f32>>, Vec<i64>) {
+pub(super) fn take_frames(
+    specs: &[SignalSpec],
+    mut source: Source<'_>,
+    frames: usize,
+) -> (Vec<Vec<f32>>, Vec<i64>) {
     let format = specs.first().map_or(0, |spec| spec.format);
     let mut channels: Vec<Vec<f32>> = specs.iter().map(|_| Vec::with_capacity(frames)).collect();
     let mut sums = vec![0_i64; specs.len()];
@@ -131,7 +135,7 @@ fn take_frames(specs: &[SignalSpec], mut source: Source<'_>, frames: usize) -> (
 }
 
 /// Where samples come from: stored one after the other, or unpacked channel by channel.
-enum Source<'a> {
+pub(super) enum Source<'a> {
     Stored(Reader<'a>),
     Unpacked {
         channels: Vec<Vec<i32>>,
@@ -179,7 +183,7 @@ fn unpack(
 }
 
 /// Whole samples in so many bytes.
-fn samples_in(format: u16, bytes: usize) -> Result<u64, EcgError> {
+pub(super) fn samples_in(format: u16, bytes: usize) -> Result<u64, EcgError> {
     let bytes = bytes as u64;
     Ok(match format {
         8 | 80 => bytes,
@@ -199,7 +203,7 @@ fn samples_in(format: u16, bytes: usize) -> Result<u64, EcgError> {
 }
 
 /// Bytes that so many samples take.
-fn bytes_of(format: u16, samples: u64) -> u64 {
+pub(super) fn bytes_of(format: u16, samples: u64) -> u64 {
     match format {
         8 | 80 => samples,
         24 => samples * 3,
@@ -224,7 +228,7 @@ fn invalid_value(format: u16) -> Option<i32> {
 }
 
 /// Takes samples one after the other; formats 310 and 311 pack three into four bytes, 212 two into three.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     format: u16,
     data: &'a [u8],
     place: usize,
@@ -233,7 +237,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(format: u16, data: &'a [u8], specs: &[SignalSpec]) -> Self {
+    pub(super) fn new(format: u16, data: &'a [u8], specs: &[SignalSpec]) -> Self {
         Self {
             format,
             data,

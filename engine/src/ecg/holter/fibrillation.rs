@@ -31,9 +31,10 @@ struct Interval {
     seconds: f64,
 }
 
-/// Finds the episodes in time order, as ranges of beats.
-pub(super) fn find(series: &Series) -> Vec<(usize, usize)> {
-    let intervals = usable(series);
+/// Finds the episodes in time order, as ranges of beats. `conducted` says whether most beats of a template are: by their
+/// time alone, early beats of fibrillation may look ventricular.
+pub(super) fn find(series: &Series, conducted: impl Fn(usize) -> bool) -> Vec<(usize, usize)> {
+    let intervals = usable(series, conducted);
     let n = intervals.len();
     let mut votes = vec![(0_u16, 0_u16); n];
     let mut from = 0;
@@ -62,13 +63,14 @@ pub(super) fn find(series: &Series) -> Vec<(usize, usize)> {
 }
 
 /// Intervals between beats that came from above, in time order.
-fn usable(series: &Series) -> Vec<Interval> {
+fn usable(series: &Series, conducted: impl Fn(usize) -> bool) -> Vec<Interval> {
     const SECONDS: std::ops::RangeInclusive<f64> = 0.2..=2.5;
     let from_above = |index: usize| {
-        matches!(
-            series.class(index),
-            Some(BeatClass::Normal | BeatClass::Supraventricular)
-        )
+        series.beats.get(index).is_some_and(|beat| match beat.class {
+            BeatClass::Normal | BeatClass::Supraventricular => true,
+            BeatClass::Ventricular | BeatClass::Fusion => beat.template.is_some_and(&conducted),
+            BeatClass::Unclassifiable => false,
+        })
     };
     let made = (0..series.len()).filter_map(|beat| {
         let seconds = series.interval_s(beat).filter(|s| SECONDS.contains(s))?;
@@ -186,7 +188,7 @@ mod tests {
     fn an_episode_has_its_begin_and_end() {
         let made = intervals(2_000, 700, 1_300);
         let series = series_of(&"N".repeat(2_000), &made);
-        let found = find(&series);
+        let found = find(&series, |_| false);
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(
             found[0].0.abs_diff(700) < 20 && found[0].1.abs_diff(1_300) < 20,
@@ -202,7 +204,7 @@ mod tests {
     fn steady_rhythms_with_early_beats_are_none() {
         let steady = intervals(1_500, 0, 0);
         let check = |text: &str, intervals: &[u64]| {
-            assert_eq!(find(&series_of(text, intervals)), Vec::new());
+            assert_eq!(find(&series_of(text, intervals), |_| false), Vec::new());
         };
         check(&"N".repeat(1_500), &steady);
         // Every seventh beat comes early.
@@ -222,6 +224,6 @@ mod tests {
     #[test]
     fn a_short_burst_is_not_told() {
         let series = series_of(&"N".repeat(1_000), &intervals(1_000, 500, 530));
-        assert_eq!(find(&series), Vec::new());
+        assert_eq!(find(&series, |_| false), Vec::new());
     }
 }

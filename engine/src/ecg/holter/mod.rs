@@ -111,13 +111,14 @@ fn assemble(layout: &Layout, gathered: Gathered, size: ShapeSize) -> Holter {
     let duration_s = samples as f64 / rate_hz;
     let whole = gathered.finish(&layout.leads);
     let mut series = Series::new(whole.beats, &whole.bad, rate_hz, samples);
-    let fibrillating = fibrillation::find(&series);
-    series.calm(&fibrillating, |place| {
+    let conducted = |place: usize| {
         whole
             .templates
             .get(place)
             .is_some_and(template::Template::is_conducted)
-    });
+    };
+    let fibrillating = fibrillation::find(&series, conducted);
+    series.calm(&fibrillating, conducted);
     let atrial = fibrillation::report(&series, &fibrillating, whole.quality.readable_s);
     let nn = variability::intervals(&series, &fibrillating);
     let within = |at_s: f64| {

@@ -1,7 +1,7 @@
 //! DICOM waveforms read piece by piece: the attributes are there, the samples stand somewhere else.
 
 use super::channel::{Channel, Encoding};
-use super::{FORMAT, WAVEFORM_SEQUENCE, groups, rhythm_group};
+use super::{FORMAT, Group, WAVEFORM_SEQUENCE, groups, rhythm_group};
 use crate::dicom::{Attributes, Lookup};
 use crate::ecg::error::EcgError;
 use crate::ecg::formats::stream::{CHUNK_BYTES, Chunks, Ranges, Stream, read};
@@ -82,24 +82,7 @@ pub fn open(
             group.channels
         ));
     }
-    let mut tracks = Vec::new();
-    for index in 0..stride {
-        let definition = main.attributes.item(0x003A_0200, index);
-        let channel = Channel::of(definition.as_ref(), index, &mut warnings);
-        if channel.unit_uv.is_none() {
-            let name = &channel.name;
-            warnings.push(format!("dicom: channel {name} is not a voltage and was left out"));
-            continue;
-        }
-        let run = encoding.shortest_gap(main.rate_hz);
-        tracks.push(Track {
-            index,
-            channel,
-            shortest: run,
-            held: 0,
-            sign: None,
-        });
-    }
+    let tracks = tracks_of(main, &encoding, &mut warnings);
     if tracks.is_empty() || total == 0 {
         return Err(EcgError::NoSignal { format: FORMAT });
     }
@@ -123,6 +106,28 @@ pub fn open(
     };
     frames.find_missing_signs()?;
     Ok(Some(Stream::new(layout, Box::new(frames), total, &shifts)))
+}
+
+/// The channels of a group that are voltages.
+fn tracks_of(group: &Group<'_, '_>, encoding: &Encoding, warnings: &mut Vec<String>) -> Vec<Track> {
+    let mut tracks = Vec::new();
+    for index in 0..group.channels as usize {
+        let definition = group.attributes.item(0x003A_0200, index);
+        let channel = Channel::of(definition.as_ref(), index, warnings);
+        if channel.unit_uv.is_none() {
+            let name = &channel.name;
+            warnings.push(format!("dicom: channel {name} is not a voltage and was left out"));
+            continue;
+        }
+        tracks.push(Track {
+            index,
+            channel,
+            shortest: encoding.shortest_gap(group.rate_hz),
+            held: 0,
+            sign: None,
+        });
+    }
+    tracks
 }
 
 /// One channel that is read.

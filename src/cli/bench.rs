@@ -138,9 +138,10 @@ impl Bench {
             Kernel::ReconFbp | Kernel::ReconSirt => true,
             Kernel::VolumeMpr | Kernel::VolumeSlab | Kernel::VolumeProject => true,
             Kernel::ImageRender | Kernel::ImageThumbnail => false,
-            Kernel::EcgFilter | Kernel::EcgBeats | Kernel::EcgAnalyze | Kernel::ImageDecode => {
+            Kernel::EcgFilter | Kernel::EcgBeats | Kernel::EcgAnalyze | Kernel::EcgHolter => {
                 return Ok(None);
             }
+            Kernel::ImageDecode => return Ok(None),
         };
         gpu::for_backend(self.backend, pays)
     }

@@ -198,7 +198,8 @@ mod tests {
                 template: None,
             })
             .collect();
-        let series = Series::new(beats, &[1_300..1_500], 1_000.0, 3_000);
+        let gap = 1_300..1_500;
+        let series = Series::new(beats, std::slice::from_ref(&gap), 1_000.0, 3_000);
         let found = count(&series, BeatClass::Ventricular);
         assert_eq!((found.runs, found.beats), (2, 6));
     }

@@ -161,8 +161,8 @@ pub(super) fn minutes(
             let first = beats.partition_point(|beat| beat.sample < range.start);
             let end = beats.partition_point(|beat| beat.sample < range.end);
             let mut values: [Vec<f32>; 2] = [Vec::new(), Vec::new()];
-            for at in first..end {
-                let judged = blocks.get((beats[at].sample - core.start) / block);
+            for (at, beat) in beats.iter().enumerate().take(end).skip(first) {
+                let judged = blocks.get((beat.sample - core.start) / block);
                 let good = judged.is_some_and(|b| b.leads.get(index) == Some(&LeadState::Good));
                 if let Some(pair) = levels.of(at).filter(|_| good) {
                     values[0].push(pair[0]);

@@ -3,6 +3,9 @@
 use crate::ecg::beats::BeatClass;
 use std::ops::Range;
 
+/// Beats by which the edge of an episode of fibrillation is uncertain: half of the intervals that it is found with.
+const EDGE_BEATS: usize = 20;
+
 /// One beat at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Settled {
@@ -59,12 +62,18 @@ impl Series {
     }
 
     /// Within `fibrillating` (ranges of beats) no beat is early, for nothing there has its time: what is not ventricular
-    /// by its shape is conducted. `conducted` says whether most beats of a template are.
+    /// by its shape is conducted. `conducted` says whether most beats of a template are. Where an episode begins and
+    /// ends is known to [`EDGE_BEATS`] only: up to there, too, time alone makes no beat ventricular.
     pub(super) fn calm(&mut self, fibrillating: &[(usize, usize)], conducted: impl Fn(usize) -> bool) {
         for (first, last) in fibrillating {
-            for beat in self.beats.get_mut(*first..=*last).unwrap_or_default() {
+            let (from, to) = (
+                first.saturating_sub(EDGE_BEATS),
+                last.saturating_add(EDGE_BEATS)
+                    .min(self.beats.len().saturating_sub(1)),
+            );
+            for (index, beat) in self.beats.iter_mut().enumerate().take(to + 1).skip(from) {
                 let by_time = match beat.class {
-                    BeatClass::Supraventricular => true,
+                    BeatClass::Supraventricular => (*first..=*last).contains(&index),
                     BeatClass::Ventricular | BeatClass::Fusion => beat.template.is_some_and(&conducted),
                     BeatClass::Normal | BeatClass::Unclassifiable => false,
                 };
@@ -136,8 +145,12 @@ mod tests {
         series.beats[2].template = Some(0);
         series.beats[3].template = Some(1);
         series.calm(&[(0, 4)], |template| template == 0);
-        let letters: String = series.beats.iter().map(|beat| beat.class.letter()).collect();
-        assert_eq!(letters, "NNNVNSV");
+        let letters = |series: &Series| series.beats.iter().map(|b| b.class.letter()).collect::<String>();
+        assert_eq!(letters(&series), "NNNVNSV");
+        // beside the episode, too, a narrow beat is not ventricular for coming early
+        series.beats[6].template = Some(0);
+        series.calm(&[(0, 4)], |template| template == 0);
+        assert_eq!(letters(&series), "NNNVNSN");
     }
 
     #[test]

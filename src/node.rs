@@ -158,6 +158,7 @@ impl Node {
         let settings = viewer_web::Settings {
             public_base_url: http.public_url.clone().unwrap_or_default(),
             metrics_token: http.metrics_token.clone(),
+            critical_rules: self.critical_rules()?,
             ..viewer_web::Settings::default()
         };
         let metrics = crate::metrics::start(&mut running.tasks, &running.stop)?;
@@ -175,14 +176,19 @@ impl Node {
         Ok(address)
     }
 
+    /// The set of `[worker] critical_rules`.
+    fn critical_rules(&self) -> Result<Option<Arc<engine::ecg::critical::Ruleset>>> {
+        let named = self.config.worker.critical_rules.as_deref();
+        Ok(named.map(crate::ecg_rules::named).transpose()?.map(Arc::new))
+    }
+
     fn start_worker(&self, running: &mut Running) -> Result<()> {
         let slots = match self.config.worker.slots {
             0 => processors(),
             slots => slots,
         };
         let (archive, stop) = (self.archive.clone(), running.stop.clone());
-        let named = self.config.worker.critical_rules.as_deref();
-        let critical_rules = named.map(crate::ecg_rules::named).transpose()?.map(Arc::new);
+        let critical_rules = self.critical_rules()?;
         running.tasks.spawn(async move {
             let settings = worker::WorkerConfig {
                 slots,

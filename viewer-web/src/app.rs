@@ -13,6 +13,7 @@ use crate::session::tries::Tries;
 use archive::Archive;
 use bytes::Bytes;
 use engine::codec::StoredPixels;
+use engine::ecg::critical::Ruleset;
 use engine::volume::SeriesVolume;
 use reading::Reading;
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub struct Settings {
     pub behind_proxy: bool,
     /// Threads for decoding, rendering and reformats; 0 takes the number of cores.
     pub compute_slots: usize,
+    /// Critical values that ECGs are checked against; the national consensus where absent.
+    pub critical_rules: Option<Arc<Ruleset>>,
 }
 
 impl Settings {

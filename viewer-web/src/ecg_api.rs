@@ -19,7 +19,7 @@ use dataset::tags;
 use dataset::uid::StudyInstanceUid;
 use engine::ecg::beats::Leads;
 use engine::ecg::error::EcgError;
-use engine::ecg::{Record, filter, formats};
+use engine::ecg::{Analysis, AnalyzeOptions, Record, filter, formats};
 use reading::access::{Action, guard};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -317,6 +317,13 @@ fn instance_of(content: &[u8]) -> Option<String> {
     value.get("sop_instance_uid")?.as_str().map(str::to_owned)
 }
 
+/// By the critical values that this node follows.
+pub(crate) fn analysed(app: &App, record: &Record) -> Analysis {
+    let mut options = AnalyzeOptions::default();
+    options.ruleset = app.settings().critical_rules.as_deref().or(options.ruleset);
+    engine::ecg::analyze_with(record, &options)
+}
+
 /// The analysis where the worker has not come to it yet; kept in memory, the worker keeps it for good.
 async fn compute(app: &App, held: &Held) -> Result<Value, Problem> {
     let key = format!("{}-analysis", held.digest);
@@ -326,7 +333,7 @@ async fn compute(app: &App, held: &Held) -> Result<Value, Problem> {
     let pool = app.pool().clone();
     let (app, held) = (app.clone(), held.clone());
     pool.run(move || {
-        let analysis = engine::ecg::analyze(&record(&app, &held)?);
+        let analysis = analysed(&app, &record(&app, &held)?);
         let text = serde_json::to_vec(&analysis).map_err(|e| Problem::internal(&e))?;
         app.made().put(&key, Bytes::from(text), 64 * 1024);
         serde_json::to_value(&analysis).map_err(|e| Problem::internal(&e))

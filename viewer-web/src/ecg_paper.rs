@@ -3,7 +3,7 @@
 use crate::App;
 use crate::dicomweb::holdings::{self, Held};
 use crate::dicomweb::uids;
-use crate::ecg_api::{mains_of, path_of, reading_of, record};
+use crate::ecg_api::{analysed, mains_of, path_of, reading_of, record};
 use crate::ecg_pdf::{self, PdfError};
 use crate::ecg_png;
 use crate::extract::{Path, Query};
@@ -168,7 +168,7 @@ impl Page {
     fn open(mut self, app: &App) -> Result<(Record, PaperOptions), Problem> {
         let record = record(app, &self.held)?;
         if record.duration_s() <= MEASURED_S_MAX {
-            let machine = Header::of(&engine::ecg::analyze(&record));
+            let machine = Header::of(&analysed(app, &record));
             self.options.header.measurements = machine.measurements;
             self.options.header.findings = machine.findings;
         }

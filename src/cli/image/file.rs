@@ -332,11 +332,12 @@ fn map(
             syntax.name()
         );
     }
-    let parts = Fragments {
-        fragments: info.fragments.iter().map(|(o, l)| (o + start, *l)).collect(),
-        basic_offsets: info.basic_offset_table.clone(),
-        extended_offsets: info.extended_offset_table.iter().map(|e| e.0).collect(),
-    };
+    let parts = Fragments::at(
+        start,
+        &info.fragments,
+        &info.basic_offset_table,
+        &info.extended_offset_table,
+    );
     let mut peek = |offset: u64| bytes.read_at(offset, PEEK_BYTES).ok().map(Cow::into_owned);
     Ok(FrameMap::encapsulated(frame, syntax, parts, &mut peek)?)
 }

@@ -19,6 +19,8 @@ const whole = (value: number | null | undefined) => (value === null || value ===
 export function Comparison({ found }: { found: EcgPrevious }) {
   const { previous, comparison } = found;
   if (!previous) return null;
+  const notable = comparison?.changes.filter((c) => c.notable) ?? [];
+  const changed = (c: { difference?: number | null; unit: string }) => `${signedChange(c.difference ?? 0)}${c.unit === '°' ? '°' : ` ${c.unit}`}`;
   const st = comparison?.st_mv.filter((line) => line.notable) ?? [];
   return (
     <section class="cmp" data-testid="ecg-comparison" aria-label={t('ecg.changes')}>
@@ -26,19 +28,23 @@ export function Comparison({ found }: { found: EcgPrevious }) {
       {!comparison && <p class="muted">{t('ecg.changes.none')}</p>}
       {comparison && (
         <>
-          <table class="mt"><thead><tr><th scope="col">{t('ecg.changes.item')}</th><th scope="col">{t('ecg.changes.now')}</th><th scope="col">{t('ecg.changes.before')}</th><th scope="col">{t('ecg.changes.diff')}</th></tr></thead>
-            <tbody>
-              {comparison.changes.map((c) => (
-                <tr key={c.name}><th scope="row">{changeText(c.name)}</th><td>{whole(c.current)}</td><td class="muted">{whole(c.previous)}</td>
-                  <td>{c.difference === null || c.difference === undefined ? <span class="faint cw" title={pick(c.reason_zh, c.reason_en)}>{pick(c.reason_zh, c.reason_en)}</span> : <b class={c.notable ? 'up' : ''}>{signedChange(c.difference)}{c.unit === '°' ? '°' : ` ${c.unit}`}</b>}</td></tr>
-              ))}
-            </tbody></table>
           <dl class="kv">
+            {notable.length > 0 && <><dt>{t('ecg.measurements')}</dt><dd>{notable.map((c) => <b class="up stc" key={c.name}>{changeText(c.name)} {changed(c)}</b>)}</dd></>}
             <dt>{t('ecg.changes.rhythm')}</dt><dd>{comparison.rhythm.changed ? <b class="up">{rhythmText(comparison.rhythm.previous)} → {rhythmText(comparison.rhythm.current)}</b> : <>{rhythmText(comparison.rhythm.current)} <span class="faint">{t('ecg.changes.same')}</span></>}</dd>
             <dt>{t('ecg.changes.st')}</dt><dd>{st.length === 0 ? <span class="faint">{t('ecg.changes.stNone')}</span> : <>{st.map((line) => <b class="up stc" key={line.lead}>{line.lead} {signedChange(line.difference ?? 0, 2)}</b>)} mV</>}</dd>
             {comparison.statements.new.length > 0 && <><dt>{t('ecg.changes.new')}</dt><dd>{comparison.statements.new.map((s) => <Tag key={s.code} tone="warn">{pick(s.text_zh, s.text_en)}</Tag>)}</dd></>}
             {comparison.statements.gone.length > 0 && <><dt>{t('ecg.changes.gone')}</dt><dd>{comparison.statements.gone.map((s) => <Tag key={s.code} tone="line">{pick(s.text_zh, s.text_en)}</Tag>)}</dd></>}
           </dl>
+          <details>
+            <summary>{t('ecg.changes.each')}</summary>
+            <table class="mt"><thead><tr><th scope="col">{t('ecg.changes.item')}</th><th scope="col">{t('ecg.changes.now')}</th><th scope="col">{t('ecg.changes.before')}</th><th scope="col">{t('ecg.changes.diff')}</th></tr></thead>
+              <tbody>
+                {comparison.changes.map((c) => (
+                  <tr key={c.name}><th scope="row">{changeText(c.name)}</th><td>{whole(c.current)}</td><td class="muted">{whole(c.previous)}</td>
+                    <td>{c.difference === null || c.difference === undefined ? <span class="faint cw" title={pick(c.reason_zh, c.reason_en)}>{pick(c.reason_zh, c.reason_en)}</span> : <b class={c.notable ? 'up' : ''}>{changed(c)}</b>}</td></tr>
+                ))}
+              </tbody></table>
+          </details>
           <p class="faint">{t('ecg.unconfirmed')}</p>
         </>
       )}

@@ -61,7 +61,6 @@ export function MachineReading({ analysis, impression, editable, onAdd, onLocate
         <div class="row mh"><h2>{t('ecg.measurements')}</h2><span class="end"><Tag icon="heart">{t('ecg.machine')}</Tag></span></div>
         <Rows analysis={analysis} />
       </section>
-      {children}
       <section>
         <div class="row mh"><h2>{t('ecg.statements')}</h2>{editable && <span class="faint">{t('ecg.statements.hint')}</span>}</div>
         {analysis.statements.length === 0 && <p class="faint">{t('ecg.statements.none')}</p>}
@@ -80,6 +79,7 @@ export function MachineReading({ analysis, impression, editable, onAdd, onLocate
         </ul>
         <p class="faint">{t('ecg.unconfirmed')}</p>
       </section>
+      {children}
     </>
   );
 }

@@ -36,6 +36,7 @@ export const ecg = {
   'ecg.changes.st': ['ST 变化', 'ST change'],
   'ecg.changes.stNone': ['各导联无明显变化', 'No notable change in any lead'],
   'ecg.changes.same': ['相同', 'Same'],
+  'ecg.changes.each': ['逐项对比', 'Item by item'],
   'ecg.changes.none': ['上次心电图没有可比较的测量', 'The prior ECG has nothing to compare with'],
   'ecg.c.heart_rate_bpm': ['心率', 'Heart rate'],
   'ecg.c.pr_ms': ['PR', 'PR'],

@@ -20,6 +20,7 @@ pub mod paper;
 pub mod quality;
 pub mod record;
 mod simd;
+mod spline;
 #[cfg(test)]
 mod synth;
 

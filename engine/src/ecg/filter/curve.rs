@@ -1,6 +1,7 @@
 //! A smooth line through knots, taken away from a signal.
 
 use crate::ecg::simd;
+use crate::ecg::spline::second_derivatives;
 
 /// A point of the line.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,7 +28,8 @@ pub(super) struct Curve {
 impl Curve {
     /// The natural cubic spline through knots with rising places.
     pub(super) fn spline(knots: &[Knot]) -> Self {
-        let bends = second_derivatives(knots);
+        let places: Vec<(f64, f64)> = knots.iter().map(|knot| (knot.at, knot.level)).collect();
+        let bends = second_derivatives(&places);
         let inner = knots.windows(2).zip(bends.windows(2)).map(|(pair, bends)| {
             let width = pair[1].at - pair[0].at;
             let share = width * width / 6.0;
@@ -105,24 +107,6 @@ impl Curve {
             index += 1;
         }
     }
-}
-
-/// Second derivatives of the natural spline (tridiagonal system, Thomas algorithm).
-fn second_derivatives(knots: &[Knot]) -> Vec<f64> {
-    let n = knots.len();
-    let mut bends = vec![0.0; n];
-    let mut upper = vec![0.0; n];
-    for i in 1..n.saturating_sub(1) {
-        let (h0, h1) = (knots[i].at - knots[i - 1].at, knots[i + 1].at - knots[i].at);
-        let slope = (knots[i + 1].level - knots[i].level) / h1 - (knots[i].level - knots[i - 1].level) / h0;
-        let diagonal = 2.0 * (h0 + h1) - h0 * upper[i - 1];
-        upper[i] = h1 / diagonal;
-        bends[i] = (6.0 * slope - h0 * bends[i - 1]) / diagonal;
-    }
-    for i in (1..n.saturating_sub(1)).rev() {
-        bends[i] -= upper[i] * bends[i + 1];
-    }
-    bends
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 
 use super::report::{Measured, Spectrum, Variability};
 use super::series::Series;
+use crate::ecg::spline::second_derivatives;
 
 /// NN intervals that are possible, in seconds.
 const NN_S: std::ops::RangeInclusive<f64> = 0.3..=2.0;
@@ -206,7 +207,8 @@ fn power_at(signal: &[f64], share: f64) -> f64 {
 /// The natural cubic spline through the NN intervals at even times; level before the first and behind the last.
 fn tachogram(part: &[Nn], start_s: f64) -> Vec<f64> {
     let n = part.len();
-    let bends = second_derivatives(part);
+    let places: Vec<(f64, f64)> = part.iter().map(|nn| (nn.at_s, nn.ms)).collect();
+    let bends = second_derivatives(&places);
     let count = (SEGMENT_S * TACHOGRAM_HZ) as usize;
     let mut out = Vec::with_capacity(count);
     let mut right = 1;
@@ -223,23 +225,6 @@ fn tachogram(part: &[Nn], start_s: f64) -> Vec<f64> {
         out.push(u * a.ms + v * b.ms + bend * h * h / 6.0);
     }
     out
-}
-
-/// Second derivatives of the natural spline (tridiagonal system, Thomas algorithm).
-fn second_derivatives(part: &[Nn]) -> Vec<f64> {
-    let n = part.len();
-    let (mut bends, mut upper) = (vec![0.0; n], vec![0.0; n]);
-    for i in 1..n.saturating_sub(1) {
-        let (h0, h1) = (part[i].at_s - part[i - 1].at_s, part[i + 1].at_s - part[i].at_s);
-        let slope = (part[i + 1].ms - part[i].ms) / h1 - (part[i].ms - part[i - 1].ms) / h0;
-        let diagonal = 2.0 * (h0 + h1) - h0 * upper[i - 1];
-        upper[i] = h1 / diagonal;
-        bends[i] = (6.0 * slope - h0 * bends[i - 1]) / diagonal;
-    }
-    for i in (1..n.saturating_sub(1)).rev() {
-        bends[i] -= upper[i] * bends[i + 1];
-    }
-    bends
 }
 
 /// Takes mean and slope off.

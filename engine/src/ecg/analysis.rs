@@ -9,7 +9,7 @@ use super::critical::{self, Critical, Ruleset};
 use super::delineate;
 use super::filter::{self, Mains};
 use super::interpret::rhythm::{self, Rhythm};
-use super::interpret::{self, Facts, Statement, blocked, flutter};
+use super::interpret::{self, Facts, Statement, blocked, dissociated, flutter};
 use super::measure::{self, Measurements, Stretch};
 use super::quality::acquisition::{self, Acquisition};
 use super::quality::{self, LeadQuality};
@@ -106,7 +106,7 @@ pub fn analyze_with(record: &Record, options: &AnalyzeOptions<'_>) -> Analysis {
         fibrillating_share: flutter::fibrillating_share(&signals, rate_hz),
         flutter: flutter::atrial_period(&atrial, rate_hz, &part_beats, qt_s, flutter::FLUTTER_S),
         blocked: blocked::look(&signals, rate_hz, &part_beats, &waves.marks, waves.evidence),
-        free_atria: flutter::atrial_period(&atrial, rate_hz, &part_beats, qt_s, flutter::SINUS_S),
+        free_atria: dissociated::free_atria(&atrial, rate_hz, &part_beats, qt_s),
     };
     let rhythm = rhythm::name(&facts);
     let relabelled = (rhythm == Rhythm::VentricularTachycardia).then(|| all_ventricular(&beats));

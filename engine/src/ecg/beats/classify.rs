@@ -33,6 +33,10 @@ const ALONE_STRANGENESS: f64 = 0.6;
 const NOISE_STRANGENESS: f64 = 1.5;
 /// Score of strangeness, width and prematurity from which a beat is ventricular.
 const VENTRICULAR_SCORE: f64 = 1.0;
+/// Likeness to the usual beat from which nothing else makes a beat ventricular.
+const ALIKE: f32 = 0.92;
+/// The same for a beat that an end of the recording cuts: the filters have not settled there and half of it is missing.
+const CUT_ALIKE: f32 = 0.55;
 
 /// Beats of like shape.
 struct Group {
@@ -164,7 +168,9 @@ fn classify(
     let strange = strange * if alone { ALONE_STRANGENESS } else { 1.0 };
     let score = 2.2 * strange + 1.4 * wider + 1.8 * early - if settled { 1.2 } else { 0.0 };
     let dominant = own.is_some_and(|g| g.is_dominant(usual)) && shape.early > 0.9;
-    if !dominant && score >= VENTRICULAR_SCORE && like < 0.92 {
+    let alike = if shape.is_whole() { ALIKE } else { CUT_ALIKE };
+    // Where the QRS itself is cut there is no shape to judge.
+    if !dominant && shapes.shows_qrs(shape) && score >= VENTRICULAR_SCORE && like < alike {
         let rare = own.is_none_or(|g| g.count < usual.count / 20 + 2);
         let in_time = shape.early > 0.92 && shape.late > 0.92;
         let between = like > 0.55 && in_time && rare;

@@ -158,6 +158,12 @@ impl Shapes {
         cut.is_none()
     }
 
+    /// Whether all of its QRS complex, as far as one may reach, lies inside the recording.
+    pub(super) fn shows_qrs(&self, shape: &Shape) -> bool {
+        let whole = |seen: &Range<usize>| seen.start == 0 && seen.end >= self.qrs;
+        shape.cut.as_ref().is_none_or(whole)
+    }
+
     /// Likeness of a shape that the recording cuts to a whole one, over the part that both have.
     pub(super) fn partial_likeness(&self, shape: &Shape, values: &[f32], whole: &[f32]) -> f32 {
         let range = shape.cut.clone().unwrap_or(0..self.length);

@@ -69,8 +69,6 @@ fn leakage(part: &[f32], rate_hz: f64) -> Option<(f64, f64, f64)> {
 
 /// Periods of atrial flutter, in seconds.
 pub(crate) const FLUTTER_S: (f64, f64) = (0.17, 0.29);
-/// Periods of a sinus node that beats on while the ventricles follow a pacemaker of their own, in seconds.
-pub(crate) const SINUS_S: (f64, f64) = (0.40, 1.20);
 
 /// Strength (correlation with itself one period on) and rate a minute of the atria, measured between the QRS
 /// complexes; `None` when too little lies between them.

@@ -4,6 +4,7 @@
 pub(crate) mod blocked;
 mod chambers;
 mod conduction;
+pub(crate) mod dissociated;
 mod finding;
 pub(crate) mod flutter;
 pub(crate) mod repolarisation;

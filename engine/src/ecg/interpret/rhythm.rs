@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Evidence, Facts, Finding, Statement, blocked, finding, runs};
+use super::{Evidence, Facts, Finding, Statement, blocked, dissociated, finding, runs};
 use crate::ecg::beats::BeatClass;
 
 /// Basic rhythm.
@@ -52,7 +52,10 @@ const BEATS_MIN: usize = 3;
 /// Share of conducted beats with P from which the sinus node leads.
 const P_SHARE_MIN: f64 = 0.6;
 /// Relative change from interval to interval above which a rhythm without P is fibrillation.
-const IRREGULAR_CHANGE: f64 = 0.085;
+pub(super) const IRREGULAR_CHANGE: f64 = 0.085;
+/// A smaller change is fibrillation, too, where the intervals as a whole are spread so widely, relative to their middle.
+const UNEVEN_CHANGE: f64 = 0.05;
+const UNEVEN_SPREAD: f64 = 0.20;
 /// The same where P waves seem to be there but do not agree well.
 const VERY_IRREGULAR_CHANGE: f64 = 0.16;
 /// Agreement of P waves that outweighs irregularity.
@@ -88,7 +91,8 @@ pub(crate) fn name(facts: &Facts<'_>) -> Rhythm {
     let change = irregularity(facts);
     let with_p = facts.evidence.share >= P_SHARE_MIN && !t_for_p(facts, rate);
     let doubtful_p = facts.evidence.consistency < AGREEMENT_SURE;
-    let irregular = change > IRREGULAR_CHANGE && !with_p || change > VERY_IRREGULAR_CHANGE && doubtful_p;
+    let uneven = change > IRREGULAR_CHANGE || change > UNEVEN_CHANGE && spread(facts) > UNEVEN_SPREAD;
+    let irregular = uneven && !with_p || change > VERY_IRREGULAR_CHANGE && doubtful_p;
     if (!with_p || doubtful_p) && flutters(facts, change) {
         return Rhythm::AtrialFlutter;
     }
@@ -200,6 +204,23 @@ pub(crate) fn irregularity(facts: &Facts<'_>) -> f64 {
     *changes.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
+/// Range of the middle three fifths of the intervals over their median; early narrow beats count, for without P waves
+/// none is premature.
+fn spread(facts: &Facts<'_>) -> f64 {
+    const FEWEST: usize = 5;
+    let pairs = facts.beats.windows(2).zip(facts.intervals_ms);
+    let mut intervals: Vec<f64> = pairs
+        .filter(|(pair, _)| pair.iter().all(|beat| beat.class != BeatClass::Ventricular))
+        .map(|(_, ms)| *ms)
+        .collect();
+    if intervals.len() < FEWEST {
+        return 0.0;
+    }
+    intervals.sort_by(f64::total_cmp);
+    let at = |fifths: usize| intervals[(intervals.len() - 1) * fifths / 5];
+    (at(4) - at(1)) / intervals[intervals.len() / 2]
+}
+
 /// Median interval between neighbouring beats.
 fn usual_interval_ms(facts: &Facts<'_>) -> f64 {
     let mut intervals = facts.intervals_ms.to_vec();
@@ -218,29 +239,6 @@ fn conducted_intervals(facts: &Facts<'_>) -> Vec<f64> {
         .filter(|(pair, _)| own(pair[0].class) && own(pair[1].class))
         .map(|(_, ms)| *ms)
         .collect()
-}
-
-/// Rate of atria that beat evenly on their own while slower, regular ventricles do not follow them: complete AV block.
-pub(crate) fn dissociated_atria_bpm(facts: &Facts<'_>, rhythm: Rhythm) -> Option<f64> {
-    const STRENGTH_MIN: f64 = 0.40;
-    const VENTRICLES_BPM_MAX: f64 = 60.0;
-    const OFF_MULTIPLE_MIN: f64 = 0.12;
-    let without_sinus = matches!(
-        rhythm,
-        Rhythm::Junctional | Rhythm::Idioventricular | Rhythm::Undetermined
-    );
-    let rate = facts
-        .measured
-        .values
-        .heart_rate_bpm
-        .filter(|rate| *rate < VENTRICLES_BPM_MAX)?;
-    let (_, atria) = facts
-        .free_atria
-        .filter(|(strength, _)| *strength > STRENGTH_MIN)?;
-    // A block that lets every second or third wave through is another one.
-    let ratio = atria / rate;
-    let free = (ratio - ratio.round()).abs() > OFF_MULTIPLE_MIN;
-    (without_sinus && free && ratio > 1.25 && irregularity(facts) < IRREGULAR_CHANGE).then_some(atria)
 }
 
 /// The finding of the rhythm, and pauses.
@@ -274,12 +272,7 @@ pub(super) fn state(facts: &Facts<'_>, rhythm: Rhythm, out: &mut Vec<Statement>)
             format!("rate {rate}/min, P before {share:.0} % of beats"),
         )));
     }
-    if let Some(atria) = dissociated_atria_bpm(facts, rhythm) {
-        out.push(finding::AV_BLOCK_3.with(Evidence::new(
-            format!("P波{atria:.0}次/分, 心室率{rate}次/分, 互不相关"),
-            format!("P waves {atria:.0}/min, ventricles {rate}/min, independent"),
-        )));
-    }
+    dissociated::state(facts, rhythm, &rate, out);
     blocked::state(facts, out);
     let longest = runs::longest_interval_ms(facts);
     // A slow heart that beats evenly makes no pause.

@@ -37,7 +37,7 @@ function Row({ item, gone, selected, fetchedAt, onSelect, onOpen }: Omit<Props, 
 }
 
 export function Rows({ items, gone, selected, fetchedAt, label, onSelect, onOpen }: Props) {
-  const columns = useMedia('(max-width: 1180px)') ? NARROW_COLUMNS : WIDE_COLUMNS;
+  const columns = useMedia('(max-width: 1360px)') ? NARROW_COLUMNS : WIDE_COLUMNS;
   return (
     <table class="grid" role="grid" aria-label={label}>
       <colgroup>

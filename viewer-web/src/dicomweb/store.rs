@@ -9,7 +9,7 @@ use super::uids;
 use crate::App;
 use crate::extract::Path;
 use crate::http::accept::{MediaRange, choose};
-use crate::http::parts::{PartReader, Piece, UploadError};
+use crate::http::parts::{self, PartReader, Piece, UploadError};
 use crate::problem::Problem;
 use crate::session::Signed;
 use archive::receive::{RefusedKind, Sender, Source, StoreRefused, Stored};
@@ -68,7 +68,7 @@ async fn receive(
     guard_query(app.reading(), &actor, Action::StoreImages, named).await?;
     let form =
         choose(&headers, &JSON_FORMS).ok_or_else(|| Problem::not_acceptable("application/dicom+json"))?;
-    let reader = PartReader::new(&boundary(&headers)?).map_err(|e| broken(&e))?;
+    let reader = PartReader::new(&boundary(&headers)?)?;
     let peer = actor.source_ip.as_deref().and_then(|ip| ip.parse().ok());
     let sender = Sender::account(
         &actor.user,
@@ -93,28 +93,11 @@ async fn receive(
 
 /// The boundary of a request that carries DICOM files.
 fn boundary(headers: &HeaderMap) -> Result<String, Problem> {
-    let unsupported = || Problem::unsupported_media_type(WANTED);
-    let text = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .ok_or_else(unsupported)?;
-    let kind = MediaRange::parse(text).ok_or_else(unsupported)?;
-    let of_dicom = kind
-        .parameter("type")
-        .is_none_or(|inner| inner.eq_ignore_ascii_case("application/dicom"));
-    if !kind.is("multipart", "related") || !of_dicom {
-        return Err(unsupported());
-    }
-    kind.parameter("boundary")
-        .map(str::to_owned)
-        .ok_or_else(|| broken(&UploadError::Boundary))
-}
-
-fn broken(error: &UploadError) -> Problem {
-    Problem::bad_request(
-        format!("上传内容格式有误：{error}"),
-        format!("The upload is not as expected: {error}."),
-    )
+    parts::boundary(headers, WANTED, |kind| {
+        let inner = kind.parameter("type");
+        let of_dicom = inner.is_none_or(|inner| inner.eq_ignore_ascii_case("application/dicom"));
+        kind.is("multipart", "related") && of_dicom
+    })
 }
 
 /// A body being read.
@@ -218,10 +201,10 @@ impl Upload {
                 return Ok(None);
             }
             match self.chunk().await? {
-                Some(bytes) => self.reader.feed(&bytes).map_err(|e| broken(&e))?,
+                Some(bytes) => self.reader.feed(&bytes)?,
                 None => {
                     self.ended = true;
-                    self.reader.finish().map_err(|e| broken(&e))?;
+                    self.reader.finish()?;
                 }
             }
         }
@@ -230,13 +213,9 @@ impl Upload {
     async fn chunk(&mut self) -> Result<Option<Bytes>, Problem> {
         let next = tokio::time::timeout(Duration::from_secs(SILENCE_S_MAX), self.body.next()).await;
         match next {
-            Err(_) => Err(Problem::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "上传中断：长时间没有数据。",
-                "The upload was stopped: no data for a long time.",
-            )),
+            Err(_) => Err(parts::silent()),
             Ok(None) => Ok(None),
-            Ok(Some(Err(_))) => Err(broken(&UploadError::Cut)),
+            Ok(Some(Err(_))) => Err(UploadError::Cut.into()),
             Ok(Some(Ok(bytes))) => {
                 self.taken = self.taken.saturating_add(bytes.len() as u64);
                 if self.taken > BODY_BYTES_MAX {

@@ -2,11 +2,10 @@
 
 use super::File;
 use super::budget::{Budget, Share};
-use crate::http::accept::MediaRange;
-use crate::http::parts::{PartHead, PartReader, Piece, UploadError};
+use crate::http::parts::{self, PartHead, PartReader, Piece, UploadError};
 use crate::problem::Problem;
 use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use futures_util::StreamExt;
 use std::time::Duration;
 
@@ -43,7 +42,9 @@ enum Into {
 
 impl Form {
     pub(super) async fn read(headers: &HeaderMap, body: Body, budget: &Budget) -> Result<Self, Problem> {
-        let mut reader = PartReader::new(&boundary(headers)?).map_err(|e| broken(&e))?;
+        let mut reader = PartReader::new(&parts::boundary(headers, WANTED, |kind| {
+            kind.is("multipart", "form-data")
+        })?)?;
         let mut form = Self {
             accession_number: None,
             accept_mismatch: false,
@@ -54,9 +55,9 @@ impl Form {
         loop {
             let next = tokio::time::timeout(Duration::from_secs(SILENCE_S_MAX), body.next()).await;
             let bytes = match next {
-                Err(_) => return Err(silent()),
+                Err(_) => return Err(parts::silent()),
                 Ok(None) => break,
-                Ok(Some(Err(_))) => return Err(broken(&UploadError::Cut)),
+                Ok(Some(Err(_))) => return Err(UploadError::Cut.into()),
                 Ok(Some(Ok(bytes))) => bytes,
             };
             if !form._share.grow(bytes.len() as u64) {
@@ -65,12 +66,12 @@ impl Form {
             if form._share.taken() > UPLOAD_BYTES_MAX {
                 return Err(too_large());
             }
-            reader.feed(&bytes).map_err(|e| broken(&e))?;
+            reader.feed(&bytes)?;
             while let Some(piece) = reader.next_piece() {
                 into = form.take(piece, into)?;
             }
         }
-        reader.finish().map_err(|e| broken(&e))?;
+        reader.finish()?;
         if form.files.is_empty() {
             return Err(Problem::bad_request(
                 "没有选择文件。请选择心电图机导出的文件后上传。",
@@ -135,36 +136,6 @@ impl Form {
             _ => {}
         }
     }
-}
-
-fn boundary(headers: &HeaderMap) -> Result<String, Problem> {
-    let unsupported = || Problem::unsupported_media_type(WANTED);
-    let text = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .ok_or_else(unsupported)?;
-    let kind = MediaRange::parse(text).ok_or_else(unsupported)?;
-    if !kind.is("multipart", "form-data") {
-        return Err(unsupported());
-    }
-    kind.parameter("boundary")
-        .map(str::to_owned)
-        .ok_or_else(|| broken(&UploadError::Boundary))
-}
-
-fn broken(error: &UploadError) -> Problem {
-    Problem::bad_request(
-        format!("上传内容格式有误：{error}"),
-        format!("The upload is not as expected: {error}."),
-    )
-}
-
-fn silent() -> Problem {
-    Problem::new(
-        StatusCode::REQUEST_TIMEOUT,
-        "上传中断：长时间没有数据，请重试。",
-        "The upload was stopped: no data for a long time. Try again.",
-    )
 }
 
 fn too_large() -> Problem {

@@ -7,7 +7,7 @@ use jpeg2k::{DecodeParameters, Image};
 
 use super::frame::FrameDescription;
 use super::j2k;
-use super::stored::{DecodedColour, StoredPixels, pack};
+use super::stored::{DecodedColour, Samples, StoredPixels, pack};
 use super::{FrameDecoder, StreamHeader};
 use crate::error::{ImagingError, Result};
 
@@ -215,13 +215,58 @@ fn checked<'b>(frame: &FrameDescription, bytes: &'b [u8]) -> Result<(Main, &'b [
     Ok((main, code_stream(bytes)?))
 }
 
-/// Decodes a frame by OpenJPEG whatever its stream is: proof of what this program encodes.
-pub(super) fn prove(frame: &FrameDescription, bytes: &[u8]) -> Result<StoredPixels> {
+/// Decodes a frame by OpenJPEG whatever its stream is, and answers whether its values are `samples`: proof of what this
+/// program encodes. Compared where the decoder left them, which spares a copy of the frame.
+pub(super) fn proves(frame: &FrameDescription, bytes: &[u8], samples: &Samples) -> Result<bool> {
     let (main, stream) = checked(frame, bytes)?;
-    by_openjpeg(frame, &main, stream, 0)
+    let image = openjpeg(stream, 0)?;
+    let planes: Vec<&[i32]> = image
+        .components()
+        .iter()
+        .map(jpeg2k::ImageComponent::data)
+        .collect();
+    let size = (image.width(), image.height());
+    // What is encoded here is signed where its image is.
+    let sound = size == (main.stream.columns, main.stream.rows)
+        && planes.len() == usize::from(frame.samples_per_pixel)
+        && main.stream.signed == frame.signed;
+    Ok(sound
+        && match samples {
+            Samples::U8(v) => equal(v, &planes),
+            Samples::I8(v) => equal(v, &planes),
+            Samples::U16(v) => equal(v, &planes),
+            Samples::I16(v) => equal(v, &planes),
+            _ => false,
+        })
 }
 
-fn by_openjpeg(frame: &FrameDescription, main: &Main, stream: &[u8], reduce: u8) -> Result<StoredPixels> {
+/// Whether interleaved samples are those of the planes.
+fn equal<T: Copy + Into<i32>>(samples: &[T], planes: &[&[i32]]) -> bool {
+    /// Samples whose differences are gathered before one of them ends the walk.
+    const TOGETHER: usize = 4096;
+    let same = |own: &[T], plane: &[i32]| {
+        let differences = own.iter().zip(plane).map(|(a, b)| (*a).into() ^ b);
+        differences.fold(0, |all, one| all | one) == 0
+    };
+    match planes {
+        [one] => {
+            let pairs = samples.chunks(TOGETHER).zip(one.chunks(TOGETHER));
+            samples.len() == one.len() && pairs.into_iter().all(|(own, plane)| same(own, plane))
+        }
+        planes => {
+            let count = planes.len();
+            let whole = |plane: &&[i32]| plane.len() * count == samples.len();
+            planes.iter().all(whole)
+                && planes.iter().enumerate().all(|(c, plane)| {
+                    let own = samples.iter().skip(c).step_by(count);
+                    own.zip(*plane).all(|(a, b)| (*a).into() == *b)
+                })
+        }
+    }
+}
+
+/// OpenJPEG's picture of a stream.
+fn openjpeg(stream: &[u8], reduce: u8) -> Result<Image> {
     // The decoder is translated C: a fault in it must end the frame, not the process.
     let image = catch_unwind(AssertUnwindSafe(|| {
         Image::from_bytes_with(stream, DecodeParameters::new().reduce(reduce.into()))
@@ -229,12 +274,18 @@ fn by_openjpeg(frame: &FrameDescription, main: &Main, stream: &[u8], reduce: u8)
     let image = image
         .map_err(|_| damaged("its block data is impossible"))?
         .map_err(|e| damaged(&e.to_string()))?;
-    let size = (image.width() as usize, image.height() as usize);
-    let components = image.components();
-    let complete = |c: &jpeg2k::ImageComponent| (c.width() as usize, c.height() as usize) == size;
-    if !components.iter().all(complete) {
+    let size = (image.width(), image.height());
+    let complete = |c: &jpeg2k::ImageComponent| (c.width(), c.height()) == size;
+    if !image.components().iter().all(complete) {
         return Err(damaged("it decodes to another size than it claims"));
     }
+    Ok(image)
+}
+
+fn by_openjpeg(frame: &FrameDescription, main: &Main, stream: &[u8], reduce: u8) -> Result<StoredPixels> {
+    let image = openjpeg(stream, reduce)?;
+    let size = (image.width() as usize, image.height() as usize);
+    let components = image.components();
     let planes: Vec<&[i32]> = components.iter().map(jpeg2k::ImageComponent::data).collect();
     collect(frame, main, size, &planes, reduce)
 }

@@ -29,33 +29,39 @@ impl Magnitudes {
         (self.at, self.pending, self.count, self.behind_ones) = (0, 0, 0, false);
     }
 
-    /// Appends the lowest `count` bits of `bits`, at most 31; the others must be 0.
-    #[inline]
-    pub(super) fn put(&mut self, bits: u32, count: u32) {
-        self.pending |= u64::from(bits) << self.count;
+    /// Appends the lowest `count` bits of `bits`, at most 40; the others must be 0.
+    #[inline(always)]
+    pub(super) fn put(&mut self, bits: u64, count: u32) {
+        self.pending |= bits << self.count;
         self.count += count;
-        if self.count >= 32 {
+        if self.count >= 24 {
             self.drain();
         }
     }
 
-    #[inline]
+    /// Writes all whole bytes.
+    #[inline(always)]
     fn drain(&mut self) {
-        let word = self.pending as u32;
-        let zeros = !word;
-        let has_ones = zeros.wrapping_sub(0x0101_0101) & !zeros & 0x8080_8080 != 0;
+        const LOWEST: u64 = u64::from_ne_bytes([1; 8]);
+        let zeros = !self.pending;
+        let has_ones = zeros.wrapping_sub(LOWEST) & !zeros & LOWEST << 7 != 0;
         if !has_ones
             && !self.behind_ones
-            && let Some(place) = self.bytes.get_mut(self.at..self.at + 4)
+            && let Some(place) = self.bytes.get_mut(self.at..self.at + 8)
         {
-            place.copy_from_slice(&word.to_le_bytes());
-            self.at += 4;
-            self.pending >>= 32;
-            self.count -= 32;
+            place.copy_from_slice(&self.pending.to_le_bytes());
+            self.at += (self.count / 8) as usize;
+            self.pending >>= self.count & !7;
+            self.count &= 7;
         } else {
-            while self.count >= 8 {
-                self.byte();
-            }
+            self.bytewise();
+        }
+    }
+
+    #[inline(never)]
+    fn bytewise(&mut self) {
+        while self.count >= 8 {
+            self.byte();
         }
     }
 
@@ -138,6 +144,7 @@ impl Runs {
     }
 
     /// Appends an event.
+    #[inline(always)]
     pub(super) fn event(&mut self, happened: bool) {
         let exponent = self.exponent();
         if happened {
@@ -188,13 +195,13 @@ impl Codes {
     }
 
     /// Appends `count` bits without writing bytes; [`Codes::drain`] follows before 56 bits wait.
-    #[inline]
+    #[inline(always)]
     pub(super) fn put(&mut self, bits: u32, count: u32) {
         self.pending |= u64::from(bits) << self.count;
         self.count += count;
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn drain(&mut self) {
         while self.count >= 8 {
             self.byte();

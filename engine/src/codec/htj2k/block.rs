@@ -16,7 +16,14 @@ pub(super) struct BlockEncoder {
     codes: Codes,
     above: Above,
     next: Above,
-    quads: [Quad; QUADS],
+    columns: Columns,
+}
+
+/// Two rows of samples, column by column: the upper one, the lower one. Two columns are a quad.
+#[derive(Debug)]
+struct Columns {
+    exponents: [[u8; 2]; BLOCK],
+    values: [[u32; 2]; BLOCK],
 }
 
 /// What a row of quads leaves for the row below: for each quad, what its two nearest samples above are (one of the quad
@@ -37,7 +44,7 @@ impl Above {
 }
 
 /// Exponents of a quad's samples (0 for a sample of 0), and magnitude less one above its sign bit.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Quad {
     exponents: [u8; 4],
     values: [u32; 4],
@@ -45,44 +52,41 @@ struct Quad {
 
 impl Quad {
     /// Bit `n` is set where sample `n` is not 0.
-    #[inline]
+    #[inline(always)]
     fn significance(&self) -> u32 {
         // An exponent is below 0x80, so adding 0x7f carries into the highest bit of each that is not 0.
         let marks = (u32::from_le_bytes(self.exponents).wrapping_add(0x7f7f_7f7f) & 0x8080_8080) >> 7;
         marks.wrapping_mul(1 << 24 | 1 << 17 | 1 << 10 | 1 << 3) >> 24 & 15
     }
 
-    #[inline]
+    #[inline(always)]
     fn largest(&self) -> u32 {
         let [a, b, c, d] = self.exponents;
         a.max(b).max(c.max(d)).into()
     }
 
     /// Bit `n` is set where sample `n` has this exponent.
-    #[inline]
+    #[inline(always)]
     fn with_exponent(&self, exponent: u32) -> u32 {
         let [a, b, c, d] = self.exponents.map(|e| u32::from(u32::from(e) == exponent));
         a | b << 1 | c << 2 | d << 3
     }
 }
 
-/// Exponent, and magnitude less one above the sign bit.
-#[inline]
+/// Exponent, and magnitude less one above the sign bit; the latter means nothing for 0.
+#[inline(always)]
 fn split(value: i32) -> (u8, u32) {
-    let magnitude = value.unsigned_abs();
-    let below = magnitude.wrapping_sub(1);
-    if magnitude == 0 {
-        return (0, 0);
-    }
-    // The exponent of 2 m - 1.
-    (
-        (33 - below.leading_zeros()) as u8,
-        below << 1 | u32::from(value < 0),
-    )
+    let magnitude = value.unsigned_abs().cast_signed();
+    // The exponent of 2 m - 1 is read off it as a float, which holds it exactly below 2^24: vectors have no other way to
+    // count bits.
+    let float = (2 * magnitude - 1).max(0) as f32;
+    let exponent = ((float.to_bits() >> 23) as u16).saturating_sub(126);
+    let below = (2 * magnitude - 2).cast_unsigned();
+    (exponent as u8, below | u32::from(value < 0))
 }
 
 /// Code of an excess exponent: prefix and its length, suffix and its length (T.814 table 3).
-#[inline]
+#[inline(always)]
 fn excess(u: u32) -> (u32, u32, u32, u32) {
     match u {
         0 => (0, 0, 0, 0),
@@ -101,12 +105,16 @@ impl BlockEncoder {
             codes: Codes::new(),
             above: Above::NOTHING,
             next: Above::NOTHING,
-            quads: [Quad::default(); QUADS],
+            columns: Columns {
+                exponents: [[0; 2]; BLOCK],
+                values: [[0; 2]; BLOCK],
+            },
         }
     }
 
     /// Appends the segment of a block to `out` and answers its bytes: 0 for a block of nothing but zeros, which is not
     /// coded. `samples` starts at the block's upper left and has `stride` samples a row; sides are 1 to [`BLOCK`].
+    #[inline(always)]
     pub(super) fn encode(
         &mut self,
         samples: &[i32],
@@ -146,37 +154,44 @@ impl BlockEncoder {
         out.len() - start
     }
 
-    /// Splits two rows of samples into quads; what lies outside the block is 0.
+    /// Splits two rows of samples; what lies outside the block is 0.
+    #[inline(always)]
     fn load(&mut self, upper: &[i32], lower: Option<&[i32]>) {
-        let set = |quad: &mut Quad, n: usize, value: i32| {
-            let (exponent, value) = split(value);
-            quad.exponents[n] = exponent;
-            quad.values[n] = value;
-        };
-        for (k, row) in [Some(upper), lower].into_iter().enumerate() {
-            let row = row.unwrap_or_default();
-            let (pairs, rest) = row.as_chunks::<2>();
-            let mut quads = self.quads.iter_mut();
-            // The pairs come first: they end the walk without taking a quad that is not theirs.
-            for ([a, b], quad) in pairs.iter().zip(quads.by_ref()) {
-                set(quad, k, *a);
-                set(quad, k + 2, *b);
+        let Columns { exponents, values } = &mut self.columns;
+        let columns = exponents.iter_mut().zip(values.iter_mut());
+        let width = upper.len().min(BLOCK);
+        match lower {
+            Some(lower) => {
+                for (((e, v), a), b) in columns.zip(upper).zip(lower) {
+                    let (a, b) = (split(*a), split(*b));
+                    (*e, *v) = ([a.0, b.0], [a.1, b.1]);
+                }
             }
-            for (i, quad) in quads.enumerate() {
-                set(
-                    quad,
-                    k,
-                    if i == 0 {
-                        rest.first().copied().unwrap_or(0)
-                    } else {
-                        0
-                    },
-                );
-                set(quad, k + 2, 0);
+            None => {
+                for ((e, v), a) in columns.zip(upper) {
+                    let a = split(*a);
+                    (*e, *v) = ([a.0, 0], [a.1, 0]);
+                }
             }
+        }
+        if width % 2 == 1 {
+            exponents[width] = [0; 2];
         }
     }
 
+    /// A quad of the two rows.
+    #[inline(always)]
+    fn at(&self, x: usize) -> Quad {
+        let x = 2 * (x % QUADS);
+        let ([a, b], [c, d]) = (self.columns.exponents[x], self.columns.exponents[x + 1]);
+        let ([e, f], [g, h]) = (self.columns.values[x], self.columns.values[x + 1]);
+        Quad {
+            exponents: [a, b, c, d],
+            values: [e, f, g, h],
+        }
+    }
+
+    #[inline(always)]
     fn row<const FIRST: bool>(&mut self, count: usize, table: &Encoding) {
         // Samples of the quad to the left.
         let mut left = 0;
@@ -194,9 +209,9 @@ impl BlockEncoder {
     }
 
     /// Codes a quad but for its excess exponent, which is answered.
-    #[inline]
+    #[inline(always)]
     fn quad<const FIRST: bool>(&mut self, x: usize, left: &mut u32, table: &Encoding) -> u32 {
-        let quad = self.quads[x % QUADS];
+        let quad = self.at(x);
         let significance = quad.significance();
         let (context, predicted) = if FIRST {
             (*left >> 1 | *left & 1, 1)
@@ -229,11 +244,14 @@ impl BlockEncoder {
         };
         let word = u32::from(table[(context << 8 | significance << 4 | exponents) as usize & 0x7ff]);
         self.codes.put(word >> 8, word >> 4 & 7);
-        for n in 0..4 {
-            if significance >> n & 1 == 1 {
-                let count = bits - (word >> n & 1);
-                self.magnitudes.put(quad.values[n] & ((1 << count) - 1), count);
-            }
+        // Two samples at once; one that is 0 has no bits.
+        for n in [0, 2] {
+            let of = |n: usize| (bits - (word >> n & 1)) * (significance >> n & 1);
+            let (count, more) = (of(n), of(n + 1));
+            let mask = |count: u32| (1_u64 << count) - 1;
+            let low = u64::from(quad.values[n]) & mask(count);
+            let high = u64::from(quad.values[n + 1]) & mask(more);
+            self.magnitudes.put(low | high << count, count + more);
         }
         let [_, b, _, d] = quad.exponents;
         let at = x % QUADS;
@@ -245,7 +263,7 @@ impl BlockEncoder {
     }
 
     /// Codes the excess exponents of two quads.
-    #[inline]
+    #[inline(always)]
     fn excesses<const FIRST: bool>(&mut self, u0: u32, u1: u32) {
         let (mut a, mut b) = (u0, u1);
         if FIRST && u0 > 0 && u1 > 0 {

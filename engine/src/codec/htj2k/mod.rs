@@ -7,6 +7,7 @@ mod bits;
 mod block;
 mod offsets;
 mod packet;
+mod simd;
 mod stream;
 pub(super) mod tables;
 pub(super) mod wavelet;
@@ -18,11 +19,11 @@ pub use offsets::resolutions;
 
 use super::frame::{FrameDescription, Photometric};
 use super::jpeg2000;
-use super::room;
 use super::stored::Samples;
 use crate::error::{ImagingError, Result};
-use stream::Shape;
-use wavelet::Band;
+use block::BlockEncoder;
+use stream::{Blocks, Shape};
+use wavelet::Rows;
 
 const CODEC: &str = "HTJ2K";
 /// Levels of decomposition where nothing asks for more.
@@ -54,8 +55,7 @@ pub fn transforms_colour(frame: &FrameDescription) -> bool {
 /// limits, and streams that do not decode to the same values.
 pub fn encode(frame: &FrameDescription, samples: &Samples) -> Result<Encoded> {
     let encoded = encode_unproved(frame, samples)?;
-    let back = jpeg2000::prove(frame, &encoded.stream)?;
-    if back.data != *samples {
+    if !jpeg2000::proves(frame, &encoded.stream, samples)? {
         return Err(ImagingError::unsupported(
             CODEC,
             "a frame whose values go beyond the bits that its header says",
@@ -88,12 +88,13 @@ pub fn encode_unproved(frame: &FrameDescription, samples: &Samples) -> Result<En
         levels: levels(frame),
         transformed: transforms_colour(frame),
     };
-    let planes = planes(samples, shape)?;
-    let components: Vec<Vec<Band>> = planes
-        .into_iter()
-        .map(|plane| wavelet::decompose(plane, shape.levels))
-        .collect();
-    let (stream, resolutions) = stream::write(shape, &components);
+    let (stream, resolutions) = match samples {
+        Samples::U8(v) => simd::encode(shape, v),
+        Samples::I8(v) => simd::encode(shape, v),
+        Samples::U16(v) => simd::encode(shape, v),
+        Samples::I16(v) => simd::encode(shape, v),
+        _ => return Err(too_deep()),
+    };
     Ok(Encoded { stream, resolutions })
 }
 
@@ -107,46 +108,85 @@ fn levels(frame: &FrameDescription) -> u8 {
     to_lowest.ilog2().max(LEVELS).min(longest.ilog2()) as u8
 }
 
-/// One plane a component, around 0, colours decorrelated where `shape` says so.
-fn planes(samples: &Samples, shape: Shape) -> Result<Vec<Band>> {
-    let middle = if shape.signed { 0 } else { 1 << (shape.bits - 1) };
-    let count = usize::from(shape.components);
-    let planes = match samples {
-        Samples::U8(v) => spread(v, count, middle),
-        Samples::I8(v) => spread(v, count, middle),
-        Samples::U16(v) => spread(v, count, middle),
-        Samples::I16(v) => spread(v, count, middle),
-        _ => return Err(too_deep()),
-    };
-    let mut planes: Vec<Band> = planes
-        .into_iter()
-        .map(|data| Band {
-            width: shape.columns as usize,
-            height: shape.rows as usize,
-            data,
-        })
-        .collect();
-    if shape.transformed
-        && let [red, green, blue] = planes.as_mut_slice()
-    {
-        for ((r, g), b) in red.data.iter_mut().zip(&mut green.data).zip(&mut blue.data) {
-            (*r, *g, *b) = ((*r + 2 * *g + *b) >> 2, *b - *g, *r - *g);
-        }
-    }
-    Ok(planes)
+/// One component of interleaved samples, around 0, its colours decorrelated where they are to be.
+struct Component<'s, T> {
+    samples: &'s [T],
+    /// Samples of a row.
+    stride: usize,
+    middle: i32,
+    place: Place,
 }
 
-fn spread<T: Copy + Into<i32>>(samples: &[T], count: usize, middle: i32) -> Vec<Vec<i32>> {
-    let plane = |c: usize| {
-        let mut plane = room::take(samples.len() / count.max(1));
-        let own = samples.iter().skip(c).step_by(count.max(1));
-        plane.extend(own.map(|v| (*v).into() - middle));
-        plane
-    };
-    if count == 1 {
-        let mut plane = room::take(samples.len());
-        plane.extend(samples.iter().map(|v| (*v).into() - middle));
-        return vec![plane];
+#[derive(Clone, Copy)]
+enum Place {
+    /// All there is.
+    Only,
+    /// One of so many.
+    Of(usize, usize),
+    /// Luminance, blue and red differences of three colours (T.800 G.2).
+    Transformed(usize),
+}
+
+impl<'s, T> Component<'s, T> {
+    fn new(shape: Shape, samples: &'s [T], number: usize) -> Self {
+        let count = usize::from(shape.components);
+        Self {
+            samples,
+            stride: shape.columns as usize * count,
+            middle: if shape.signed { 0 } else { 1 << (shape.bits - 1) },
+            place: match count {
+                1 => Place::Only,
+                _ if shape.transformed => Place::Transformed(number),
+                _ => Place::Of(number, count),
+            },
+        }
     }
-    (0..count).map(plane).collect()
+}
+
+impl<T: Copy + Into<i32>> Rows for Component<'_, T> {
+    #[inline(always)]
+    fn read(&self, y: usize, out: &mut [i32]) {
+        let row = self.samples.get(y * self.stride..).unwrap_or_default();
+        let row = row.get(..self.stride).unwrap_or_default();
+        match self.place {
+            Place::Only => {
+                let pairs = out.iter_mut().zip(row);
+                pairs.for_each(|(o, v)| *o = (*v).into() - self.middle);
+            }
+            Place::Of(number, count) => {
+                let own = row.iter().skip(number).step_by(count);
+                let pairs = out.iter_mut().zip(own);
+                pairs.for_each(|(o, v)| *o = (*v).into() - self.middle);
+            }
+            Place::Transformed(number) => {
+                let pixels = row.as_chunks::<3>().0;
+                for (o, pixel) in out.iter_mut().zip(pixels) {
+                    let [r, g, b] = pixel.map(|v| v.into() - self.middle);
+                    *o = match number {
+                        0 => (r + 2 * g + b) >> 2,
+                        1 => b - g,
+                        _ => r - g,
+                    };
+                }
+            }
+        }
+    }
+}
+
+/// The stream of a frame, and where in it each resolution ends.
+#[inline(always)]
+fn encode_frame<T: Copy + Into<i32>>(shape: Shape, samples: &[T]) -> (Vec<u8>, Vec<usize>) {
+    let size = (shape.columns as usize, shape.rows as usize);
+    let mut encoder = BlockEncoder::new();
+    let components: Vec<Vec<Blocks>> = (0..usize::from(shape.components))
+        .map(|number| {
+            let component = Component::new(shape, samples, number);
+            let bands = wavelet::decompose(&component, size, shape.levels);
+            bands
+                .iter()
+                .map(|band| Blocks::encode(&mut encoder, band))
+                .collect()
+        })
+        .collect();
+    stream::write(shape, &components)
 }

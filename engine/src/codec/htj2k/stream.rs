@@ -86,7 +86,7 @@ fn segment(out: &mut Vec<u8>, code: u8, body: &[u8]) {
 
 /// Coded blocks of one band of a component, row by row.
 #[derive(Debug)]
-struct Blocks {
+pub(super) struct Blocks {
     across: usize,
     down: usize,
     /// Bytes of each block; 0 for one that is not coded.
@@ -96,7 +96,8 @@ struct Blocks {
 }
 
 impl Blocks {
-    fn encode(encoder: &mut BlockEncoder, band: &Band) -> Self {
+    #[inline(always)]
+    pub(super) fn encode(encoder: &mut BlockEncoder, band: &Band) -> Self {
         let (across, down) = (band.width.div_ceil(BLOCK), band.height.div_ceil(BLOCK));
         let mut blocks = Self {
             across: if down == 0 { 0 } else { across },
@@ -117,61 +118,66 @@ impl Blocks {
         blocks
     }
 
-    /// Blocks of the precinct at `(px, py)` whose sides have `side` blocks; their bytes go behind `body`.
-    fn precinct(
-        &self,
-        (px, py): (usize, usize),
-        side: usize,
-        zero_planes: u32,
-        body: &mut Vec<u8>,
-    ) -> PrecinctBand {
+    /// Blocks of the precinct at `(px, py)` whose sides have `side` blocks, row by row.
+    fn places(&self, (px, py): (usize, usize), side: usize) -> (usize, impl Iterator<Item = usize>) {
         let part = |p: usize, all: usize| (p * side).min(all)..((p + 1) * side).min(all);
-        let (columns, rows) = (part(px, self.across), part(py, self.down));
-        let mut lengths = Vec::with_capacity(columns.len() * rows.len());
-        for y in rows {
-            for i in columns.clone().map(|x| y * self.across + x) {
-                let (start, length) = (self.starts[i], self.lengths[i]);
-                body.extend_from_slice(self.bytes.get(start..start + length).unwrap_or_default());
-                lengths.push(length);
-            }
-        }
+        let (columns, rows, across) = (part(px, self.across), part(py, self.down), self.across);
+        let wide = columns.len();
+        let all = rows.flat_map(move |y| columns.clone().map(move |x| y * across + x));
+        (wide, all)
+    }
+
+    fn precinct(&self, place: (usize, usize), side: usize, zero_planes: u32) -> PrecinctBand {
+        let (across, blocks) = self.places(place, side);
         PrecinctBand {
-            across: columns.len(),
-            lengths,
+            across,
+            lengths: blocks.map(|i| self.lengths[i]).collect(),
             zero_planes,
+        }
+    }
+
+    /// Appends the bytes of a precinct.
+    fn write(&self, place: (usize, usize), side: usize, out: &mut Vec<u8>) {
+        for i in self.places(place, side).1 {
+            let (start, length) = (self.starts[i], self.lengths[i]);
+            out.extend_from_slice(self.bytes.get(start..start + length).unwrap_or_default());
         }
     }
 }
 
-/// Encodes the bands of each component. Answers the stream and where in it each resolution ends, lowest first.
-pub(super) fn write(shape: Shape, components: &[Vec<Band>]) -> (Vec<u8>, Vec<usize>) {
-    let mut encoder = BlockEncoder::new();
-    let coded: Vec<Vec<Blocks>> = components
-        .iter()
-        .map(|bands| bands.iter().map(|b| Blocks::encode(&mut encoder, b)).collect())
-        .collect();
-    let parts: Vec<Vec<u8>> = (0..=usize::from(shape.levels))
-        .map(|r| tile_part(shape, r, &coded))
-        .collect();
-    let mut out = shape.header();
-    // Two bytes of tile number and four of length each.
-    let mut tlm = vec![0, 0x60];
-    for part in &parts {
-        tlm.extend([0, 0]);
-        tlm.extend((part.len() as u32).to_be_bytes());
-    }
-    segment(&mut out, 0x55, &tlm);
-    let mut ends = Vec::with_capacity(parts.len());
-    for part in parts {
-        out.extend(part);
+/// Puts the coded bands of each component together. Answers the stream and where in it each resolution ends, lowest
+/// first.
+pub(super) fn write(shape: Shape, components: &[Vec<Blocks>]) -> (Vec<u8>, Vec<usize>) {
+    let blocks = || components.iter().flatten();
+    let coded: usize = blocks().map(|b| b.bytes.len()).sum();
+    // Headers of packets take a few bytes a block.
+    let headers: usize = blocks().map(|b| 8 * b.lengths.len() + 64).sum();
+    let mut out = Vec::with_capacity(coded + headers + 1024);
+    out.extend(shape.header());
+    let parts = usize::from(shape.levels) + 1;
+    let tlm = out.len() + 6;
+    // Two bytes of tile number and four of length each, which is written when it is known.
+    let mut body = vec![0, 0x60];
+    body.resize(2 + 6 * parts, 0);
+    segment(&mut out, 0x55, &body);
+    let mut ends = Vec::with_capacity(parts);
+    for r in 0..parts {
+        let start = out.len();
+        tile_part(shape, r, components, &mut out);
+        let length = ((out.len() - start) as u32).to_be_bytes();
+        for at in [tlm + 6 * r + 2, start + 6] {
+            if let Some(place) = out.get_mut(at..at + 4) {
+                place.copy_from_slice(&length);
+            }
+        }
         ends.push(out.len());
     }
     out.extend([0xff, 0xd9]);
     (out, ends)
 }
 
-/// All packets of a resolution.
-fn tile_part(shape: Shape, r: usize, components: &[Vec<Blocks>]) -> Vec<u8> {
+/// All packets of a resolution; the tile-part's length is left open.
+fn tile_part(shape: Shape, r: usize, components: &[Vec<Blocks>], out: &mut Vec<u8>) {
     let bands = if r == 0 { 0..1 } else { 3 * r - 2..3 * r + 1 };
     let (width, height) = shape.resolution(r);
     let on_band = if r == 0 {
@@ -180,24 +186,19 @@ fn tile_part(shape: Shape, r: usize, components: &[Vec<Blocks>]) -> Vec<u8> {
         PRECINCT_EXPONENT - 1
     };
     let side = (1 << on_band) / BLOCK;
-    let mut packets = Vec::new();
+    out.extend([0xff, 0x90, 0, 10, 0, 0]);
+    out.extend([0; 4]);
+    out.extend([r as u8, shape.levels + 1, 0xff, 0x93]);
     for py in 0..height.div_ceil(1 << PRECINCT_EXPONENT) {
         for px in 0..width.div_ceil(1 << PRECINCT_EXPONENT) {
             for component in components {
-                let mut body = Vec::new();
-                let precinct: Vec<PrecinctBand> = bands
-                    .clone()
-                    .filter_map(|b| Some((b, component.get(b)?)))
-                    .map(|(b, blocks)| blocks.precinct((px, py), side, shape.planes(b) - 1, &mut body))
+                let own = || bands.clone().filter_map(|b| Some((b, component.get(b)?)));
+                let precinct: Vec<PrecinctBand> = own()
+                    .map(|(b, blocks)| blocks.precinct((px, py), side, shape.planes(b) - 1))
                     .collect();
-                packets.extend(packet::header(&precinct));
-                packets.append(&mut body);
+                out.extend(packet::header(&precinct));
+                own().for_each(|(_, blocks)| blocks.write((px, py), side, out));
             }
         }
     }
-    let mut out = vec![0xff, 0x90, 0, 10, 0, 0];
-    out.extend((packets.len() as u32 + 14).to_be_bytes());
-    out.extend([r as u8, shape.levels + 1, 0xff, 0x93]);
-    out.append(&mut packets);
-    out
 }

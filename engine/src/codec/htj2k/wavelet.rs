@@ -38,43 +38,85 @@ pub(in crate::codec) struct Step {
     pub(in crate::codec) detail: [Band; 3],
 }
 
-/// Splits an image whose upper left is at an even place.
-pub(in crate::codec) fn step(image: &Band) -> Step {
-    let (w, h) = (image.width, image.height);
+/// Rows of an image that is to be split, as they are asked for: one after the other from the first on.
+pub(super) trait Rows {
+    fn read(&self, y: usize, out: &mut [i32]);
+}
+
+impl Rows for Band {
+    #[inline(always)]
+    fn read(&self, y: usize, out: &mut [i32]) {
+        out.copy_from_slice(self.row(y));
+    }
+}
+
+/// Splits an image of `w` x `h` whose upper left is at an even place.
+#[inline(always)]
+pub(super) fn split(image: &impl Rows, (w, h): (usize, usize)) -> Step {
     let (wl, hl, wh, hh) = (w.div_ceil(2), h.div_ceil(2), w / 2, h / 2);
     let mut low = Band::new(wl, hl);
     let mut detail = [Band::new(wh, hl), Band::new(wl, hh), Band::new(wh, hh)];
     let [across, down, both] = &mut detail;
-    let (mut smooth, mut rough, mut rough_before) = (vec![0; w], vec![0; w], vec![0; w]);
+    let row = || vec![0; w];
+    let (mut even, mut odd, mut next) = (row(), row(), row());
+    let (mut smooth, mut rough, mut rough_before) = (row(), row(), row());
+    image.read(0, &mut even);
     for k in 0..hl {
-        let even = image.row(2 * k);
-        let has_odd = 2 * k + 1 < h;
-        if has_odd {
+        if 2 * k + 1 < h {
+            image.read(2 * k + 1, &mut odd);
             // The image goes on mirrored at its last row.
-            let next = image.row(if 2 * k + 2 < h { 2 * k + 2 } else { 2 * k });
-            for (((d, odd), a), b) in rough.iter_mut().zip(image.row(2 * k + 1)).zip(even).zip(next) {
-                *d = odd - ((a + b) >> 1);
+            if 2 * k + 2 < h {
+                image.read(2 * k + 2, &mut next);
+            } else {
+                next.copy_from_slice(&even);
             }
-        }
-        let before: &[i32] = if k == 0 { &rough } else { &rough_before };
-        let after: &[i32] = if has_odd { &rough } else { &rough_before };
-        if h == 1 {
-            smooth.copy_from_slice(even);
+            lift(
+                [&even, &odd, &next],
+                (k > 0).then_some(&rough_before),
+                &mut rough,
+                &mut smooth,
+            );
+            split_row(&rough, &mut down.data, &mut both.data);
+            std::mem::swap(&mut rough, &mut rough_before);
+            std::mem::swap(&mut even, &mut next);
+        } else if h == 1 {
+            smooth.copy_from_slice(&even);
         } else {
-            for (((s, x), a), b) in smooth.iter_mut().zip(even).zip(before).zip(after) {
-                *s = x + ((a + b + 2) >> 2);
+            for ((s, x), d) in smooth.iter_mut().zip(&even).zip(&rough_before) {
+                *s = x + ((2 * d + 2) >> 2);
             }
         }
         split_row(&smooth, &mut low.data, &mut across.data);
-        if has_odd {
-            split_row(&rough, &mut down.data, &mut both.data);
-            std::mem::swap(&mut rough, &mut rough_before);
-        }
     }
     Step { low, detail }
 }
 
+/// The high row between two even ones, and the low row of the upper one; `before` is the high row above that.
+#[inline(always)]
+fn lift([even, odd, next]: [&[i32]; 3], before: Option<&Vec<i32>>, rough: &mut [i32], smooth: &mut [i32]) {
+    let n = even.len();
+    let (odd, next, rough, smooth) = (&odd[..n], &next[..n], &mut rough[..n], &mut smooth[..n]);
+    match before {
+        Some(before) => {
+            let before = &before[..n];
+            for i in 0..n {
+                let d = odd[i] - ((even[i] + next[i]) >> 1);
+                rough[i] = d;
+                smooth[i] = even[i] + ((before[i] + d + 2) >> 2);
+            }
+        }
+        None => {
+            for i in 0..n {
+                let d = odd[i] - ((even[i] + next[i]) >> 1);
+                rough[i] = d;
+                smooth[i] = even[i] + ((2 * d + 2) >> 2);
+            }
+        }
+    }
+}
+
 /// Appends the low and high half of a row.
+#[inline(always)]
 fn split_row(row: &[i32], low: &mut Vec<i32>, high: &mut Vec<i32>) {
     let (start, highs) = (high.len(), row.len() / 2);
     let (pairs, last) = row.as_chunks::<2>();
@@ -97,18 +139,42 @@ fn split_row(row: &[i32], low: &mut Vec<i32>, high: &mut Vec<i32>) {
     low.extend(last.iter().map(|x| x + ((2 * final_high + 2) >> 2)));
 }
 
+/// Splits a plane.
+#[cfg(test)]
+pub(in crate::codec) fn step(image: &Band) -> Step {
+    split(image, (image.width, image.height))
+}
+
 /// Bands of a whole decomposition: the lowest first, then three of each level, coarsest first.
-pub(super) fn decompose(image: Band, levels: u8) -> Vec<Band> {
-    let mut image = image;
+#[inline(always)]
+pub(super) fn decompose(image: &impl Rows, (width, height): (usize, usize), levels: u8) -> Vec<Band> {
     let mut steps = Vec::new();
+    let mut lowest = None;
     for _ in 0..levels {
-        let Step { low, detail } = step(&image);
+        let Step { low, detail } = match &lowest {
+            None => split(image, (width, height)),
+            Some(band @ Band { width, height, .. }) => split(band, (*width, *height)),
+        };
         steps.push(detail);
-        image = low;
+        lowest = Some(low);
     }
-    std::iter::once(image)
+    let lowest = lowest.unwrap_or_else(|| whole(image, (width, height)));
+    std::iter::once(lowest)
         .chain(steps.into_iter().rev().flatten())
         .collect()
+}
+
+/// The image as it is.
+fn whole(image: &impl Rows, (width, height): (usize, usize)) -> Band {
+    let mut band = Band {
+        width,
+        height,
+        data: room::zeros(width * height),
+    };
+    for (y, row) in band.data.chunks_mut(width.max(1)).enumerate() {
+        image.read(y, row);
+    }
+    band
 }
 
 #[cfg(test)]
@@ -138,7 +204,7 @@ mod tests {
             height: 5,
             data: vec![3; 35],
         };
-        let bands = decompose(image, 2);
+        let bands = decompose(&image, (7, 5), 2);
         let sizes: Vec<_> = bands.iter().map(|b| (b.width, b.height)).collect();
         assert_eq!(sizes, [(2, 2), (2, 2), (2, 1), (2, 1), (3, 3), (4, 2), (3, 2)]);
         for band in &bands {

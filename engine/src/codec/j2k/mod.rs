@@ -9,6 +9,7 @@ mod inverse;
 mod mq;
 mod packets;
 mod planes;
+mod simd;
 mod tree;
 
 #[cfg(test)]

@@ -84,92 +84,124 @@ pub(super) const RUN: usize = 17;
 pub(super) const UNIFORM: usize = 18;
 
 /// The decoder; copied into a pass so that it stays in registers.
+///
+/// The highest 16 bits of `code` are those that are compared; `left` bits below them have been read already.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mq<'a> {
     bytes: &'a [u8],
     at: usize,
-    code: u32,
+    code: u64,
     interval: u32,
     left: u32,
 }
+
+/// Bits below those that are compared.
+const BELOW: u32 = 48;
 
 impl<'a> Mq<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         let mut mq = Self {
             bytes,
             at: 0,
-            code: u32::from(bytes.first().copied().unwrap_or(0xff)) << 16,
+            code: u64::from(bytes.first().copied().unwrap_or(0xff)) << BELOW,
             interval: 0x8000,
             left: 0,
         };
-        mq.byte();
+        mq.fill();
         mq.code <<= 7;
         mq.left -= 7;
         mq
     }
 
-    /// Ones follow the end.
-    fn byte(&mut self) {
-        let get = |at: usize| u32::from(self.bytes.get(at).copied().unwrap_or(0xff));
-        let next = get(self.at + 1);
-        if get(self.at) == 0xff {
-            if next > 0x8f {
-                self.code = self.code.wrapping_add(0xff00);
-                self.left = 8;
+    /// Reads bytes while there is room for one. A byte behind one of ones has seven bits and a carry. Ones follow the end.
+    #[inline(never)]
+    fn fill(&mut self) {
+        let get = |at: usize| u64::from(self.bytes.get(at).copied().unwrap_or(0xff));
+        let mut now = get(self.at);
+        while self.left <= BELOW - 8 {
+            let next = get(self.at + 1);
+            let place = BELOW - 8 - self.left;
+            if now != 0xff {
+                self.code = self.code.wrapping_add(next << place);
+                self.left += 8;
+            } else if next <= 0x8f {
+                self.code = self.code.wrapping_add(next << 1 << place);
+                self.left += 7;
             } else {
-                self.at += 1;
-                self.code = self.code.wrapping_add(next << 9);
-                self.left = 7;
+                self.code = self.code.wrapping_add(0xff << place);
+                self.left += 8;
+                continue;
             }
-        } else {
             self.at += 1;
-            self.code = self.code.wrapping_add(next << 8);
-            self.left = 8;
+            now = next;
         }
     }
 
-    /// The next symbol.
+    /// The next symbol, without a choice that the processor would have to guess: most symbols are hard to foresee.
     #[inline(always)]
     pub(super) fn bit(&mut self, contexts: &mut Contexts, context: usize) -> u32 {
         let place = &mut contexts[context & 31];
         let state = *place;
         let step = STEPS[usize::from(state & 127)];
         let probability = step >> 16;
-        let symbol = u32::from(state & 1);
-        self.interval -= probability;
+        let upper = self.interval - probability;
         // The lower part belongs to the less probable symbol unless the upper one has become the smaller.
-        let less = if self.code >> 16 < probability {
-            let less = self.interval >= probability;
-            self.interval = probability;
-            less
-        } else {
-            self.code -= probability << 16;
-            if self.interval & 0x8000 != 0 {
-                return symbol;
-            }
-            self.interval < probability
-        };
-        *place = (step >> if less { 0 } else { 8 }) as u8;
-        let shift = self.interval.leading_zeros().wrapping_sub(16) & 15;
-        self.interval <<= shift;
-        if shift <= self.left {
-            self.code <<= shift;
-            self.left -= shift;
-        } else {
-            self.shift_in(shift);
-        }
-        symbol ^ u32::from(less)
+        let lower = u32::from((self.code >> BELOW) < u64::from(probability));
+        let less = lower ^ u32::from(upper < probability);
+        // All ones where the lower part is taken.
+        let mask = lower.wrapping_neg();
+        self.interval = upper ^ ((upper ^ probability) & mask);
+        self.code -= u64::from(probability & !mask) << BELOW;
+        let next = (step >> (8 - 8 * less)) as u8;
+        let renewed = u8::from(self.interval & 0x8000 == 0).wrapping_neg();
+        *place = state ^ ((state ^ next) & renewed);
+        self.renew();
+        u32::from(state & 1) ^ less
     }
 
-    fn shift_in(&mut self, mut shift: u32) {
-        while shift > 0 {
-            if self.left == 0 {
-                self.byte();
+    /// Makes the interval at least a half again.
+    #[inline(always)]
+    fn renew(&mut self) {
+        let shift = self.interval.leading_zeros().wrapping_sub(16) & 15;
+        if shift > self.left {
+            self.fill();
+        }
+        self.interval <<= shift;
+        self.code <<= shift;
+        self.left -= shift;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The test sequence of ITU-T T.88 H.2, whose coder is the same: 256 symbols of one context.
+    #[test]
+    fn the_test_sequence() {
+        let coded = [
+            0x84, 0xc7, 0x3b, 0xfc, 0xe1, 0xa1, 0x43, 0x04, 0x02, 0x20, 0x00, 0x00, 0x41, 0x0d, 0xbb, 0x86,
+            0xf4, 0x31, 0x7f, 0xff, 0x88, 0xff, 0x37, 0x47, 0x1a, 0xdb, 0x6a, 0xdf, 0xff, 0xac,
+        ];
+        let expect = [
+            0x00, 0x02, 0x00, 0x51, 0x00, 0x00, 0x00, 0xc0, 0x03, 0x52, 0x87, 0x2a, 0xaa, 0xaa, 0xaa, 0xaa,
+            0x82, 0xc0, 0x20, 0x00, 0xfc, 0xd7, 0x9e, 0xf6, 0xbf, 0x7f, 0xed, 0x90, 0x4f, 0x46, 0xa3, 0xbf,
+        ];
+        let (mut mq, mut contexts) = (Mq::new(&coded), [0; 32]);
+        for (i, byte) in expect.iter().enumerate() {
+            let got = (0..8).fold(0, |all, _| all << 1 | mq.bit(&mut contexts, 0));
+            assert_eq!(got, *byte, "byte {i}");
+        }
+    }
+
+    /// Ones follow the end, however far one reads.
+    #[test]
+    fn nothing_but_the_end_is_read_behind_it() {
+        for coded in [&[][..], &[0xff], &[0xff, 0xff], &[0x12, 0xff, 0x90]] {
+            let (mut mq, mut contexts) = (Mq::new(coded), START);
+            for i in 0..10_000 {
+                assert!(mq.bit(&mut contexts, i % 19) <= 1);
             }
-            let now = shift.min(self.left);
-            self.code <<= now;
-            self.left -= now;
-            shift -= now;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Bit planes of a block (ITU-T T.800 Annex D): three passes a plane, in stripes of four rows, column by column.
 
 use super::mq::{Contexts, Mq, RUN, START, UNIFORM};
+use super::simd;
 
 /// Columns of stripes with a border all around: 1024 x 4 samples need the most.
 const WORDS: usize = 4096;
@@ -118,7 +119,7 @@ pub(super) struct PlaneDecoder {
 }
 
 /// What the passes of a block work on.
-struct Passes<'a> {
+pub(super) struct Passes<'a> {
     mq: Mq<'a>,
     contexts: Contexts,
     words: &'a mut [u32; WORDS],
@@ -184,18 +185,7 @@ impl PlaneDecoder {
             height,
             plane: top,
         };
-        // The highest plane has the last of the three passes only.
-        for pass in 2..3 * (top + 1) {
-            passes.plane = top - pass / 3;
-            if passes.plane < lowest {
-                break;
-            }
-            match pass % 3 {
-                0 => passes.spread(),
-                1 => passes.refine(),
-                _ => passes.clean(),
-            }
-        }
+        simd::run(&mut passes, (top, lowest));
         self.write((width, height), out, stride)
     }
 
@@ -231,7 +221,25 @@ fn column(state: u32) -> u32 {
 }
 
 impl Passes<'_> {
+    /// All passes from plane `top` down to plane `lowest`.
+    #[inline(always)]
+    pub(super) fn run(&mut self, (top, lowest): (u32, u32)) {
+        // The highest plane has the last of the three passes only.
+        for pass in 2..3 * (top + 1) {
+            self.plane = top - pass / 3;
+            if self.plane < lowest {
+                break;
+            }
+            match pass % 3 {
+                0 => self.spread(),
+                1 => self.refine(),
+                _ => self.clean(),
+            }
+        }
+    }
+
     /// Samples beside significant ones (T.800 D.3.1).
+    #[inline(always)]
     fn spread(&mut self) {
         let (mut mq, mut contexts) = (self.mq, self.contexts);
         for Stripe { word, sample, rows } in stripes(self.width, self.height) {
@@ -259,6 +267,7 @@ impl Passes<'_> {
     }
 
     /// One more bit of samples that were significant before this plane (T.800 D.3.3).
+    #[inline(always)]
     fn refine(&mut self) {
         let (mut mq, mut contexts) = (self.mq, self.contexts);
         // The middle of what the lower planes can still say.
@@ -294,6 +303,7 @@ impl Passes<'_> {
     }
 
     /// All the others (T.800 D.3.4).
+    #[inline(always)]
     fn clean(&mut self) {
         let (mut mq, mut contexts) = (self.mq, self.contexts);
         for Stripe { word, sample, rows } in stripes(self.width, self.height) {

@@ -9,6 +9,9 @@ use crate::ecg::filter;
 const WINDOW_S: f64 = 0.30;
 /// Time before the QRS onset into which the smoothed QRS still reaches.
 const PR_GUARD_S: f64 = 0.008;
+/// Edge of what is kept of P, and by how much a filter of this edge spreads the ends of a wave, in seconds.
+const ATRIAL_HZ: f64 = 40.0;
+const SPREAD_S: f64 = 0.1 / ATRIAL_HZ;
 /// Most beats in the mean.
 const MEAN_BEATS_MAX: usize = 200;
 /// Lowest height of P in the mean, microvolts over the chord of its window.
@@ -75,7 +78,6 @@ pub(super) fn mark(
     marks: &mut [Marks],
     alone: Option<usize>,
 ) -> (AtrialEvidence, Option<Place>) {
-    const ATRIAL_HZ: f64 = 55.0;
     let atria = Atria {
         leads: signals
             .iter()
@@ -238,13 +240,15 @@ fn template(
 /// Onset, peak and end of the wave of this sign whose peak is at `peak`.
 fn limits(atria: &Atria, line: &[f64], peak: usize, sign: f64) -> Option<(usize, usize, usize)> {
     let upright: Vec<f64> = line.iter().map(|v| v * sign).collect();
-    let (reach, span) = (atria.samples(0.07), atria.samples(0.13));
+    let (reach, span) = (atria.samples(0.07), atria.samples(0.11));
     let on = flank_end(&upright, peak, peak.saturating_sub(span), reach);
     let off = flank_end(&upright, peak, (peak + span).min(upright.len() - 1), reach);
     let second = second_hump(atria, &upright, peak, off);
     let off = second.map_or(off, |hump| {
         flank_end(&upright, hump, (hump + span).min(upright.len() - 1), reach)
     });
+    let spread = (SPREAD_S * atria.rate_hz) as usize;
+    let (on, off) = (on + spread, off.saturating_sub(spread));
     (on < peak && peak < off).then_some((on, peak, off))
 }
 

@@ -22,7 +22,7 @@ pub(super) struct Rest {
 pub(super) const REST_TOGETHER: Rest = Rest {
     before: 0.05,
     after: 0.06,
-    seconds: 0.010,
+    seconds: 0.013,
 };
 pub(super) const REST_ALONE: Rest = Rest {
     before: 0.12,

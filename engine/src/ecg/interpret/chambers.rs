@@ -152,7 +152,7 @@ fn right_atrium(measured: &Measured) -> Option<Evidence> {
 
 /// R in V1 with the axis to the right and a sign of the chest leads or of strain; not told in children, whose right
 /// ventricle is strong by nature.
-fn right_ventricle(facts: &Facts<'_>) -> Option<Evidence> {
+pub(super) fn right_ventricle(facts: &Facts<'_>) -> Option<Evidence> {
     const R_V1_UV: f64 = 700.0;
     const S_V6_UV: f64 = 700.0;
     const CHILD_YEARS: f64 = 16.0;

@@ -76,6 +76,7 @@ findings! {
     INCOMPLETE_RBBB, "incomplete_rbbb", "conduction", "不完全性右束支传导阻滞", "Incomplete right bundle branch block";
     IVCD, "intraventricular_conduction_delay", "conduction", "室内传导阻滞", "Intraventricular conduction delay";
     LAFB, "left_anterior_fascicular_block", "conduction", "左前分支传导阻滞", "Left anterior fascicular block";
+    LPFB, "left_posterior_fascicular_block", "conduction", "左后分支传导阻滞", "Left posterior fascicular block";
     LEFT_AXIS, "left_axis_deviation", "axis", "电轴左偏", "Left axis deviation";
     RIGHT_AXIS, "right_axis_deviation", "axis", "电轴右偏", "Right axis deviation";
     LOW_VOLTAGE_LIMB, "low_voltage_limb", "voltage", "肢体导联低电压", "Low voltage in the limb leads";

@@ -11,6 +11,7 @@ pub(crate) mod repolarisation;
 pub mod rhythm;
 pub(crate) mod runs;
 mod special;
+mod underlying;
 
 use serde::Serialize;
 
@@ -101,6 +102,7 @@ impl Facts<'_> {
 pub(crate) fn statements(facts: &Facts<'_>, rhythm: Rhythm) -> Vec<Statement> {
     let mut out = Vec::new();
     rhythm::state(facts, rhythm, &mut out);
+    underlying::state(facts, rhythm, &mut out);
     runs::state(facts, rhythm, &mut out);
     if !facts.beats.is_empty() && !matches!(rhythm, Rhythm::VentricularFibrillation) {
         conduction::state(facts, rhythm, &mut out);

@@ -278,6 +278,33 @@ fn chambers_need_more_than_voltage() {
 }
 
 #[test]
+fn an_axis_to_the_right_alone_is_a_block_of_the_posterior_fascicle() {
+    let blocked = |qrs_axis_deg: f64| Synth {
+        qrs_axis_deg,
+        ..Synth::default()
+    };
+    let check = |synth: &Synth, expect: bool| {
+        let (_, found) = codes(synth);
+        assert_eq!(
+            found.contains(&"left_posterior_fascicular_block"),
+            expect,
+            "{found:?}"
+        );
+    };
+    check(&blocked(118.0), true);
+    check(&blocked(135.0), true);
+    check(&blocked(85.0), false);
+    check(&blocked(-50.0), false);
+    // A strong right ventricle explains the axis by itself.
+    let right = Synth {
+        chest_r_uv: [1400.0, 1200.0, 900.0, 700.0, 500.0, 400.0],
+        chest_s_uv: [-200.0, -500.0, -700.0, -800.0, -900.0, -900.0],
+        ..blocked(120.0)
+    };
+    check(&right, false);
+}
+
+#[test]
 fn potassium_makes_tall_narrow_t_waves() {
     let tall = Synth {
         t_gain: 4.2,

@@ -39,6 +39,7 @@ mod tests {
 
     #[test]
     fn own_beats_must_be_several_and_irregular() {
+        use BeatClass::{Normal as N, Unclassifiable as Q};
         let check = |beats: &[(usize, BeatClass)], expect: bool| {
             let beats: Vec<Beat> = beats
                 .iter()
@@ -49,7 +50,6 @@ mod tests {
                 .collect();
             assert_eq!(irregular_span(&beats, 1_000.0).is_some(), expect, "{beats:?}");
         };
-        use BeatClass::{Normal as N, Unclassifiable as Q};
         check(
             &[(0, Q), (1_000, Q), (1_700, N), (2_500, N), (3_500, Q), (4_100, N)],
             true,

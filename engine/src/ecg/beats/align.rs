@@ -84,16 +84,9 @@ impl<'a> Finder<'a> {
         let to = (centre + self.reach + 1).min(n);
         let base = self.foot_level(centre);
         self.smooth_between(from, to);
-        let mut best = (f32::NEG_INFINITY, 0);
-        for (index, value) in self.smooth.iter().enumerate() {
-            let distance = value - base;
-            // Upward peaks win over equal downward ones: R before S.
-            let height = (1.15 * distance).max(-distance);
-            if height > best.0 {
-                best = (height, index);
-            }
-        }
-        (from + best.1, best.0)
+        // Upward peaks win over equal downward ones: R before S.
+        let (place, height) = simd::farthest(&self.smooth, base, 1.15);
+        (from + place, height)
     }
 
     /// Centred means of the samples `from..to`; at the ends of the lead its last values are held.

@@ -46,8 +46,9 @@ const WIDER_MAX: f64 = 1.0;
 /// Beats of like shape.
 struct Group {
     mean: Vec<f32>,
-    /// Sum of squares of the mean.
+    /// Sum of squares of the mean, and its root.
     power: f32,
+    root: f32,
     count: usize,
     width_s: f64,
     early: f64,
@@ -57,9 +58,11 @@ struct Group {
 
 impl Group {
     fn new(shape: &Shape, values: &[f32]) -> Self {
+        let power = simd::dot(values, values);
         Self {
             mean: values.to_vec(),
-            power: simd::dot(values, values),
+            power,
+            root: power.sqrt(),
             count: 1,
             width_s: shape.width_s,
             early: shape.early,
@@ -74,6 +77,7 @@ impl Group {
             *mean += (value - *mean) * weight as f32;
         }
         self.power = simd::dot(&self.mean, &self.mean);
+        self.root = self.power.sqrt();
         self.width_s += (shape.width_s - self.width_s) * weight;
         self.early += (shape.early - self.early) * weight;
         self.usual_s += (shape.usual_s - self.usual_s) * weight;
@@ -82,9 +86,9 @@ impl Group {
 
     /// Likeness to a shape, with amplitude: 1 when equal, 0 when unrelated, negative when opposed.
     fn likeness(&self, values: &[f32], power: f32) -> f32 {
-        let root = (self.power * power).sqrt().max(f32::MIN_POSITIVE);
-        let size = 2.0 * root / (self.power + power).max(f32::MIN_POSITIVE);
-        simd::dot(values, &self.mean) / root * size.sqrt()
+        let (root, both) = (self.root * power.sqrt(), self.power + power);
+        // The cosine times the root of how alike the sizes are, 2 root / both.
+        simd::dot(values, &self.mean) * (2.0 / (root * both).max(f32::MIN_POSITIVE)).sqrt()
     }
 }
 
@@ -347,13 +351,16 @@ fn normal_group(groups: &[Group]) -> Option<usize> {
 /// How irregular the rhythm is around each beat: the median relative change between intervals (high in fibrillation).
 fn steadiness(samples: &[usize]) -> Vec<f64> {
     const REACH: usize = 12;
-    let intervals: Vec<f64> = samples.windows(2).map(|w| (w[1] - w[0]) as f64).collect();
-    let changes: Vec<f64> = intervals
+    let intervals: Vec<f32> = samples.windows(2).map(|w| (w[1] - w[0]) as f32).collect();
+    let changes: Vec<f32> = intervals
         .windows(2)
         .map(|w| (w[1] - w[0]).abs() / w[0].max(w[1]))
         .collect();
     let medians = sliding::medians(&changes, REACH, samples.len());
-    medians.into_iter().map(|median| median.unwrap_or(0.0)).collect()
+    medians
+        .into_iter()
+        .map(|median| median.map_or(0.0, f64::from))
+        .collect()
 }
 
 /// Whether a stimulus stands in the time before the peak, for each beat; only when it does so again and again.

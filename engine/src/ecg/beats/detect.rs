@@ -40,17 +40,8 @@ pub(super) struct Candidate {
 /// Beats among the maxima, in time order.
 pub(super) fn choose(fused: &Fused) -> Vec<Candidate> {
     let rate = fused.rate_hz;
-    let mut all = maxima(&fused.amplitude, (REFRACTORY_S * rate) as usize);
     let levels = Levels::new(&fused.amplitude, rate);
-    for candidate in &mut all {
-        let level = levels.at(candidate.at);
-        candidate.share = if level > 0.0 {
-            candidate.height / level
-        } else {
-            0.0
-        };
-    }
-    all.retain(|candidate| candidate.share >= LOOK_BACK_SHARE);
+    let mut all = maxima(&fused.amplitude, &levels, (REFRACTORY_S * rate) as usize);
     let sure: Vec<usize> = (0..all.len())
         .filter(|place| all[*place].share >= SURE_SHARE)
         .collect();
@@ -83,56 +74,56 @@ fn sharpen(fused: &Fused, all: &mut [Candidate], sure: &[usize]) {
     for candidate in all.iter_mut() {
         candidate.sharpness = fused.sharpness(candidate.at);
     }
-    let values: Vec<f64> = sure
-        .iter()
-        .map(|place| f64::from(all[*place].sharpness))
-        .collect();
+    let values: Vec<f32> = sure.iter().map(|place| all[*place].sharpness).collect();
     let usual = sliding::medians(&values, USUAL_REACH, sure.len());
     let mut next = 0;
     for (place, candidate) in all.iter_mut().enumerate() {
         while next + 1 < sure.len() && sure[next] < place {
             next += 1;
         }
-        let usual = usual.get(next).copied().flatten().unwrap_or(0.0) as f32;
+        let usual = usual.get(next).copied().flatten().unwrap_or(0.0);
         candidate.sharpness /= usual.max(f32::MIN_POSITIVE);
     }
 }
 
-/// Local maxima which are the highest within `apart` samples on both sides.
-fn maxima(values: &[f32], apart: usize) -> Vec<Candidate> {
-    let mut out: Vec<Candidate> = Vec::new();
+/// Local maxima that may be beats and are the highest within `apart` samples on both sides.
+fn maxima(values: &[f32], levels: &Levels, apart: usize) -> Vec<Candidate> {
     let n = values.len();
-    let mut index = 0;
-    while index < n {
-        let height = values[index];
-        let rises = index == 0 || values[index - 1] < height;
-        let mut end = index;
-        while end + 1 < n && values[end + 1] == height {
-            end += 1;
+    let mut out: Vec<Candidate> = Vec::new();
+    let mut places: Vec<usize> = Vec::new();
+    for (block, level) in levels.medians.iter().enumerate() {
+        places.clear();
+        let (from, to) = (block * levels.block, ((block + 1) * levels.block).min(n));
+        let least = (LOOK_BACK_SHARE * level).max(f32::MIN_POSITIVE);
+        if from == 0 {
+            places.extend(values.first().filter(|v| **v >= least).map(|_| 0));
         }
-        let falls = end + 1 >= n || values[end + 1] < height;
-        if rises && falls && height > 0.0 {
-            let at = (index + end) / 2;
+        simd::tops(values, least, from, to, &mut places);
+        let last = n.saturating_sub(1);
+        if to == n && last > 0 && values[last] >= least && values[last] > values[last - 1] {
+            places.push(last);
+        }
+        for place in &places {
+            let height = values[*place];
+            let end = values[*place..].iter().take_while(|v| **v == height).count() + place;
+            if values.get(end).is_some_and(|after| *after > height) {
+                continue;
+            }
+            let candidate = Candidate {
+                at: (place + end - 1) / 2,
+                height,
+                share: height / level.max(f32::MIN_POSITIVE),
+                sharpness: 0.0,
+            };
             match out.last_mut() {
-                Some(last) if at - last.at < apart => {
-                    if height > last.height {
-                        *last = Candidate {
-                            at,
-                            height,
-                            share: 0.0,
-                            sharpness: 0.0,
-                        };
+                Some(have) if candidate.at - have.at < apart => {
+                    if height > have.height {
+                        *have = candidate;
                     }
                 }
-                _ => out.push(Candidate {
-                    at,
-                    height,
-                    share: 0.0,
-                    sharpness: 0.0,
-                }),
+                _ => out.push(candidate),
             }
         }
-        index = end + 1;
     }
     out
 }
@@ -154,21 +145,9 @@ impl Levels {
             .map(|i| tops[i].max(tops.get(i + 1).copied().unwrap_or(tops[i])))
             .collect();
         let mut medians = Vec::with_capacity(pairs.len());
-        let mut scratch = Vec::with_capacity(2 * REACH_BLOCKS + 1);
-        for index in 0..pairs.len() {
-            scratch.clear();
-            scratch.extend_from_slice(
-                &pairs[index.saturating_sub(REACH_BLOCKS)..(index + REACH_BLOCKS).min(pairs.len())],
-            );
-            let middle = scratch.len() / 2;
-            let (_, median, _) = scratch.select_nth_unstable_by(middle, f32::total_cmp);
-            medians.push(*median);
-        }
+        let around = sliding::medians(&pairs, REACH_BLOCKS, pairs.len());
+        medians.extend(around.into_iter().map(|median| median.unwrap_or(0.0)));
         Self { block, medians }
-    }
-
-    fn at(&self, place: usize) -> f32 {
-        self.medians.get(place / self.block).copied().unwrap_or(0.0)
     }
 }
 

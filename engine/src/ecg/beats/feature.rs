@@ -1,5 +1,7 @@
 //! The detection signal: energy of the QRS band, at a reduced rate, of one lead or of several together.
 
+use std::ops::Range;
+
 use crate::ecg::simd;
 
 /// Rate that the detection signal is brought near to, in hertz.
@@ -41,8 +43,8 @@ impl Fused {
         let mut mix = Mix::default();
         let mut lanes = Vec::new();
         for (lead, samples) in leads.iter().enumerate() {
-            let (smooth, energy) = filters.run(&reduced(samples, factor));
-            let local = Local::new(&energy, rate_hz);
+            let (smooth, energy) = filters.run_reduced(samples, factor);
+            let local = Local::new(&energy, rate_hz, leads.len() > 1);
             let level = median(&mut local.tops.clone()).sqrt();
             if level <= 0.0 {
                 continue;
@@ -198,39 +200,48 @@ impl Local {
         ((LEVEL_HOP_S * rate_hz) as usize).max(1)
     }
 
-    fn new(energy: &[f32], rate_hz: f64) -> Self {
+    /// Without `weighed` the weights are left out: a lead alone is always trusted.
+    fn new(energy: &[f32], rate_hz: f64, weighed: bool) -> Self {
         const REACH_BLOCKS: usize = 4;
         const SEEN: usize = 48;
         // A lead that lies across the axis of the QRS shows P as its highest wave, clearly; it has little energy.
         const STRONG_POWER: f32 = 0.25;
         const CLEARNESS: std::ops::RangeInclusive<f32> = 1.0..=400.0;
         let block = Self::block(rate_hz);
-        let (mut tops, mut middles) = (Vec::new(), Vec::new());
+        let count = energy.len().div_ceil(block);
+        let (mut tops, mut middles) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let mut seen: Vec<f32> = Vec::with_capacity(2 * SEEN);
-        for part in energy.chunks(block) {
-            tops.push(simd::highest(part));
+        tops.extend(energy.chunks(block).map(simd::highest));
+        // The middles of eight blocks at a time.
+        let step = (block / SEEN).max(1);
+        let mut rows: Vec<[f32; 8]> = Vec::with_capacity(2 * SEEN);
+        let (eights, rest) = energy.split_at(energy.len() / (8 * block) * 8 * block);
+        for part in eights.chunks(8 * block) {
+            rows.clear();
+            let row = |at: usize| std::array::from_fn(|lane| part[lane * block + at]);
+            rows.extend((0..block).step_by(step).map(row));
+            middles.extend(simd::medians_of_lanes(&mut rows));
+        }
+        for part in rest.chunks(block) {
             seen.clear();
             seen.extend(part.iter().step_by((part.len() / SEEN).max(1)));
-            middles.push(median(&mut seen));
+            middles.push(simd::median_of_few(&seen));
         }
-        let (mut levels, mut clearness) = (Vec::with_capacity(tops.len()), Vec::with_capacity(tops.len()));
-        let mut weights = Vec::with_capacity(tops.len());
-        for index in 0..tops.len() {
-            let near = index.saturating_sub(REACH_BLOCKS)..(index + REACH_BLOCKS + 1).min(tops.len());
-            let mut around = |values: &[f32]| {
-                seen.clear();
-                seen.extend_from_slice(&values[near.clone()]);
-                median(&mut seen)
-            };
-            let (level, middle) = (around(&tops), around(&middles));
+        let (mut levels, mut clearness) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let mut weights = Vec::with_capacity(if weighed { count } else { 0 });
+        for index in 0..count {
+            let near = index.saturating_sub(REACH_BLOCKS)..(index + REACH_BLOCKS + 1).min(count);
+            let level = simd::median_of_few(&tops[near.clone()]);
             // A burst of noise is shorter than what is around it.
-            let middle = middle.max(middles[index]);
+            let middle = simd::median_of_few(&middles[near.clone()]).max(middles[index]);
             levels.push(level);
             let clear = (level / middle.max(f32::MIN_POSITIVE)).clamp(*CLEARNESS.start(), *CLEARNESS.end());
             clearness.push(clear);
-            seen.clear();
-            seen.extend_from_slice(&tops[near]);
-            weights.push(clear * steadiness(&mut seen) * level.powf(STRONG_POWER));
+            if weighed {
+                seen.clear();
+                seen.extend_from_slice(&tops[near]);
+                weights.push(clear * steadiness(&mut seen) * level.powf(STRONG_POWER));
+            }
         }
         Self {
             block,
@@ -296,30 +307,68 @@ impl Filters {
         }
     }
 
+    /// The same of a signal at a higher rate: means of `factor` samples; what is not finite there is held.
+    fn run_reduced(&self, samples: &[f32], factor: usize) -> (Vec<f32>, Vec<f32>) {
+        let means = |range: Range<usize>, out: &mut Vec<f32>| {
+            let from = out.len();
+            simd::reduce(&samples[range.start * factor..range.end * factor], factor, out);
+            simd::all_finite(&out[from..])
+        };
+        self.run_over(samples.len() / factor.max(1), means)
+            .unwrap_or_else(|| {
+                let held = held(samples, factor);
+                self.run(&held)
+            })
+    }
+
     /// The smooth signal, and the mean square of its band over the length of a QRS.
     fn run(&self, signal: &[f32]) -> (Vec<f32>, Vec<f32>) {
-        let n = signal.len();
-        let reach = self.band.len() - 1;
-        let mut padded = Vec::with_capacity(n + 2 * reach);
-        padded.resize(reach, signal.first().copied().unwrap_or(0.0));
-        padded.extend_from_slice(signal);
-        padded.resize(n + 2 * reach, signal.last().copied().unwrap_or(0.0));
-        let mut smooth = vec![0.0; n];
-        simd::fir(
-            &padded[reach + 1 - self.smooth.len()..],
-            &self.smooth,
-            &mut smooth,
-        );
-        let half = self.window / 2;
-        let mut band = vec![0.0; n + 2 * half];
-        simd::fir(&padded, &self.band, &mut band[half..half + n]);
-        let mut energy = vec![0.0; n];
-        simd::box_of_squares(&band, self.window, &mut energy);
+        let copy = |range: Range<usize>, out: &mut Vec<f32>| {
+            out.extend_from_slice(&signal[range]);
+            true
+        };
+        self.run_over(signal.len(), copy).unwrap_or_default()
+    }
+
+    /// Works stretch by stretch, so that what lies between signal and energy never leaves the cache. `signal` adds a part
+    /// of the signal to what it is given and answers whether it is finite; `None` as soon as it is not.
+    ///
+    /// Beyond its ends the signal is held, and its band is zero.
+    fn run_over(
+        &self,
+        n: usize,
+        signal: impl Fn(Range<usize>, &mut Vec<f32>) -> bool,
+    ) -> Option<(Vec<f32>, Vec<f32>)> {
+        const STRETCH: usize = 1 << 10;
+        let (reach, half) = (self.band.len() - 1, self.window / 2);
+        let margin = reach + half;
         let share = 1.0 / self.window as f32;
-        for value in &mut energy {
-            *value *= share;
+        let (mut smooth, mut energy) = (vec![0.0; n], vec![0.0; n]);
+        let mut padded: Vec<f32> = Vec::with_capacity(STRETCH + 2 * margin);
+        let mut band = vec![0.0; STRETCH + 2 * half];
+        for from in (0..n).step_by(STRETCH) {
+            let to = (from + STRETCH).min(n);
+            let seen = from.saturating_sub(margin)..(to + margin).min(n);
+            padded.clear();
+            let before = margin - (from - seen.start);
+            padded.resize(before, 0.0);
+            if !signal(seen, &mut padded) {
+                return None;
+            }
+            let (first, last) = (padded[before], padded.last().copied().unwrap_or(0.0));
+            padded[..before].fill(first);
+            padded.resize(to - from + 2 * margin, last);
+            let inner = &padded[margin + 1 - self.smooth.len()..];
+            simd::fir(inner, &self.smooth, &mut smooth[from..to]);
+            let band = &mut band[..to - from + 2 * half];
+            simd::fir(&padded, &self.band, band);
+            band[..half.saturating_sub(from)].fill(0.0);
+            let beyond = (to + half).saturating_sub(n);
+            let inside = band.len() - beyond;
+            band[inside..].fill(0.0);
+            simd::box_of_squares(band, self.window, share, &mut energy[from..to]);
         }
-        (smooth, energy)
+        Some((smooth, energy))
     }
 }
 
@@ -333,18 +382,16 @@ fn convolved(a: &[f64], b: &[f64]) -> Vec<f64> {
     out
 }
 
-/// Means of `factor` samples, gaps bridged by the last value.
-fn reduced(samples: &[f32], factor: usize) -> Vec<f32> {
-    let mut out = Vec::with_capacity(samples.len() / factor + 1);
+/// Means of `factor` samples; where they are not finite the last finite one is held.
+fn held(samples: &[f32], factor: usize) -> Vec<f32> {
+    let mut out = Vec::with_capacity(samples.len() / factor.max(1) + 1);
     simd::reduce(samples, factor, &mut out);
-    if !simd::all_finite(&out) {
-        let mut last = out.iter().copied().find(|v| v.is_finite()).unwrap_or(0.0);
-        for value in &mut out {
-            if value.is_finite() {
-                last = *value;
-            } else {
-                *value = last;
-            }
+    let mut last = out.iter().copied().find(|v| v.is_finite()).unwrap_or(0.0);
+    for value in &mut out {
+        if value.is_finite() {
+            last = *value;
+        } else {
+            *value = last;
         }
     }
     out

@@ -111,11 +111,11 @@ fn detect_among(leads: &[&[f32]], sampling_rate_hz: f64, stimuli: &[usize]) -> V
 
 /// Median interval among the nearest around each beat, `reach` to either side, in samples.
 fn usual_intervals(places: &[usize], reach: usize) -> Vec<f64> {
-    let intervals: Vec<f64> = places.windows(2).map(|w| (w[1] - w[0]) as f64).collect();
+    let intervals: Vec<f32> = places.windows(2).map(|w| (w[1] - w[0]) as f32).collect();
     let usual = sliding::medians(&intervals, reach, places.len());
     usual
         .into_iter()
-        .map(|median| median.unwrap_or(f64::INFINITY))
+        .map(|median| median.map_or(f64::INFINITY, f64::from))
         .collect()
 }
 

@@ -198,15 +198,7 @@ impl Shapes {
 
 /// Twice the spread of the slope energy around its centre: follows the width of the QRS and not one threshold.
 fn steep_width(slopes: &[f32]) -> f64 {
-    let top = slopes.iter().copied().fold(0.0, f32::max);
-    let (mut mass, mut first, mut second) = (0.0, 0.0, 0.0);
-    for (index, slope) in slopes.iter().enumerate() {
-        let weight = (slope - 0.08 * top).max(0.0).sqrt();
-        let at = index as f32;
-        mass += weight;
-        first += weight * at;
-        second += weight * at * at;
-    }
+    let [mass, first, second] = simd::moments_of_roots(slopes, 0.08 * simd::highest(slopes));
     if mass <= 0.0 {
         return 0.0;
     }

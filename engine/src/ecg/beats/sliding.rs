@@ -1,37 +1,27 @@
 //! Medians of a window that slides over a list.
 
+use crate::ecg::simd;
+
 /// The median (the upper one of two) over `values[at - reach..at + reach]`, cut to what is there, for each `at` in
 /// `0..count`; `None` where nothing is there.
-///
-/// The window is kept sorted, so each step costs one removal and one insertion.
-pub(super) fn medians(values: &[f64], reach: usize, count: usize) -> Vec<Option<f64>> {
-    let mut sorted: Vec<f64> = Vec::with_capacity(2 * reach + 1);
+pub(super) fn medians(values: &[f32], reach: usize, count: usize) -> Vec<Option<f32>> {
     let mut out = Vec::with_capacity(count);
-    for value in values.iter().take(reach.saturating_sub(1)) {
-        insert(&mut sorted, *value);
-    }
-    for at in 0..count {
-        if let Some(value) = (at + reach).checked_sub(1).and_then(|last| values.get(last)) {
-            insert(&mut sorted, *value);
+    let mut rows = Vec::with_capacity(2 * reach);
+    while out.len() < count {
+        let at = out.len();
+        // Eight whole windows side by side, or one at an end.
+        let eight = at
+            .checked_sub(reach)
+            .and_then(|from| values.get(from..at + reach + 7));
+        if let Some(part) = eight.filter(|_| at + 8 <= count) {
+            out.extend(simd::eight_medians(part, 2 * reach, &mut rows).map(Some));
+            continue;
         }
-        if let Some(value) = at.checked_sub(reach + 1).and_then(|first| values.get(first)) {
-            remove(&mut sorted, *value);
-        }
-        out.push(sorted.get(sorted.len() / 2).copied());
+        let window = values.get(at.saturating_sub(reach)..(at + reach).min(values.len()));
+        let median = window.filter(|w| !w.is_empty()).map(simd::median_of_few);
+        out.push(median);
     }
     out
-}
-
-fn insert(sorted: &mut Vec<f64>, value: f64) {
-    let place = sorted.partition_point(|have| *have <= value);
-    sorted.insert(place, value);
-}
-
-fn remove(sorted: &mut Vec<f64>, value: f64) {
-    let place = sorted.partition_point(|have| *have < value);
-    if place < sorted.len() {
-        sorted.remove(place);
-    }
 }
 
 #[cfg(test)]
@@ -40,12 +30,12 @@ mod tests {
 
     #[test]
     fn each_is_the_median_of_its_window() {
-        let values: Vec<f64> = (0..40).map(|i| f64::from(i * 37 % 23)).collect();
-        for reach in [1, 3, 8] {
-            for (at, got) in medians(&values, reach, 44).into_iter().enumerate() {
-                let from = at.saturating_sub(reach).min(40);
-                let mut part = values[from..(at + reach).min(40)].to_vec();
-                part.sort_by(f64::total_cmp);
+        let values: Vec<f32> = (0..90_u16).map(|i| f32::from(i * 37 % 23)).collect();
+        for reach in [1, 3, 6, 8, 12] {
+            for (at, got) in medians(&values, reach, 94).into_iter().enumerate() {
+                let from = at.saturating_sub(reach).min(90);
+                let mut part = values[from..(at + reach).min(90)].to_vec();
+                part.sort_by(f32::total_cmp);
                 assert_eq!(got, part.get(part.len() / 2).copied(), "{reach} {at}");
             }
         }

@@ -81,9 +81,9 @@ impl Curve {
         Self { pieces }
     }
 
-    /// Takes the line away from `part`, whose first sample is sample `from` of the signal.
-    pub(super) fn subtract(&self, part: &mut [f32], from: usize) {
-        let end = from + part.len();
+    /// Writes `part`, whose first sample is sample `from` of the signal, without the line to `out`, which is equally long.
+    pub(super) fn take_from(&self, part: &[f32], from: usize, out: &mut [f32]) {
+        let end = from + part.len().min(out.len());
         let mut index = self
             .pieces
             .partition_point(|piece| piece.at <= from as f64)
@@ -96,15 +96,19 @@ impl Curve {
                 .map_or(end, |next| (next.at.ceil().max(0.0) as usize).min(end));
             if next > at {
                 let first = (at as f64 - piece.at) as f32;
-                simd::subtract_cubic(
-                    &mut part[at - from..next - from],
+                simd::less_cubic(
+                    &part[at - from..next - from],
                     piece.cubic,
                     first,
                     (1.0 / piece.width) as f32,
+                    &mut out[at - from..next - from],
                 );
                 at = next;
             }
             index += 1;
+        }
+        if self.pieces.is_empty() {
+            out.copy_from_slice(part);
         }
     }
 }
@@ -115,7 +119,7 @@ mod tests {
 
     fn line(curve: &Curve, n: usize) -> Vec<f32> {
         let mut out = vec![0.0; n];
-        curve.subtract(&mut out, 0);
+        curve.take_from(&vec![0.0; n], 0, &mut out);
         out.iter().map(|v| -v).collect()
     }
 
@@ -134,7 +138,7 @@ mod tests {
             }
             assert_eq!((got[0], got[99]), (5.0, 1.0));
             let mut tail = vec![0.0; 60];
-            curve.subtract(&mut tail, 40);
+            curve.take_from(&[0.0; 60], 40, &mut tail);
             assert!(tail.iter().zip(&got[40..]).all(|(a, b)| (a + b).abs() < 1e-4));
         }
     }

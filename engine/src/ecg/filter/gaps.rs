@@ -12,6 +12,16 @@ pub(super) struct Bridged<'a> {
     pub(super) gaps: Vec<Range<usize>>,
 }
 
+impl<'a> Bridged<'a> {
+    /// A lead in which there are no holes.
+    pub(super) fn whole(samples: &'a [f32]) -> Self {
+        Self {
+            values: Cow::Borrowed(samples),
+            gaps: Vec::new(),
+        }
+    }
+}
+
 impl Bridged<'_> {
     /// Whether the lead has no signal at all.
     pub(super) fn is_empty(&self) -> bool {
@@ -86,11 +96,10 @@ fn missing(samples: &[f32]) -> Vec<Range<usize>> {
 /// Runs of one and the same value which are entered or left by a jump: an amplifier at its rail. A flat line without a
 /// jump is a signal (an artificial one, or no heart beat) and stays.
 fn rails(samples: &[f32], rate_hz: f64) -> Vec<Range<usize>> {
-    const LENGTH_S_MIN: f64 = 0.25;
     const JUMP_UV_MIN: f32 = 1_000.0;
-    let least = (LENGTH_S_MIN * rate_hz).max(3.0) as usize;
+    let least = least_run(rate_hz);
     let mut out = Vec::new();
-    if !may_have_runs(samples, least) {
+    if !Runs::new(rate_hz).may_be_in(samples) {
         return out;
     }
     let mut usual = None;
@@ -119,13 +128,39 @@ fn rails(samples: &[f32], rate_hz: f64) -> Vec<Range<usize>> {
     out
 }
 
-/// Whether half a run of one value starts at a multiple of its length; no run of `least` can hide from that.
-fn may_have_runs(samples: &[f32], least: usize) -> bool {
-    let half = (least / 2).max(1);
-    let places = (0..samples.len().saturating_sub(half)).step_by(half);
-    places
-        .into_iter()
-        .any(|at| samples[at..=at + half].iter().all(|v| *v == samples[at]))
+/// Samples of one value that may be a rail.
+fn least_run(rate_hz: f64) -> usize {
+    const LENGTH_S_MIN: f64 = 0.25;
+    (LENGTH_S_MIN * rate_hz).max(3.0) as usize
+}
+
+/// Looks for runs of one value while a signal comes in.
+///
+/// No run of the least length can hide from looks at every half of it.
+pub(super) struct Runs {
+    half: usize,
+    /// Next sample from which half a run is looked for.
+    next: usize,
+}
+
+impl Runs {
+    pub(super) fn new(rate_hz: f64) -> Self {
+        Self {
+            half: (least_run(rate_hz) / 2).max(1),
+            next: 0,
+        }
+    }
+
+    /// Whether half a run may start in what was not looked at before; `seen` is the signal from its start on.
+    pub(super) fn may_be_in(&mut self, seen: &[f32]) -> bool {
+        while let Some(part) = seen.get(self.next..=self.next + self.half) {
+            self.next += self.half;
+            if part.iter().all(|v| *v == part[0]) {
+                return true;
+            }
+        }
+        false
+    }
 }
 
 /// Median over a regular choice of the lead's samples.

@@ -10,12 +10,13 @@ mod curve;
 mod fir;
 mod gaps;
 mod mains;
+mod survey;
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use self::biquad::Section;
 use self::curve::Curve;
+use self::survey::{Prepared, Wanted, prepare};
 use super::beats::{self, Beat, BeatClass, pacing};
 use super::record::{Lead, Record};
 
@@ -58,45 +59,104 @@ impl Mains {
 /// Filters every lead; shape (leads, samples), microvolts.
 #[must_use]
 pub fn apply(record: &Record, path: Path, mains: Mains) -> Vec<Vec<f32>> {
+    let mut out = Vec::new();
+    apply_into(record, path, mains, &mut out);
+    out
+}
+
+/// The same into rows that stand already: who filters part after part of a long recording needs no new memory for each.
+/// The rows are made as many and as long as the leads.
+pub fn apply_into(record: &Record, path: Path, mains: Mains, out: &mut Vec<Vec<f32>>) {
+    out.resize_with(record.leads.len(), Vec::new);
     if path == Path::Raw {
-        return record.leads.iter().map(|lead| lead.samples_uv.clone()).collect();
+        for (row, lead) in out.iter_mut().zip(&record.leads) {
+            row.clone_from(&lead.samples_uv);
+        }
+        return;
     }
     let rate_hz = record.sampling_rate_hz;
-    let mut prepared = bridge_all(&record.leads, rate_hz);
+    let smooth = LowPass::of(path, rate_hz);
     if path == Path::Display {
-        return chain(&prepared, rate_hz, path, mains, &[]);
+        let slow = baseline::Slow::new(rate_hz);
+        for (row, lead) in out.iter_mut().zip(&record.leads) {
+            let lead = prepared(lead, rate_hz, mains, true);
+            chain(&lead, &slow.line(&lead.means), &smooth, row);
+        }
+        return;
     }
-    unhum(&mut prepared, rate_hz, mains);
-    let beats = beats_of(&prepared, rate_hz);
-    chain(&prepared, rate_hz, path, Mains::Off, &beats)
+    let mut leads = prepared_all(&record.leads, rate_hz, mains, true);
+    for lead in &mut leads {
+        // Before beats and isoelectric points are looked for.
+        lead.unhum(rate_hz, true);
+    }
+    let beats = beats_of(&leads, rate_hz);
+    diagnostic(&leads, rate_hz, &beats, &smooth, out);
 }
 
 /// The diagnostic path for measuring, around beats which are already known: the stimuli of a pacemaker are taken out.
 #[must_use]
 pub fn diagnostic_with_beats(record: &Record, mains: Mains, beats: &[Beat]) -> Vec<Vec<f32>> {
     let rate_hz = record.sampling_rate_hz;
-    let mut prepared = bridge_all(&record.leads, record.sampling_rate_hz);
-    if beats.iter().any(|beat| beat.class == BeatClass::Unclassifiable) {
-        let leads: Vec<&[f32]> = prepared.iter().map(|lead| &*lead.values).collect();
-        let stimuli = pacing::stimuli(&leads, rate_hz);
-        for lead in &mut prepared {
-            lead.values = Cow::Owned(pacing::blanked(&lead.values, &stimuli, rate_hz));
+    let blank = beats.iter().any(|beat| beat.class == BeatClass::Unclassifiable);
+    let mut leads = prepared_all(&record.leads, rate_hz, mains, true);
+    if blank {
+        let rows: Vec<&[f32]> = leads.iter().map(|lead| &*lead.lead.values).collect();
+        let stimuli = pacing::stimuli(&rows, rate_hz);
+        for lead in &mut leads {
+            let values = pacing::blanked(&lead.lead.values, &stimuli, rate_hz);
+            *lead = lead.with_values(values, wanted(rate_hz, mains, true));
         }
     }
-    unhum(&mut prepared, rate_hz, mains);
-    chain(&prepared, rate_hz, Path::Diagnostic, Mains::Off, beats)
+    for lead in &mut leads {
+        lead.unhum(rate_hz, true);
+    }
+    let mut out = vec![Vec::new(); leads.len()];
+    diagnostic(
+        &leads,
+        rate_hz,
+        beats,
+        &LowPass::of(Path::Diagnostic, rate_hz),
+        &mut out,
+    );
+    out
+}
+
+fn diagnostic(leads: &[Prepared<'_>], rate_hz: f64, beats: &[Beat], smooth: &LowPass, out: &mut [Vec<f32>]) {
+    for (row, lead) in out.iter_mut().zip(leads) {
+        let line = baseline::anchored(&lead.lead.values, &lead.means, &lead.lead.gaps, rate_hz, beats);
+        chain(lead, &line, smooth, row);
+    }
+}
+
+fn wanted(rate_hz: f64, mains: Mains, means: bool) -> Wanted {
+    Wanted {
+        rate_hz,
+        hertz: mains.hertz(),
+        means,
+    }
+}
+
+fn prepared(lead: &Lead, rate_hz: f64, mains: Mains, means: bool) -> Prepared<'_> {
+    prepare(&lead.samples_uv, wanted(rate_hz, mains, means))
+}
+
+fn prepared_all(leads: &[Lead], rate_hz: f64, mains: Mains, means: bool) -> Vec<Prepared<'_>> {
+    leads
+        .iter()
+        .map(|lead| prepared(lead, rate_hz, mains, means))
+        .collect()
 }
 
 /// The beats over all given leads that have a signal, gaps and lead-off stretches bridged.
 pub(crate) fn beats_in(leads: &[Lead], rate_hz: f64) -> Vec<Beat> {
-    beats_of(&bridge_all(leads, rate_hz), rate_hz)
+    beats_of(&prepared_all(leads, rate_hz, Mains::Off, false), rate_hz)
 }
 
 /// The same, and the gaps of each lead.
 pub(crate) fn beats_and_gaps(leads: &[Lead], rate_hz: f64) -> (Vec<Beat>, Vec<Vec<Range<usize>>>) {
-    let prepared = bridge_all(leads, rate_hz);
+    let prepared = prepared_all(leads, rate_hz, Mains::Off, false);
     let beats = beats_of(&prepared, rate_hz);
-    (beats, prepared.into_iter().map(|lead| lead.gaps).collect())
+    (beats, prepared.into_iter().map(|lead| lead.lead.gaps).collect())
 }
 
 /// Zero-phase low-pass of one filtered lead; gaps count as the isoelectric line.
@@ -113,84 +173,60 @@ pub(crate) fn low_passed<T: Copy + Into<f64>>(lead: &[T], edge_hz: f64, rate_hz:
     signal
 }
 
-fn bridge_all(leads: &[Lead], rate_hz: f64) -> Vec<gaps::Bridged<'_>> {
-    leads
-        .iter()
-        .map(|lead| gaps::bridge(&lead.samples_uv, rate_hz))
-        .collect()
-}
-
-/// Takes the interference out of the leads that have it, before beats and isoelectric points are looked for.
-fn unhum(prepared: &mut [gaps::Bridged<'_>], rate_hz: f64, mains: Mains) {
-    let Some(hertz) = mains.hertz() else { return };
-    for lead in prepared.iter_mut().filter(|lead| !lead.is_empty()) {
-        if let Some(hum) = mains::Hum::find(&lead.values, rate_hz, hertz) {
-            hum.subtract(lead.values.to_mut(), 0);
-        }
-    }
-}
-
-fn beats_of(prepared: &[gaps::Bridged<'_>], rate_hz: f64) -> Vec<Beat> {
+fn beats_of(prepared: &[Prepared<'_>], rate_hz: f64) -> Vec<Beat> {
     let leads: Vec<&[f32]> = prepared
         .iter()
+        .map(|lead| &lead.lead)
         .filter(|lead| !lead.is_empty())
         .map(|lead| &*lead.values)
         .collect();
     beats::detect_in(&leads, rate_hz)
 }
 
-/// A lead from which the interference is taken wherever it is looked at.
+/// A lead without interference and line, and smooth, into `out`.
+fn chain(lead: &Prepared<'_>, line: &Curve, smooth: &LowPass, out: &mut Vec<f32>) {
+    let n = lead.lead.values.len();
+    if lead.lead.is_empty() {
+        out.clear();
+        out.resize(n, f32::NAN);
+        return;
+    }
+    // Every sample is written below; what stood here before needs no clearing.
+    out.resize(n, 0.0);
+    let unhummed = Unhummed {
+        signal: &lead.lead.values,
+        hum: lead.hum.as_ref(),
+        line,
+    };
+    smooth.run(&unhummed, out);
+    lead.lead.put_gaps_back(out);
+}
+
+/// A lead from which interference and line are taken wherever it is looked at.
 struct Unhummed<'a> {
     signal: &'a [f32],
-    hum: Option<mains::Hum>,
+    hum: Option<&'a mains::Hum>,
+    line: &'a Curve,
 }
 
 impl Unhummed<'_> {
-    /// Copies a little more than `range` to `out`; answers which sample comes first.
-    fn copy(&self, range: Range<usize>, out: &mut Vec<f32>) -> usize {
-        let start = range.start - self.hum.as_ref().map_or(0, |hum| range.start % hum.sub_block());
-        out.clear();
-        out.extend_from_slice(
-            self.signal
-                .get(start..range.end.min(self.signal.len()))
-                .unwrap_or_default(),
-        );
-        if let Some(hum) = &self.hum {
-            hum.subtract(out, start);
-        }
-        start
+    /// Writes a part of the lead without interference and line to `out`, which is as long; `scratch` is for its own use.
+    fn clean(&self, range: Range<usize>, scratch: &mut Vec<f32>, out: &mut [f32]) {
+        let Some(hum) = self.hum else {
+            self.line.take_from(&self.signal[range.clone()], range.start, out);
+            return;
+        };
+        let start = range.start - range.start % hum.sub_block();
+        scratch.clear();
+        scratch.extend_from_slice(&self.signal[start..range.end]);
+        hum.subtract(scratch, start);
+        self.line
+            .take_from(&scratch[range.start - start..], range.start, out);
     }
 }
 
-fn chain(
-    prepared: &[gaps::Bridged<'_>],
-    rate_hz: f64,
-    path: Path,
-    mains: Mains,
-    beats: &[Beat],
-) -> Vec<Vec<f32>> {
-    let smooth = LowPass::of(path, rate_hz);
-    let filtered = prepared.iter().map(|lead| {
-        if lead.is_empty() {
-            return vec![f32::NAN; lead.values.len()];
-        }
-        let unhummed = Unhummed {
-            signal: &lead.values,
-            hum: mains
-                .hertz()
-                .and_then(|hertz| mains::Hum::find(&lead.values, rate_hz, hertz)),
-        };
-        let line = match path {
-            Path::Raw => Curve::default(),
-            Path::Diagnostic => baseline::anchored(&lead.values, &lead.gaps, rate_hz, beats),
-            Path::Display => baseline::slow(&lead.values, rate_hz),
-        };
-        let mut signal = smooth.run(&unhummed, &line);
-        lead.put_gaps_back(&mut signal);
-        signal
-    });
-    filtered.collect()
-}
+/// Samples worked on together: they and what is made of them stay in the nearest cache.
+const STRETCH: usize = 1 << 11;
 
 /// The upper edge of a path.
 enum LowPass {
@@ -216,58 +252,52 @@ impl LowPass {
         fir::LowPass::new(edge_hz, reach_s, rate_hz).map_or(Self::None, Self::Symmetric)
     }
 
-    /// The lead without interference and line, and smooth.
-    fn run(&self, lead: &Unhummed<'_>, line: &Curve) -> Vec<f32> {
+    /// The lead without interference and line, and smooth, into `out`, which is as long.
+    fn run(&self, lead: &Unhummed<'_>, out: &mut [f32]) {
         match self {
-            Self::None => clean(lead, line, 0..lead.signal.len()),
-            Self::Symmetric(filter) => in_stretches(filter, lead, line),
+            Self::None => clean_all(lead, out),
+            Self::Symmetric(filter) => in_stretches(filter, lead, out),
             Self::Recursive(section, rate_hz) => {
-                let whole = clean(lead, line, 0..lead.signal.len());
-                let mut signal: Vec<f64> = whole.into_iter().map(f64::from).collect();
+                clean_all(lead, out);
+                let mut signal: Vec<f64> = out.iter().copied().map(f64::from).collect();
                 biquad::zero_phase(section, &mut signal, (0.1 * rate_hz) as usize);
-                signal.into_iter().map(|v| v as f32).collect()
+                for (to, value) in out.iter_mut().zip(signal) {
+                    *to = value as f32;
+                }
             }
         }
     }
 }
 
-/// A part of the lead without interference and line.
-fn clean(lead: &Unhummed<'_>, line: &Curve, range: Range<usize>) -> Vec<f32> {
-    let mut out = Vec::with_capacity(range.len());
-    clean_into(lead, line, range, &mut out);
-    out
+fn clean_all(lead: &Unhummed<'_>, out: &mut [f32]) {
+    let mut scratch = Vec::new();
+    for (index, part) in out.chunks_mut(STRETCH).enumerate() {
+        let from = index * STRETCH;
+        lead.clean(from..from + part.len(), &mut scratch, part);
+    }
 }
 
-/// The same into `out`, which is made as long as the range.
-fn clean_into(lead: &Unhummed<'_>, line: &Curve, range: Range<usize>, out: &mut Vec<f32>) {
-    let start = lead.copy(range.clone(), out);
-    out.drain(..range.start - start);
-    line.subtract(out, range.start);
-}
-
-/// Filters stretch by stretch, so that each is still in the processor's cache at every step; mirrored at the ends.
-fn in_stretches(filter: &fir::LowPass, lead: &Unhummed<'_>, line: &Curve) -> Vec<f32> {
-    const STRETCH: usize = 1 << 13;
+/// Filters stretch by stretch; mirrored at the ends.
+fn in_stretches(filter: &fir::LowPass, lead: &Unhummed<'_>, out: &mut [f32]) {
     let n = lead.signal.len();
     let reach = filter.reach();
-    let mut out = vec![0.0; n];
-    let mut padded: Vec<f32> = Vec::with_capacity(STRETCH + 2 * reach + 64);
-    let mut mirrored: Vec<f32> = Vec::new();
+    let (mut scratch, mut mirrored) = (Vec::new(), Vec::new());
+    let mut padded = vec![0.0; STRETCH + 2 * reach];
     for (index, part) in out.chunks_mut(STRETCH).enumerate() {
         let from = index * STRETCH;
         let to = from + part.len();
         let seen = from.saturating_sub(reach)..(to + reach).min(n);
         let (before, after) = (reach - (from - seen.start), reach - (seen.end - to));
-        clean_into(lead, line, seen, &mut padded);
+        let clean = &mut padded[..seen.len()];
+        lead.clean(seen, &mut scratch, clean);
         if before + after > 0 {
             mirrored.clear();
-            mirror(&padded, before, after, &mut mirrored);
+            mirror(clean, before, after, &mut mirrored);
             filter.run(&mirrored, part);
         } else {
-            filter.run(&padded, part);
+            filter.run(clean, part);
         }
     }
-    out
 }
 
 /// Turns a signal round its end points.

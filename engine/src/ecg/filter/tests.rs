@@ -157,3 +157,39 @@ fn any_length_and_rate_keeps_its_shape() {
             .all(|v| v.is_nan())
     );
 }
+
+/// Where a stretch of the work begins makes no difference, nor what stood in the rows before.
+#[test]
+fn results_do_not_depend_on_stretches_or_old_rows() {
+    let truth = Synth {
+        seconds: 40.0,
+        ..Synth::default()
+    }
+    .make();
+    let hum = |i: usize| 80.0 * (50.2 * i as f32 / 500.0 * std::f32::consts::TAU).sin();
+    let mut record = truth.record;
+    for lead in &mut record.leads {
+        for (index, value) in lead.samples_uv.iter_mut().enumerate() {
+            *value += 300.0 * (index as f32 / 900.0).sin() + hum(index);
+        }
+    }
+    let mut rows = vec![vec![f32::INFINITY; 30_000], vec![7.0; 3]];
+    for path in [Path::Display, Path::Diagnostic, Path::Raw] {
+        let whole = apply(&record, path, Mains::Hz50);
+        apply_into(&record, path, Mains::Hz50, &mut rows);
+        assert!(rows == whole, "{path:?}");
+    }
+    // The knots of the display line lie 100 samples apart.
+    let whole = apply(&record, Path::Display, Mains::Off);
+    for cut in [100, 1_300, 2_100] {
+        let mut part = record.clone();
+        for lead in &mut part.leads {
+            lead.samples_uv.drain(..cut);
+        }
+        let got = apply(&part, Path::Display, Mains::Off);
+        for (a, b) in got.iter().zip(&whole) {
+            let far = a.iter().zip(&b[cut..]).skip(2_500);
+            assert!(far.clone().count() > 10_000 && far.into_iter().all(|(x, y)| (x - y).abs() < 0.01));
+        }
+    }
+}

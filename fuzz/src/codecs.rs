@@ -1,7 +1,8 @@
 //! Decoders of image frames: a frame of exactly the promised shape, or an error.
 
+use engine::codec::parcel::{self, Region};
 use engine::codec::{
-    self, Compression, FrameBytes, FrameDescription, FrameMap, Photometric, PixelElement, StoredPixels,
+    self, Compression, Fragments, FrameBytes, FrameDescription, FrameMap, Photometric, PixelElement, StoredPixels,
     TransferSyntax,
 };
 use engine::pixel::{self, Format, ImageDescription, Overlay, Picture, Presentation, RenderOptions};
@@ -28,7 +29,14 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
             shape(1, 8)
         };
         let ht = codec::htj2k::encode(&frame, &data).expect("sound samples can be encoded");
-        seeds.push(("codec_jpeg2000", [&[0][..], &ht.stream].concat()));
+        seeds.push(("codec_htj2k", [&[0][..], &ht.stream].concat()));
+        if samples == 1 {
+            let words: Vec<u16> = (0..count as u16).map(|i| i.wrapping_mul(i) & (1 << (bits - 1))).collect();
+            for predictor in 1..8 {
+                let stream = super::lossless::encode(&words, 9, bits as u8, predictor, 0);
+                seeds.push(("codec_jpeg_lossless", [&[0][..], &stream].concat()));
+            }
+        }
         seeds.push(("codec_jpegls", [&[0][..], &ls].concat()));
         seeds.push(("codec_rle", [&shape[..], &rle].concat()));
         seeds.push(("codec_native", [&shape[..], &data.to_le_bytes()].concat()));
@@ -45,8 +53,52 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         let jpeg = pixel::encode(&picture, Format::Jpeg, 80).expect("a sound picture");
         seeds.push(("codec_jpeg", [&[0][..], &jpeg].concat()));
     }
+    for stream in JPEG_2000 {
+        seeds.push(("codec_jpeg2000", [&[0][..], stream].concat()));
+    }
+    for hex in JPEG_XL {
+        let digits = hex.as_bytes().chunks_exact(2);
+        let byte = |pair: &[u8]| u8::from_str_radix(&String::from_utf8_lossy(pair), 16).expect("two digits");
+        let stream: Vec<u8> = digits.map(byte).collect();
+        seeds.push(("codec_jxl", [&[0][..], &stream].concat()));
+    }
     seeds.push(("image", painted()));
+    seeds.push(("codec_frames", [&[3, 1, 2, 0, 4, 5, 0, 9][..], &[0, 0, 0, 0, 20, 0, 40, 0]].concat()));
+    seeds.extend(parcels());
     seeds
+}
+
+/// Streams of formulas by OpenJPEG, from the engine's tests.
+const JPEG_2000: [&[u8]; 3] = [
+    include_bytes!("../../engine/tests/j2k/grey12.j2k"),
+    include_bytes!("../../engine/tests/j2k/rgb8.j2k"),
+    include_bytes!("../../engine/tests/j2k/signed16.j2k"),
+];
+
+/// Streams of formulas by libjxl: grey of 16 bits in a container, colour.
+const JPEG_XL: [&str; 2] = [
+    "0000000c4a584c200d0a870a00000014667479706a786c20000000006a786c20000000096a786c6c0a000000506a786c63ff0a2840fc00458b08040100e8004b386918cadb0d141424c556b50c60ac9e04411004411086160441100441185a10044110046168411004411084a185fbaeaa5f68684110044100",
+    "ff0a284010090804010080034b3840f5323d3e12b73f29289825a2c0d50a6328c44a3146150b14638c548c31c6c618a32031222cd84a162e1035c063e80dc07fb68e6a33d150d59b91aaaa1a6a8196aa8623686ca8aa5268211b16c1d90cde0e5d4ff885ee3815b49f27dc34524f47f37415b4f6e25831f695a8cfc884aa1ade8b61897534ec6703cf9df0821b12d2ea8002d479f787858945842461dda743e860dcc882d1098103a144a554e972a04ac58f503aff0b55fab93f0fe4408ecf798403c245ffc13b9083dc1f3990e30c280f08c6a76afa1efc530a0f06cd1d0d903f80c47734c33b274108a036",
+];
+
+/// Files of a line of samples, a picture and words, packed.
+fn parcels() -> Vec<(&'static str, Vec<u8>)> {
+    let file: Vec<u8> = (0..900_u32).map(|i| (i / 7 % 90) as u8).collect();
+    let region = |offset, rows, columns, channels, sample_bytes| Region {
+        offset,
+        rows,
+        columns,
+        channels,
+        sample_bytes,
+        signed: sample_bytes == 2,
+    };
+    let divisions = [
+        vec![],
+        vec![region(100, 10, 20, 1, 2)],
+        vec![region(0, 1, 50, 3, 2), region(400, 20, 20, 1, 1)],
+    ];
+    let packed = divisions.iter().filter_map(|regions| parcel::pack(&file, regions));
+    packed.map(|bytes| ("codec_parcel", bytes)).collect()
 }
 
 /// An image with everything that the display knows: palette, tables, windows, overlay.
@@ -169,6 +221,10 @@ fn whole(picture: &Picture) {
     assert_eq!(picture.data.len(), expect);
 }
 
+/// SOF3 of a JPEG stream.
+const LOSSLESS_FRAME: [u8; 2] = [0xff, 0xc3];
+/// CAP of a JPEG 2000 stream.
+const HIGH_THROUGHPUT: [u8; 2] = [0xff, 0x50];
 /// Larger pictures are slow and show nothing new.
 const PIXELS_MAX: u64 = 512 * 512;
 
@@ -259,10 +315,51 @@ fn stream(uid: &str, bytes: &[u8]) {
     }
 }
 
-/// JPEG baseline, extended, progressive and lossless.
+/// Whether a stream holds a marker anywhere.
+fn holds(bytes: &[u8], marker: [u8; 2]) -> bool {
+    bytes.windows(2).any(|pair| pair == marker)
+}
+
+/// JPEG baseline, extended and progressive.
 pub fn codec_jpeg(bytes: &[u8]) {
-    stream("1.2.840.10008.1.2.4.50", bytes);
-    stream("1.2.840.10008.1.2.4.70", bytes);
+    if !holds(bytes, LOSSLESS_FRAME) {
+        stream("1.2.840.10008.1.2.4.50", bytes);
+    }
+}
+
+/// JPEG lossless; any samples are encoded and decoded the same.
+pub fn codec_jpeg_lossless(bytes: &[u8]) {
+    if holds(bytes, LOSSLESS_FRAME) {
+        stream("1.2.840.10008.1.2.4.70", bytes);
+        return;
+    }
+    let Some((&[columns, precision, predictor, restart], rest)) = bytes.split_first_chunk::<4>() else {
+        return;
+    };
+    let precision = precision % 15 + 2;
+    let columns = usize::from(columns % 64) + 1;
+    let rows = (rest.len() / 2 / columns).min(256);
+    if rows == 0 {
+        return;
+    }
+    let words = rest[..rows * columns * 2]
+        .chunks_exact(2)
+        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]) >> (16 - precision));
+    let words: Vec<u16> = words.collect();
+    let encoded = super::lossless::encode(&words, columns, precision, predictor % 7 + 1, usize::from(restart % 4));
+    let frame = frame(rows as u16, columns as u16, 1, precision.into(), false);
+    let decoded = codec::decode(
+        &frame,
+        syntax("1.2.840.10008.1.2.4.70"),
+        FrameBytes::from(encoded.as_slice()),
+    )
+    .expect("what was encoded can be decoded");
+    let expect = if precision > 8 {
+        codec::Samples::U16(words)
+    } else {
+        codec::Samples::U8(words.iter().map(|v| *v as u8).collect())
+    };
+    assert_eq!(decoded.data, expect);
 }
 
 /// JPEG-LS; what was decoded without loss is encoded and decoded again the same.
@@ -279,9 +376,19 @@ pub fn codec_jpegls(bytes: &[u8]) {
     );
 }
 
-/// JPEG 2000 and HTJ2K; any samples are encoded as HTJ2K and decoded again the same.
+/// JPEG 2000.
 pub fn codec_jpeg2000(bytes: &[u8]) {
-    stream("1.2.840.10008.1.2.4.90", bytes);
+    if !holds(bytes, HIGH_THROUGHPUT) {
+        stream("1.2.840.10008.1.2.4.90", bytes);
+    }
+}
+
+/// HTJ2K; any samples are encoded and decoded again the same.
+pub fn codec_htj2k(bytes: &[u8]) {
+    if holds(bytes, HIGH_THROUGHPUT) {
+        stream("1.2.840.10008.1.2.4.203", bytes);
+        return;
+    }
     let Some((&option, rest)) = bytes.split_first() else {
         return;
     };
@@ -314,6 +421,77 @@ pub fn codec_native(bytes: &[u8]) {
         if TransferSyntax::from_uid(uid).is_some() {
             shaped(uid, bytes);
         }
+    }
+}
+
+/// Frames among fragments: tables that lie, fragments that overlap. What is found lies inside the fragments.
+pub fn codec_frames(bytes: &[u8]) {
+    let Some((&[frames, basic, extended, kind, ref rest @ ..], _)) = bytes.split_first_chunk::<8>() else {
+        return;
+    };
+    let mut words = rest.iter().chain(&bytes[8..]).copied().peekable();
+    let mut number = || {
+        let small = words.next()?;
+        let shift = words.next()? % 56;
+        Some(u64::from(small) << if shift > 40 { shift } else { shift % 4 })
+    };
+    let offsets = |count: u8, number: &mut dyn FnMut() -> Option<u64>| -> Vec<u64> {
+        (0..count % 8).map_while(|_| number()).collect()
+    };
+    let basic: Vec<u32> = offsets(basic, &mut number).into_iter().map(|v| v as u32).collect();
+    let extended: Vec<(u64, u64)> = offsets(extended, &mut number).into_iter().map(|v| (v, 8)).collect();
+    let mut fragments = Vec::new();
+    while let (Some(offset), Some(length)) = (number(), number()) {
+        fragments.push((offset, length));
+    }
+    let mut frame = frame(4, 4, 1, 8, false);
+    frame.frames = u64::from(frames);
+    let uid = ["1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.202"][usize::from(kind % 3)];
+    let parts = Fragments::at(u64::from(kind), &fragments, &basic, &extended);
+    let known = parts.fragments.clone();
+    let mut peek = |at: u64| {
+        let from = usize::try_from(at).ok()?;
+        Some(bytes.get(from..)?.iter().copied().take(16).collect())
+    };
+    let Ok(map) = FrameMap::encapsulated(&frame, syntax(uid), parts, &mut peek) else {
+        return;
+    };
+    assert_eq!(map.frames(), frame.frames);
+    let _ = map.check_complete();
+    let mut last = 0;
+    for index in 0..=frame.frames {
+        let Ok(place) = map.locate(index) else { continue };
+        assert!(index < frame.frames, "no frame behind the last");
+        for range in &place.ranges {
+            let at = known.iter().skip(last).position(|known| known == range);
+            last += at.expect("whole fragments in order");
+        }
+    }
+}
+
+/// Parcels of another node: what unpacks is no longer than allowed; any file is packed and unpacked again the same.
+pub fn codec_parcel(bytes: &[u8]) {
+    const UNPACKED_BYTES_MAX: u64 = 1 << 20;
+    if bytes.starts_with(&parcel::MAGIC) {
+        if let Ok(file) = parcel::unpack(bytes, UNPACKED_BYTES_MAX) {
+            assert!(file.len() as u64 <= UNPACKED_BYTES_MAX);
+        }
+        return;
+    }
+    let Some((&[rows, columns, channels, kind], file)) = bytes.split_first_chunk::<4>() else {
+        return;
+    };
+    let region = Region {
+        offset: usize::from(kind >> 2),
+        rows: u16::from(rows),
+        columns: u16::from(columns),
+        channels: u16::from(channels),
+        sample_bytes: 1 + (kind & 1),
+        signed: kind & 2 != 0,
+    };
+    if let Some(packed) = parcel::pack(file, &[region]) {
+        let again = parcel::unpack(&packed, file.len() as u64).expect("what was packed can be unpacked");
+        assert!(again == file);
     }
 }
 

@@ -1,158 +1,164 @@
-//! Files of carts and Holter recorders: whatever is read can be written, and what was written reads back.
+//! Files of carts and Holter recorders, a target for each format: whatever is read can be written, and what was written
+//! reads back. Checksums are no hurdle: those of most formats are only warned about, those of FLAC are off in a fuzzing
+//! build.
 
 use dataset::{Limits, file};
-use engine::ecg::Record;
 use engine::ecg::formats::dicom::write::{self as dicom, Identity};
-use engine::ecg::formats::{self, ReadOptions, edf, wfdb};
+use engine::ecg::formats::{self, ReadOptions, edf, npy, wfdb};
+use engine::ecg::{EcgError, Lead, LeadName, Record};
 use std::borrow::Cow;
 
+/// Recordings longer than this are read but not looked at further.
+const LOOKED_AT_SAMPLES_MAX: usize = 200_000;
 /// Recordings longer than this are read but not written.
-const SAMPLES_MAX: usize = 50_000;
+const WRITTEN_SAMPLES_MAX: usize = 50_000;
 /// Names that decide where the bytes do not.
-const NAMES: [&str; 5] = ["x", "x.scp", "x.edf", "x.mwf", "x.hea"];
+const NAMES: [&str; 6] = ["x", "x.scp", "x.edf", "x.mwf", "x.hea", "x.npy"];
 
-/// Sound inputs to start from: target and bytes. The first byte chooses the name of the file.
+/// Sound inputs to start from: target and bytes.
 pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
-    let made = |name: u8, bytes: Vec<u8>| ("ecg_file", [vec![name], bytes].concat());
-    let record = recording();
-    let edf = edf::write::write(&record).expect("a recording of 100 Hz");
-    let aecg = "<?xml version=\"1.0\"?><AnnotatedECG xmlns=\"urn:hl7-org:v3\"><component><series><effectiveTime>\
-        <low value=\"20240102\"/></effectiveTime><component><sequenceSet><component><sequence><code code=\"TIME_ABSOLUTE\"/>\
-        <value><increment value=\"2\" unit=\"ms\"/></value></sequence></component><component><sequence>\
-        <code code=\"MDC_ECG_LEAD_II\"/><value><origin value=\"0\" unit=\"uV\"/><scale value=\"5\" unit=\"uV\"/>\
-        <digits>1 2 3 -4 5</digits></value></sequence></component></sequenceSet></component></series></component></AnnotatedECG>";
-    let muse = "<?xml version=\"1.0\"?><!DOCTYPE RestingECG SYSTEM \"restecg.dtd\"><RestingECG><PatientDemographics>\
-        <PatientAge>40</PatientAge></PatientDemographics><Waveform><WaveformType>Rhythm</WaveformType><SampleBase>500</SampleBase>\
-        <LeadData><LeadSampleCountTotal>3</LeadSampleCountTotal><LeadAmplitudeUnitsPerBit>4.88</LeadAmplitudeUnitsPerBit>\
-        <LeadID>I</LeadID><WaveFormData>AQACAP//</WaveFormData></LeadData><LeadData><LeadAmplitudeUnitsPerBit>4.88\
-        </LeadAmplitudeUnitsPerBit><LeadID>II</LeadID><WaveFormData>BQAEAAMA</WaveFormData></LeadData></Waveform></RestingECG>";
-    let sierra = "<restingecgdata><dataacquisition><signalcharacteristics><samplingrate>500</samplingrate><resolution>5\
-        </resolution><numberchannelsvalid>1</numberchannelsvalid></signalcharacteristics></dataacquisition><waveforms>\
-        <parsedwaveforms dataencoding=\"Base64\" compression=\"XLI\" durationperchannel=\"12\" leadlabels=\"V1\">\
-        EAAAAAEAAAAAAAAAEAQBAEAQBAEAQP/A</parsedwaveforms></waveforms></restingecgdata>";
-    vec![
-        made(1, scp()),
-        made(2, edf),
-        made(0, ishne()),
-        made(3, mfer()),
-        made(0, aecg.as_bytes().to_vec()),
-        made(0, muse.as_bytes().to_vec()),
-        made(0, sierra.as_bytes().to_vec()),
-        made(0, b"<CardiologyXML/>".to_vec()),
-    ]
+    let mut seeds = super::ecg_seeds::seeds();
+    let named: Vec<_> = seeds
+        .iter()
+        .filter_map(|(target, bytes)| {
+            let name = match *target {
+                "ecg_scp" => 1,
+                "ecg_edf" => 2,
+                "ecg_mfer" => 3,
+                "ecg_aecg" | "ecg_muse" | "ecg_sierra" | "ecg_ishne" | "ecg_array" => 0,
+                _ => return None,
+            };
+            Some(("ecg_file", [&[name][..], bytes].concat()))
+        })
+        .collect();
+    seeds.extend(named);
+    seeds.push(("ecg_file", b"\0<CardiologyXML/>".to_vec()));
+    seeds.push(("ecg_file", b"\0%PDF-1.7".to_vec()));
+    seeds
 }
 
-/// Two leads of two seconds, with a remark.
-fn recording() -> Record {
-    let lead = |name: &str, k: i32| engine::ecg::Lead {
-        name: engine::ecg::LeadName::new(name),
-        samples_uv: (0..200).map(|n| ((n * k) % 37 * 5) as f32).collect(),
-        resolution_uv: 5.0,
-        derived: false,
-    };
-    let mut record =
-        Record::new("fuzz", vec![lead("I", 3), lead("II", 5)], 100.0).expect("a sound recording");
-    record.annotations.push(engine::ecg::record::Annotation {
-        sample: Some(50),
-        text: "pain".into(),
-    });
-    record
-}
-
-/// One lead with a reference beat, plain numbers and no checksums.
-fn scp() -> Vec<u8> {
-    let words = |values: &[u16]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
-    let longs = |values: &[u32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
-    let samples: Vec<u8> = (0..40_i16).flat_map(|n| (n * 7 % 30).to_le_bytes()).collect();
-    let beat: Vec<u8> = (0..10_i16).flat_map(|n| (n * n).to_le_bytes()).collect();
-    let layout = [vec![1, 5 | 1 << 3], longs(&[1, 40]), vec![1]].concat();
-    let zones = [words(&[20, 5, 1, 0]), longs(&[11, 15, 20]), longs(&[12, 18])].concat();
-    let reference = [words(&[2_500, 2_000]), vec![0, 0], words(&[20]), beat].concat();
-    let rhythm = [words(&[2_500, 2_000]), vec![1, 0], words(&[80]), samples].concat();
-    let texts = [&[1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 3, 0][..], b"ok\0"].concat();
-    let patient = [&[0, 3, 0][..], b"Li\0", &[255, 0, 0]].concat();
-    let bodies = [
-        (1_u16, patient),
-        (3, layout),
-        (4, zones),
-        (5, reference),
-        (6, rhythm),
-        (8, texts),
-    ];
-    let (mut pointers, mut rest, mut place) = (Vec::new(), Vec::new(), 7 + 16 + 120_u32);
-    for number in 0..12_u16 {
-        let body = bodies.iter().find(|b| b.0 == number).map(|b| &b.1);
-        let length = body.map_or(if number == 0 { 136 } else { 0 }, |b| b.len() as u32 + 16);
-        let at = if number == 0 { 7 } else { place };
-        pointers.extend([number.to_le_bytes().to_vec(), longs(&[length, at])].concat());
-        if let Some(body) = body {
-            rest.extend(
-                [
-                    vec![0, 0],
-                    number.to_le_bytes().to_vec(),
-                    longs(&[length]),
-                    vec![20, 20, 0, 0, 0, 0, 0, 0],
-                    body.clone(),
-                ]
-                .concat(),
-            );
-            place += length;
-        }
-    }
-    let first = [
-        vec![0, 0, 0, 0],
-        longs(&[136]),
-        vec![20, 20],
-        b"SCPECG".to_vec(),
-        pointers,
-        rest,
-    ]
-    .concat();
-    [vec![0, 0], longs(&[first.len() as u32 + 6]), first].concat()
-}
-
-fn ishne() -> Vec<u8> {
-    let mut bytes = vec![0; 522];
-    let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
-    put(0, b"ISHNE1.0");
-    put(14, &20_u32.to_le_bytes());
-    put(18, &522_u32.to_le_bytes());
-    put(22, &522_u32.to_le_bytes());
-    put(28, b"Ann");
-    for (at, value) in [
-        (156, 2_u16),
-        (158, 6),
-        (160, 15),
-        (206, 2_500),
-        (208, 2_500),
-        (272, 200),
-    ] {
-        put(at, &value.to_le_bytes());
-    }
-    bytes.extend((0..40_i16).flat_map(|n| (n % 9).to_le_bytes()));
-    bytes
-}
-
-fn mfer() -> Vec<u8> {
-    let mut bytes = b"\x40\x03MFR\x01\x01\x01\x0b\x04\x01\xfd\x02\0\x0c\x04\0\xfa\x05\0\x04\x01\x0a\x05\x01\x02\x06\x01\x02".to_vec();
-    bytes.extend(b"\x3f\0\x04\x09\x02\x01\0\x3f\x01\x04\x09\x02\x03\0\x81\x02Li\x84\x01\x02\x1e\x50");
-    bytes.extend((0..40_i16).flat_map(|n| (n % 9).to_le_bytes()));
-    bytes.extend(b"\x80\0");
-    bytes
-}
-
-/// Any file that stands on its own bytes.
+/// Any file that stands on its own bytes, by what it looks like.
 pub fn ecg_file(bytes: &[u8]) {
     let Some((name, bytes)) = bytes.split_first() else {
         return;
     };
     let name = NAMES[usize::from(*name) % NAMES.len()];
     let nothing = |_: &str| None;
-    let Ok(record) = formats::read(bytes, name, &nothing, &ReadOptions::default()) else {
+    whole(formats::read(bytes, name, &nothing, &ReadOptions::default()));
+}
+
+/// SCP-ECG.
+pub fn ecg_scp(bytes: &[u8]) {
+    whole(formats::scp::read(bytes));
+}
+
+/// HL7 annotated ECG.
+pub fn ecg_aecg(bytes: &[u8]) {
+    whole(formats::aecg::read(bytes));
+}
+
+/// GE MUSE XML.
+pub fn ecg_muse(bytes: &[u8]) {
+    whole(formats::muse::read(bytes));
+}
+
+/// Philips Sierra XML, with its compression.
+pub fn ecg_sierra(bytes: &[u8]) {
+    whole(formats::sierra::read(bytes));
+}
+
+/// EDF, EDF+, BDF and BDF+.
+pub fn ecg_edf(bytes: &[u8]) {
+    whole(formats::edf::read(bytes));
+}
+
+/// MFER.
+pub fn ecg_mfer(bytes: &[u8]) {
+    whole(formats::mfer::read(bytes));
+}
+
+/// ISHNE.
+pub fn ecg_ishne(bytes: &[u8]) {
+    whole(formats::ishne::read(bytes));
+}
+
+/// NumPy arrays; what was read is written and read again the same.
+pub fn ecg_array(bytes: &[u8]) {
+    let options = ReadOptions {
+        sampling_rate_hz: Some(500.0),
+        lead_names: None,
+    };
+    let Ok(record) = npy::read(bytes, &options) else {
         return;
     };
-    super::ecg::check(&record);
-    if record.len() * record.leads.len() > SAMPLES_MAX {
+    let rows: Vec<Vec<f64>> = record
+        .leads
+        .iter()
+        .map(|lead| lead.samples_uv.iter().map(|v| f64::from(*v)).collect())
+        .collect();
+    let back = npy::read(&npy::write(&rows), &options).expect("what was written reads back");
+    same(&record, &back, 0.0);
+    whole(Ok(record));
+}
+
+/// DICOM waveforms.
+pub fn ecg_dicom(bytes: &[u8]) {
+    let Ok(file) = file::read_partial(bytes, Limits::in_memory()) else {
+        return;
+    };
+    let set = &file.parsed.data_set;
+    let lookup = |path: &[(u32, usize)], tag: u32| set.raw_at(path, tag).map(Cow::Borrowed);
+    whole(formats::dicom::read(&lookup));
+}
+
+/// WFDB: header and signal file, a zero byte between them; for a record of segments the header of all segments stands
+/// between the two. The same signal bytes as annotations.
+pub fn ecg_wfdb(bytes: &[u8]) {
+    let (header, rest) = header_and_signals(bytes);
+    let segmented = header.split(|b| *b == b' ').next().is_some_and(|name| name.contains(&b'/'));
+    let (part, data) = if segmented {
+        header_and_signals(rest)
+    } else {
+        (&[][..], rest)
+    };
+    let side = |name: &str| Some(if name.ends_with(".hea") { part } else { data }.to_vec());
+    whole(wfdb::read(header, &side));
+    let _ = formats::detect(header, "r");
+    let _ = wfdb::annotation::read(data);
+}
+
+/// A text and what follows behind a zero byte.
+pub(crate) fn header_and_signals(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let at = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+    let (header, data) = bytes.split_at(at);
+    (header, data.get(1..).unwrap_or_default())
+}
+
+/// A record is whole: all leads of one length, a rate that is one, no infinities.
+pub(crate) fn check(record: &Record) {
+    assert!(record.sampling_rate_hz.is_finite() && record.sampling_rate_hz > 0.0);
+    let length = record.len();
+    assert!(record.leads.iter().all(|lead| lead.samples_uv.len() == length));
+    let mut values = record.leads.iter().flat_map(|lead| &lead.samples_uv);
+    assert!(values.all(|value| !value.is_infinite()));
+    let _ = serde_json::to_string(&record.info()).expect("what is told of it can be written");
+    let _ = record.lead_names();
+    if length * record.leads.len() <= LOOKED_AT_SAMPLES_MAX {
+        let _ = record.with_derived_limb_leads();
+        let _ = record.window(0..length / 2);
+    }
+}
+
+fn whole(read: Result<Record, EcgError>) {
+    let record = match read {
+        Ok(record) => record,
+        Err(error) => {
+            assert!(error.to_string().len() < 2_000, "an error is a sentence");
+            return;
+        }
+    };
+    check(&record);
+    if record.len() * record.leads.len() > WRITTEN_SAMPLES_MAX {
         return;
     }
     write_dicom(&record);
@@ -210,4 +216,16 @@ fn same(record: &Record, back: &Record, steps: f64) {
             );
         }
     }
+}
+
+/// Leads named in the order of the paper.
+pub(crate) fn leads(count: usize, samples: impl Fn(usize) -> Vec<f32>) -> Vec<Lead> {
+    (0..count)
+        .map(|index| Lead {
+            name: LeadName::new(engine::ecg::record::STANDARD_LEADS[index % 12]),
+            samples_uv: samples(index),
+            resolution_uv: 0.0,
+            derived: false,
+        })
+        .collect()
 }

@@ -1,12 +1,13 @@
 //! Bodies of STOW-RS.
 
-use crate::upload::{PartReader, Piece, UploadError};
+use crate::parts::{PartHead, PartReader, Piece, UploadError};
 
 /// Sound inputs to start from: target and bytes.
 pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
-    let bodies: [&[u8]; 3] = [
+    let bodies: [&[u8]; 4] = [
         b"--b\r\nContent-Type: application/dicom\r\n\r\nabc\r\n--b--",
         b"x\r\n--bnd \t\r\nContent-Type: application/dicom\r\n\r\na\r\n--bn\r\n--bnd\r\n\r\n\r\n\r\n--bnd--y",
+        b"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"C:\\\\a.dcm\"\r\n\r\nabc\r\n--b--",
         b"--b--",
     ];
     bodies
@@ -15,7 +16,7 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         .collect()
 }
 
-type Parts = Vec<(String, Vec<u8>, bool)>;
+type Parts = Vec<(PartHead, Vec<u8>, bool)>;
 
 fn read(boundary: &str, body: &[u8], step: usize) -> Result<Parts, UploadError> {
     let mut reader = PartReader::new(boundary)?;

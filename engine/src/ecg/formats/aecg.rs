@@ -69,10 +69,10 @@ fn sequences(set: &Element<'_>, warnings: &mut Vec<String>) -> Result<(Vec<Lead>
             short.samples_uv.len()
         ));
     }
+    record::check_size(FORMAT, leads.len() as u64, longest as u64)?;
     for lead in &mut leads {
         lead.samples_uv.resize(longest, f32::NAN);
     }
-    record::check_size(FORMAT, leads.len() as u64, longest as u64)?;
     let rate_hz = rate_hz.ok_or_else(|| {
         EcgError::field(
             FORMAT,

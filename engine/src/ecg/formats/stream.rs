@@ -30,13 +30,13 @@ impl Ranges for Vec<u8> {
     }
 }
 
-/// Bytes of one chunk of a format.
+/// Bytes read at once where nothing else is asked for (see [`Stream::in_chunks_of`]).
 pub(crate) const CHUNK_BYTES: usize = 1 << 20;
 
 /// The leads of a format, one chunk after the other.
 pub(crate) trait Chunks: Send {
-    /// Appends the next chunk to the leads; `false` behind the last.
-    fn next(&mut self, leads: &mut [Vec<f32>]) -> Result<bool, EcgError>;
+    /// Appends the next chunk, of about `bytes_max` bytes of the file, to the leads; `false` behind the last.
+    fn next(&mut self, bytes_max: usize, leads: &mut [Vec<f32>]) -> Result<bool, EcgError>;
 
     /// What was found out while reading.
     fn warnings(&self) -> Vec<String> {
@@ -48,6 +48,7 @@ pub(crate) trait Chunks: Send {
 pub struct Stream {
     layout: Layout,
     chunks: Box<dyn Chunks>,
+    chunk_bytes: usize,
     pending: Vec<Vec<f32>>,
     /// Values handed out of what is pending.
     used: usize,
@@ -83,11 +84,20 @@ impl Stream {
                 .collect(),
             layout,
             chunks,
+            chunk_bytes: CHUNK_BYTES,
             used: 0,
             total,
             given: 0,
             ended: false,
         }
+    }
+
+    /// Reads about so many bytes of the file at once, at least one frame of samples. More take memory, fewer take more
+    /// requests; what is read does not depend on it.
+    #[must_use]
+    pub fn in_chunks_of(mut self, bytes: usize) -> Self {
+        self.chunk_bytes = bytes;
+        self
     }
 
     /// Values that every lead has pending.
@@ -102,7 +112,7 @@ impl Stream {
                 lead.drain(..self.used.min(lead.len()));
             }
             self.used = 0;
-            self.ended = !self.chunks.next(&mut self.pending)?;
+            self.ended = !self.chunks.next(self.chunk_bytes, &mut self.pending)?;
             for (lead, late) in self.pending.iter_mut().zip(&mut self.late) {
                 let cut = (*late).min(lead.len());
                 lead.drain(..cut);
@@ -137,7 +147,9 @@ impl Source for Stream {
         for (out, lead) in leads.iter_mut().zip(&self.pending) {
             let from = self.used.min(lead.len());
             let part = lead.get(from..(from + count).min(lead.len())).unwrap_or_default();
-            out.extend_from_slice(part);
+            // As in a record: what is too large for a number is no signal.
+            let finite = |value: &f32| if value.is_infinite() { f32::NAN } else { *value };
+            out.extend(part.iter().map(finite));
             out.resize(out.len() + count - part.len(), f32::NAN);
         }
         self.used += count;
@@ -168,8 +180,9 @@ pub(crate) mod tests {
 
     /// A stream gives what the whole reader gives, whatever is asked of it at once.
     pub(crate) fn compare(open: impl Fn() -> Stream, whole: &Record) {
-        for frames in [1, 7, 1_000, usize::MAX] {
-            let mut stream = open();
+        let chunks = [1, 50, 4_001, CHUNK_BYTES];
+        for (frames, chunk) in [1, 7, 1_000, usize::MAX].into_iter().zip(chunks) {
+            let mut stream = open().in_chunks_of(chunk);
             let layout = stream.layout().clone();
             assert_eq!(layout.leads, whole.lead_names());
             assert_eq!(layout.sampling_rate_hz, whole.sampling_rate_hz);
@@ -197,7 +210,7 @@ pub(crate) mod tests {
     struct Uneven(usize);
 
     impl Chunks for Uneven {
-        fn next(&mut self, leads: &mut [Vec<f32>]) -> Result<bool, EcgError> {
+        fn next(&mut self, _: usize, leads: &mut [Vec<f32>]) -> Result<bool, EcgError> {
             if self.0 == 3 {
                 return Ok(false);
             }

@@ -6,6 +6,10 @@ use crate::ecg::error::EcgError;
 use crate::ecg::formats::lead_codes::name_of_code;
 use crate::ecg::record::LeadName;
 
+/// Latest start of a channel behind the others. More cannot be, and the other channels wait in memory for it.
+const SKEW_SAMPLES_MAX: f64 = 1e6;
+const SKEW_S_MAX: f64 = 60.0;
+
 /// How the samples of a group are stored.
 pub(super) struct Encoding {
     pub(super) bytes: usize,
@@ -158,14 +162,22 @@ impl Channel {
                 Some(1.0)
             }
         };
+        let (skew_samples, skew_s) = (number(0x003A_0215).unwrap_or(0.0), number(0x003A_0214).unwrap_or(0.0));
+        let late = skew_samples.abs() > SKEW_SAMPLES_MAX || skew_s.abs() > SKEW_S_MAX;
+        if late {
+            warnings.push(format!(
+                "dicom: channel {name} says that it starts {skew_s} s and {skew_samples} samples after the others, \
+                 which cannot be; it was taken as starting with them"
+            ));
+        }
         Self {
             name,
             sensitivity: number(0x003A_0210).filter(|v| *v != 0.0).unwrap_or(1.0),
             correction: number(0x003A_0212).filter(|v| *v != 0.0).unwrap_or(1.0),
             baseline: number(0x003A_0213).unwrap_or(0.0),
             unit_uv,
-            skew_samples: number(0x003A_0215).unwrap_or(0.0),
-            skew_s: number(0x003A_0214).unwrap_or(0.0),
+            skew_samples: if late { 0.0 } else { skew_samples },
+            skew_s: if late { 0.0 } else { skew_s },
             bits_stored: definition.and_then(|d| d.us(0x003A_021A)).map(u32::from),
         }
     }

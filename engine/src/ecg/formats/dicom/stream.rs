@@ -124,6 +124,7 @@ fn tracks_of(group: &Group<'_, '_>, encoding: &Encoding, warnings: &mut Vec<Stri
             channel,
             shortest: encoding.shortest_gap(group.rate_hz),
             held: 0,
+            gap: false,
             sign: None,
         });
     }
@@ -138,6 +139,8 @@ struct Track {
     shortest: usize,
     /// Padding values at the end of what was read, not yet known to be a gap.
     held: usize,
+    /// Whether what was read ends within a gap.
+    gap: bool,
     /// The bit that stands for the sign where it was not extended.
     sign: Option<i64>,
 }
@@ -157,9 +160,9 @@ impl Frames {
         self.stride * self.encoding.bytes
     }
 
-    /// The next frames' bytes from frame `from` on, and how many frames.
-    fn bytes(&self, from: u64) -> Result<(Vec<u8>, usize), EcgError> {
-        let each = (CHUNK_BYTES / self.frame_bytes().max(1)).max(1) as u64;
+    /// About `bytes_max` bytes of whole frames from frame `from` on, and how many frames.
+    fn bytes(&self, from: u64, bytes_max: usize) -> Result<(Vec<u8>, usize), EcgError> {
+        let each = (bytes_max / self.frame_bytes().max(1)).max(1) as u64;
         let count = each.min(self.total - from) as usize;
         if count == 0 {
             return Ok((Vec::new(), 0));
@@ -182,7 +185,7 @@ impl Frames {
         }
         let mut from = 0;
         while !doubtful.is_empty() && from < self.total {
-            let (data, count) = self.bytes(from)?;
+            let (data, count) = self.bytes(from, CHUNK_BYTES)?;
             let (encoding, stride, tracks) = (&self.encoding, self.stride, &self.tracks);
             doubtful.retain_mut(|(place, bit, used)| {
                 (0..count).all(|frame| {
@@ -202,12 +205,20 @@ impl Frames {
 }
 
 impl Track {
-    /// Appends one stored value; runs of the padding value wait until their length is known.
+    /// Appends one stored value; runs of the padding value wait until they are long enough to be a gap. The other
+    /// leads wait with them, so a lead that is off for a day must not be held for a day.
     fn put(&mut self, value: Option<i64>, encoding: &Encoding, lead: &mut Vec<f32>) {
         match value {
-            Some(value) if encoding.is_padding(value) => self.held += 1,
+            Some(value) if encoding.is_padding(value) => {
+                self.held += 1;
+                if self.gap || self.held >= self.shortest {
+                    lead.resize(lead.len() + self.held, f32::NAN);
+                    (self.held, self.gap) = (0, true);
+                }
+            }
             other => {
                 self.let_go(encoding, lead);
+                self.gap = false;
                 lead.push(other.map_or(f32::NAN, |value| self.channel.microvolts(value, self.sign)));
             }
         }
@@ -217,20 +228,15 @@ impl Track {
         if self.held == 0 {
             return;
         }
-        let value = if self.held >= self.shortest {
-            f32::NAN
-        } else {
-            self.channel
-                .microvolts(encoding.padding().unwrap_or(0), self.sign)
-        };
+        let value = self.channel.microvolts(encoding.padding().unwrap_or(0), self.sign);
         lead.resize(lead.len() + self.held, value);
         self.held = 0;
     }
 }
 
 impl Chunks for Frames {
-    fn next(&mut self, leads: &mut [Vec<f32>]) -> Result<bool, EcgError> {
-        let (data, count) = self.bytes(self.done)?;
+    fn next(&mut self, bytes_max: usize, leads: &mut [Vec<f32>]) -> Result<bool, EcgError> {
+        let (data, count) = self.bytes(self.done, bytes_max)?;
         if count == 0 {
             let held = self.tracks.iter().any(|track| track.held > 0);
             for (track, lead) in self.tracks.iter_mut().zip(leads) {

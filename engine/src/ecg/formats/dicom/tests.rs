@@ -256,3 +256,40 @@ fn pieces_are_the_whole() {
     check(&narrow, None, &|i| wave(i) & 0x0fff);
     check(&narrow, None, &wave);
 }
+
+#[test]
+fn a_lead_that_is_off_does_not_hold_the_others_back() {
+    use crate::ecg::holter::source::Source as _;
+    for padding in [0_i16, i16::MIN] {
+        let frames = (0..20_000_i16).flat_map(|i| [i % 100 + 1, padding]);
+        let data: Vec<u8> = frames.flat_map(i16::to_le_bytes).collect();
+        let channels = ["2:1", "2:2"].map(|code| channel(code, "MDC", "uV"));
+        let made = group(&channels, 20_000, 16, "SS", &data).with(0x5400_100A, &padding.to_le_bytes());
+        let set = Set::default().item(WAVEFORM_SEQUENCE, made);
+        let lookup =
+            |path: &[(u32, usize)], tag: u32| set.at(path, tag).filter(|_| tag != super::WAVEFORM_DATA);
+        let place = |_: usize| Some(0..data.len() as u64);
+        let opened = stream::open(&lookup, &place, Box::new(data.clone())).unwrap();
+        let mut stream = opened.unwrap().in_chunks_of(4_000);
+        let mut leads = vec![Vec::new(); 2];
+        let first = stream.read(usize::MAX, &mut leads).unwrap();
+        assert!((1..=1_000).contains(&first), "{first} samples were held");
+        while stream.read(usize::MAX, &mut leads).unwrap() > 0 {}
+        assert!(leads[1].len() == 20_000 && leads[1].iter().all(|v| v.is_nan()));
+    }
+}
+
+#[test]
+fn a_start_that_cannot_be_is_no_start() {
+    let check = |tag: u32, value: &[u8], told: bool| {
+        let channels = [channel("2:1", "MDC", "uV"), channel("2:2", "MDC", "uV").with(tag, value)];
+        let made = group(&channels, 100, 16, "SS", &[1; 400]);
+        let record = open(&Set::default().item(WAVEFORM_SEQUENCE, made)).unwrap();
+        let shifted = record.leads[1].samples_uv.iter().any(|v| v.is_nan());
+        assert_eq!((shifted, record.warnings.len()), (!told, usize::from(told)));
+    };
+    check(0x003A_0215, b"5 ", false);
+    check(0x003A_0215, b"2e6 ", true);
+    check(0x003A_0214, b"0.02", false);
+    check(0x003A_0214, b"-1e9", true);
+}

@@ -102,7 +102,7 @@ impl Timeline {
                     "a time behind the record before",
                 ));
             }
-            let whole = place.max(0.0) as u64 + samples as u64;
+            let whole = (place.max(0.0) as u64).saturating_add(samples as u64);
             record::check_gaps(header.format, (records * samples) as u64, whole)?;
             places.push((place as usize).max(next));
         }

@@ -3,7 +3,7 @@
 use super::header::{Header, Signal};
 use super::{choose, digital, records_in};
 use crate::ecg::error::EcgError;
-use crate::ecg::formats::stream::{CHUNK_BYTES, Chunks, Ranges, Stream, read};
+use crate::ecg::formats::stream::{Chunks, Ranges, Stream, read};
 use crate::ecg::holter::source::Layout;
 use crate::ecg::record::{LeadName, unique_names};
 
@@ -58,10 +58,10 @@ struct Records {
 }
 
 impl Chunks for Records {
-    fn next(&mut self, leads: &mut [Vec<f32>]) -> Result<bool, EcgError> {
+    fn next(&mut self, bytes_max: usize, leads: &mut [Vec<f32>]) -> Result<bool, EcgError> {
         let width = self.header.sample_bytes;
         let record_bytes = self.header.record_samples() * width;
-        let count = (CHUNK_BYTES / record_bytes.max(1))
+        let count = (bytes_max / record_bytes.max(1))
             .max(1)
             .min(self.records - self.done);
         if count == 0 {

@@ -159,7 +159,7 @@ fn gaps_of_a_discontinuous_file_are_kept() {
     assert!(
         samples[49].is_finite() && samples[50].is_nan() && samples[149].is_nan() && samples[150].is_finite()
     );
-    for bad in ["+1\x14\x14\0", "+9e9\x14\x14\0"] {
+    for bad in ["+1\x14\x14\0", "+9e9\x14\x14\0", "+1e300\x14\x14\0"] {
         assert!(read(&file("EDF+D", "2", "1", &[ecg(data.clone()), remarks(bad)])).is_err());
     }
 }

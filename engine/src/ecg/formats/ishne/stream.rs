@@ -3,7 +3,7 @@
 use super::{FORMAT, Head};
 use crate::ecg::error::EcgError;
 use crate::ecg::formats::raw::i16_le;
-use crate::ecg::formats::stream::{CHUNK_BYTES, Chunks, Ranges, Stream, read};
+use crate::ecg::formats::stream::{Chunks, Ranges, Stream, read};
 use crate::ecg::holter::source::Layout;
 use crate::ecg::record::unique_names;
 
@@ -42,9 +42,9 @@ struct Frames {
 }
 
 impl Chunks for Frames {
-    fn next(&mut self, leads: &mut [Vec<f32>]) -> Result<bool, EcgError> {
+    fn next(&mut self, bytes_max: usize, leads: &mut [Vec<f32>]) -> Result<bool, EcgError> {
         let width = 2 * self.head.names.len();
-        let count = (CHUNK_BYTES / width.max(1)).min(self.head.samples - self.done);
+        let count = (bytes_max / width.max(1)).max(1).min(self.head.samples - self.done);
         if count == 0 {
             return Ok(false);
         }

@@ -137,6 +137,8 @@ pub fn read(bytes: &[u8]) -> Result<Record, EcgError> {
 #[derive(Default)]
 struct Waves {
     channels: Vec<(Lead, f64)>,
+    /// Waveform tags taken so far.
+    taken: usize,
     warnings: Vec<String>,
 }
 
@@ -171,9 +173,10 @@ impl Waves {
                 .push("mfer: there is more waveform than the definitions say; the rest was ignored".into());
         }
         let mut before = 0;
-        for (index, channel) in channels.iter().enumerate() {
+        for channel in &channels {
             let Some(step_uv) = channel.step_uv else {
-                if self.channels.is_empty() || index >= self.channels.len() {
+                // Told once: a file of a hundred thousand small waveform tags must not make as many sentences.
+                if self.taken == 0 {
                     self.warnings.push(format!(
                         "mfer: channel {} is not a voltage and was left out",
                         channel.name
@@ -204,6 +207,7 @@ impl Waves {
             }
             before += channel.block * channel.kind.bytes();
         }
+        self.taken += 1;
         Ok(())
     }
 
@@ -248,6 +252,7 @@ impl Waves {
             }
         }
         let longest = leads.iter().map(|lead| lead.samples_uv.len()).max().unwrap_or(0);
+        record::check_size(FORMAT, leads.len() as u64, longest as u64)?;
         leads
             .iter_mut()
             .for_each(|lead| lead.samples_uv.resize(longest, f32::NAN));

@@ -126,6 +126,39 @@ fn cut_or_impossible_files_are_refused() {
     check(&[rate, step, item(0x04, &[255; 4]), item(0x1e, &[0; 8])]);
 }
 
+#[test]
+fn what_is_left_out_is_told_once() {
+    let wave = |bytes: usize| item(0x1e, &vec![1; bytes]);
+    let head = [
+        item(0x0b, &[0, 2, 5]),
+        item(0x0c, &[0, 0xfa, 1]),
+        item(0x0a, &[3]),
+        item(0x05, &[2]),
+        channel(1, &[item(0x0c, &[1, 0, 1])]),
+    ]
+    .concat();
+    let record = read(&[head, wave(2).repeat(1_000)].concat()).unwrap();
+    assert_eq!((record.len(), record.leads.len()), (1_000, 1));
+    assert_eq!(record.warnings.len(), 1, "{:?}", record.warnings.len());
+}
+
+#[test]
+fn leads_of_unlike_length_take_no_more_memory_than_is_allowed() {
+    // one long channel, then 63 short ones
+    let samples = (record::SAMPLES_MAX / 64 + 1) as u32;
+    let long = [&[0x1e, 0x84][..], &samples.to_be_bytes(), &vec![1; samples as usize]].concat();
+    let bytes = [
+        item(0x0b, &[0, 2, 5]),
+        item(0x0c, &[0, 0xfa, 1]),
+        item(0x0a, &[3]),
+        long,
+        item(0x05, &[64]),
+        item(0x1e, &[1; 64]),
+    ]
+    .concat();
+    assert!(matches!(read(&bytes), Err(EcgError::TooLarge { .. })));
+}
+
 proptest! {
     #[test]
     fn hostile_files_never_panic(changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..10), cut: proptest::sample::Index) {

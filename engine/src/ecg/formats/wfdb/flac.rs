@@ -1,5 +1,7 @@
 //! FLAC streams (RFC 9639) of WFDB formats 508, 516 and 524: one FLAC channel a signal, up to 24 bits.
 
+/// A fuzzer cannot guess checksums: its builds look behind them.
+const CHECKSUMS: bool = !cfg!(fuzzing);
 /// First bytes of a stream.
 const MAGIC: &[u8] = b"fLaC";
 /// Samples that a byte of the stream may stand for on the whole, beyond an allowance for short ones: a flat line takes
@@ -168,7 +170,7 @@ fn frame(data: &[u8], info: &Info) -> Option<(usize, Vec<Vec<i32>>)> {
         _ => 0,
     };
     let header = bits.at / 8;
-    if bits.bits(8)? != u32::from(crc_8(&data[..header])) {
+    if bits.bits(8)? != u32::from(crc_8(&data[..header])) && CHECKSUMS {
         return None;
     }
     let width = match width {
@@ -197,7 +199,7 @@ fn frame(data: &[u8], info: &Info) -> Option<(usize, Vec<Vec<i32>>)> {
     bits.align();
     let length = bits.at / 8;
     let stated = bits.bits(16)?;
-    if stated != u32::from(crc_16(&data[..length])) {
+    if stated != u32::from(crc_16(&data[..length])) && CHECKSUMS {
         return None;
     }
     let narrow = |channel: Vec<i64>| channel.iter().map(|v| *v as i32).collect();
@@ -215,16 +217,17 @@ fn mixing(code: u32) -> Option<(usize, Mix)> {
     })
 }
 
+/// Sums wrap: a damaged frame with many wasted bits has samples of the whole width of a number.
 fn unmix(channels: &mut [Vec<i64>], mix: Mix) {
     let [first, second] = channels else { return };
     for (a, b) in first.iter_mut().zip(second) {
         match mix {
             Mix::Independent => return,
-            Mix::LeftSide => *b = *a - *b,
-            Mix::SideRight => *a += *b,
+            Mix::LeftSide => *b = a.wrapping_sub(*b),
+            Mix::SideRight => *a = a.wrapping_add(*b),
             Mix::MidSide => {
                 let mid = *a << 1 | *b & 1;
-                (*a, *b) = ((mid + *b) >> 1, (mid - *b) >> 1);
+                (*a, *b) = (mid.wrapping_add(*b) >> 1, mid.wrapping_sub(*b) >> 1);
             }
         }
     }
@@ -463,6 +466,9 @@ mod tests {
         check(Mix::SideRight, 3, 7, (10, 7));
         check(Mix::MidSide, 8, 3, (10, 7));
         check(Mix::MidSide, -9, 3, (-7, -10));
+        check(Mix::LeftSide, i64::MIN, 1, (i64::MIN, i64::MAX));
+        check(Mix::SideRight, i64::MAX, 1, (i64::MIN, 1));
+        check(Mix::MidSide, i64::MAX, i64::MAX, ((i64::MAX - 1) / 2, -(1 << 62)));
     }
 
     #[test]

@@ -15,8 +15,15 @@ use self::header::{Header, Segment, SignalSpec};
 use super::SideLoader;
 use crate::ecg::error::EcgError;
 use crate::ecg::record::{self, Lead, LeadName, Patient, Record};
+use std::cell::Cell;
 
 pub(crate) const FORMAT: &str = "wfdb";
+
+/// Bytes of all signal and segment files together: the longest recording in 32 bits. A header can name the same file a
+/// hundred thousand times.
+const LOADED_BYTES_MAX: u64 = 4 << 30;
+/// Most warnings of the segments together.
+const WARNINGS_MAX: usize = 1_000;
 
 /// Whether the bytes start like a WFDB header: a record line with plausible numbers.
 #[must_use]
@@ -52,7 +59,7 @@ pub fn read(bytes: &[u8], side: &SideLoader<'_>) -> Result<Record, EcgError> {
     let header = header::parse(bytes)?;
     let mut warnings = Vec::new();
     let channels = if header.segments.is_empty() {
-        read_segment(&header, side, &mut warnings)?
+        read_segment(&header, side, usize::MAX, &mut warnings)?
     } else {
         read_segments(&header, side, &mut warnings)?
     };
@@ -110,6 +117,7 @@ fn microvolts_per_unit(units: &str) -> Option<f64> {
 fn read_segment(
     header: &Header,
     side: &SideLoader<'_>,
+    frames_max: usize,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Channel>, EcgError> {
     let mut channels = Vec::with_capacity(header.signals.len());
@@ -122,7 +130,7 @@ fn read_segment(
             format: FORMAT,
             file: file.clone(),
         })?;
-        let decoded = signal::decode_group(specs, &bytes, header.samples, &file)?;
+        let decoded = signal::decode_group(specs, &bytes, header.samples, frames_max, &file)?;
         warnings.extend(decoded.warnings);
         let pairs = specs.iter().zip(decoded.channels);
         channels.extend(pairs.map(|(spec, values)| Channel {
@@ -148,6 +156,12 @@ fn read_segments(
     record::check_size(FORMAT, master.signal_count as u64, total)?;
     let mut joined: Vec<Channel> = Vec::new();
     let (mut length, mut present) = (0_usize, 0_usize);
+    let loaded = Cell::new(0_u64);
+    let side = &|name: &str| -> Option<Vec<u8>> {
+        let bytes = side(name)?;
+        loaded.set(loaded.get().saturating_add(bytes.len() as u64));
+        Some(bytes)
+    };
     for Segment { name, samples } in &master.segments {
         let samples = usize::try_from(*samples).unwrap_or(usize::MAX);
         if name != "~" && samples > 0 {
@@ -163,7 +177,9 @@ fn read_segments(
                     what: format!("segment {name} made of segments"),
                 });
             }
-            let channels = read_segment(&part, side, warnings)?;
+            let channels = read_segment(&part, side, samples, warnings)?;
+            check_loaded(loaded.get())?;
+            warnings.truncate(WARNINGS_MAX);
             present += channels.iter().map(|c| c.values.len()).max().unwrap_or(0);
             record::check_gaps(FORMAT, present as u64, (length + samples) as u64)?;
             for channel in channels {
@@ -179,6 +195,18 @@ fn read_segments(
         }
     }
     Ok(joined)
+}
+
+fn check_loaded(bytes: u64) -> Result<(), EcgError> {
+    if bytes <= LOADED_BYTES_MAX {
+        return Ok(());
+    }
+    Err(EcgError::TooLarge {
+        format: FORMAT,
+        what: "length of all segment files",
+        value: bytes,
+        limit: LOADED_BYTES_MAX,
+    })
 }
 
 /// Adds a segment's channel behind the lead of the same name; values are brought to the first segment's gain.

@@ -11,11 +11,12 @@ pub(super) struct Decoded {
     pub(super) warnings: Vec<String>,
 }
 
-/// Decodes all signals that share one file. Without `frames` the file's length decides.
+/// Decodes all signals that share one file, `frames_max` frames at most. Without `frames` the file's length decides.
 pub(super) fn decode_group(
     specs: &[SignalSpec],
     bytes: &[u8],
     frames: Option<u64>,
+    frames_max: usize,
     file: &str,
 ) -> Result<Decoded, EcgError> {
     let Some(first) = specs.first() else {
@@ -32,7 +33,7 @@ pub(super) fn decode_group(
     let packed = matches!(first.format, 508 | 516 | 524);
     let stated = frames.and_then(|n| usize::try_from(n).ok());
     let stream = if packed {
-        Some(unpack(specs, data, stated, file)?)
+        Some(unpack(specs, data, stated.unwrap_or(usize::MAX), file)?)
     } else {
         None
     };
@@ -63,6 +64,8 @@ pub(super) fn decode_group(
             "wfdb: {file} is cut: {used} of {wanted} samples are there; send it again"
         ));
     }
+    let skew = specs.iter().map(|spec| spec.skew).max().unwrap_or(0);
+    let used = used.min(frames_max.saturating_add(skew));
     record::check_size(FORMAT, per_frame as u64, used as u64)?;
     let source = match stream {
         Some(stream) => Source::Unpacked {
@@ -160,7 +163,7 @@ impl Source<'_> {
 fn unpack(
     specs: &[SignalSpec],
     data: &[u8],
-    frames: Option<usize>,
+    frames: usize,
     file: &str,
 ) -> Result<flac::Stream, EcgError> {
     let each = specs[0].samples_per_frame;
@@ -170,7 +173,7 @@ fn unpack(
             what: format!("signals of several rates in the FLAC file {file}"),
         });
     }
-    let most = frames.unwrap_or(usize::MAX).saturating_mul(each);
+    let most = frames.saturating_mul(each);
     let stream = flac::decode(data, specs.len(), most);
     stream
         .filter(|s| !s.channels[0].is_empty())

@@ -4,7 +4,7 @@ use super::header::{self, Header, SignalSpec};
 use super::signal::{self, Reader};
 use super::{FORMAT, microvolts_per_unit};
 use crate::ecg::error::EcgError;
-use crate::ecg::formats::stream::{CHUNK_BYTES, Chunks, Ranges, Stream, read};
+use crate::ecg::formats::stream::{Chunks, Ranges, Stream, read};
 use crate::ecg::holter::source::Layout;
 use crate::ecg::record::LeadName;
 
@@ -85,10 +85,10 @@ struct Files {
 }
 
 impl Chunks for Files {
-    fn next(&mut self, leads: &mut [Vec<f32>]) -> Result<bool, EcgError> {
+    fn next(&mut self, bytes_max: usize, leads: &mut [Vec<f32>]) -> Result<bool, EcgError> {
         let mut more = false;
         for file in &mut self.files {
-            more |= file.next(leads)?;
+            more |= file.next(bytes_max, leads)?;
         }
         Ok(more)
     }
@@ -179,11 +179,11 @@ impl File {
     }
 
     /// Decodes the next frames; `false` behind the last.
-    fn next(&mut self, leads: &mut [Vec<f32>]) -> Result<bool, EcgError> {
+    fn next(&mut self, bytes_max: usize, leads: &mut [Vec<f32>]) -> Result<bool, EcgError> {
         /// Two samples share three bytes, three share four: after so many frames a byte begins in every format.
         const ALIGNED: usize = 6;
         let format = self.specs[0].format;
-        let each = (CHUNK_BYTES / (2 * self.per_frame.max(1)) / ALIGNED).max(1) * ALIGNED;
+        let each = (bytes_max / (2 * self.per_frame.max(1)) / ALIGNED).max(1) * ALIGNED;
         let frames = (self.frames - self.done).min(each as u64) as usize;
         if frames == 0 {
             return Ok(false);
@@ -301,6 +301,7 @@ mod tests {
             1_500,
         );
         check("r 1 250 4000\nr.dat 61 100 8 0 0 0 0 I\n", 6_000);
+        check("r 1 250\nr.dat 16 1e-40 16 0 0 0 0 beyond all numbers\n", 600);
     }
 
     #[test]

@@ -102,6 +102,22 @@ fn segments_join_with_gaps() {
 }
 
 #[test]
+fn of_a_segment_only_what_the_record_asks_for_is_read() {
+    let part = b"a 1 250 30\na.dat 16x2:1 1000(0)/mV 16 0 0 7 0 II\n".to_vec();
+    let files = [("a.hea", part), ("a.dat", vec![1; 120])];
+    let lines = "a 3\n".repeat(2_000);
+    let header = format!("m/2000 1 250 6000\n{lines}");
+    let record = read(header.as_bytes(), &side(&files)).unwrap();
+    assert_eq!(record.len(), 6_000);
+    assert!(record.leads[0].samples_uv.iter().all(|v| *v == 257.0));
+    assert!(record.warnings.len() <= 1_000, "{}", record.warnings.len());
+    assert!(record.warnings.iter().all(|w| w.contains("averaged")));
+    let large = ("a.dat", vec![1; 3 << 20]);
+    let often = read(header.as_bytes(), &side(&[files[0].clone(), large]));
+    assert!(matches!(often, Err(EcgError::TooLarge { .. })), "{often:?}");
+}
+
+#[test]
 fn age_and_sex_stand_in_comments() {
     let check = |comment: &str, age: Option<f64>, sex: Option<&str>| {
         let header = format!("r 1 250 1\nr.dat 16\n{comment}\n");

@@ -1,0 +1,2 @@
+#![no_main]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| gongying_fuzz::targets::codec_jpeg_lossless(bytes));

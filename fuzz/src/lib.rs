@@ -43,6 +43,45 @@ pub mod targets {
     pub use crate::wire::{associate, command, pdu};
 }
 
+/// All targets by name, for one executable that is any of them.
+pub const ALL: [(&str, fn(&[u8])); 35] = [
+    ("associate", targets::associate),
+    ("charset", targets::charset),
+    ("codec_frames", targets::codec_frames),
+    ("codec_htj2k", targets::codec_htj2k),
+    ("codec_jpeg", targets::codec_jpeg),
+    ("codec_jpeg2000", targets::codec_jpeg2000),
+    ("codec_jpeg_lossless", targets::codec_jpeg_lossless),
+    ("codec_jpegls", targets::codec_jpegls),
+    ("codec_jxl", targets::codec_jxl),
+    ("codec_native", targets::codec_native),
+    ("codec_parcel", targets::codec_parcel),
+    ("codec_rle", targets::codec_rle),
+    ("command", targets::command),
+    ("critical_rules", targets::critical_rules),
+    ("data_set", targets::data_set),
+    ("ecg_aecg", targets::ecg_aecg),
+    ("ecg_analyze", targets::ecg_analyze),
+    ("ecg_array", targets::ecg_array),
+    ("ecg_dicom", targets::ecg_dicom),
+    ("ecg_edf", targets::ecg_edf),
+    ("ecg_file", targets::ecg_file),
+    ("ecg_holter", targets::ecg_holter),
+    ("ecg_ishne", targets::ecg_ishne),
+    ("ecg_mfer", targets::ecg_mfer),
+    ("ecg_muse", targets::ecg_muse),
+    ("ecg_scp", targets::ecg_scp),
+    ("ecg_sierra", targets::ecg_sierra),
+    ("ecg_stream", targets::ecg_stream),
+    ("ecg_wfdb", targets::ecg_wfdb),
+    ("file_header", targets::file_header),
+    ("image", targets::image),
+    ("json", targets::json),
+    ("matching", targets::matching),
+    ("multipart", targets::multipart),
+    ("pdu", targets::pdu),
+];
+
 /// Sound inputs, the name of the target with each.
 pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     [

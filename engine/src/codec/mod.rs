@@ -159,6 +159,7 @@ pub fn decode_near(
         Compression::Rle => rle::decode(frame, input.bytes)?,
         Compression::Deflated => deflated::decode(frame, input.bytes)?,
         other => {
+            frame.frame_bytes()?;
             let decoder =
                 decoder(other).ok_or_else(|| ImagingError::TransferSyntax(syntax.uid().to_owned()))?;
             return decode_stream(decoder, frame, input.bytes, reduce, step);

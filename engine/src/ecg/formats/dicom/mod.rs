@@ -63,7 +63,14 @@ pub fn read(lookup: &Lookup<'_>) -> Result<Record, EcgError> {
             }
             continue;
         }
-        for lead in read_group(group, &mut warnings, &mut filters)? {
+        let beside = read_group(group, &mut warnings, &mut filters)?;
+        let known = |lead: &Lead| leads.iter().any(|have| have.name == lead.name);
+        // Derived leads are others than the recorded ones; the same leads again are median beats, even where the
+        // rhythm is no longer than a beat.
+        if !group.original && beside.iter().any(known) {
+            continue;
+        }
+        for lead in beside {
             if leads.len() < record::LEADS_MAX && leads.iter().all(|have| have.name != lead.name) {
                 leads.push(lead);
             }

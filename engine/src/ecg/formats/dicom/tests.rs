@@ -162,6 +162,23 @@ fn median_beats_are_kept_apart() {
 }
 
 #[test]
+fn median_beats_as_long_as_the_rhythm_add_no_leads() {
+    let derived = |codes: &[&str]| {
+        let channels: Vec<Set> = codes.iter().map(|code| channel(code, "MDC", "uV")).collect();
+        group(&channels, 4, 16, "SS", &vec![0; 8 * codes.len()]).with(0x003A_0004, b"DERIVED ")
+    };
+    let check = |codes: &[&str], leads: usize| {
+        let rhythm = group(&[channel("2:2", "MDC", "uV")], 4, 16, "SS", &[0; 8]);
+        let set = Set::default()
+            .item(WAVEFORM_SEQUENCE, rhythm)
+            .item(WAVEFORM_SEQUENCE, derived(codes));
+        assert_eq!(open(&set).unwrap().leads.len(), leads);
+    };
+    check(&["2:1", "2:2"], 1);
+    check(&["2:61", "2:62"], 3);
+}
+
+#[test]
 fn the_rhythm_group_is_taken_and_joined() {
     let rhythm = group(&[channel("2:1", "MDC", "uV")], 4, 16, "SS", &[0; 8]);
     let beside = group(&[channel("2:2", "MDC", "uV")], 4, 16, "SS", &[0; 8]);

@@ -194,7 +194,10 @@ impl File {
         let data = read(FORMAT, &*self.ranges, at, length)?;
         self.done += frames as u64;
         if matches!(format, 16 | 212) && self.per_frame == self.specs.len() {
-            self.put_words(&words(format, &data), leads);
+            // The last byte pair of a chunk may hold half of a sample that is not asked for.
+            let mut words = words(format, &data);
+            words.truncate(frames * self.per_frame);
+            self.put_words(&words, leads);
             return Ok(true);
         }
         let source = signal::Source::Stored(Reader::new(format, &data, &self.specs));
@@ -301,6 +304,11 @@ mod tests {
             1_500,
         );
         check("r 1 250 4000\nr.dat 61 100 8 0 0 0 0 I\n", 6_000);
+        // A file that ends before another, within a pair of samples.
+        check(
+            "r 4 250\nr.dat 212 100 12 0 0 0 0 I\nr.dat 212 100 12 0 0 0 0 II\nr.dat 212 100 12 0 0 0 0 V1\nq.dat 212 1/NU\n",
+            3_003,
+        );
         check("r 1 250\nr.dat 16 1e-40 16 0 0 0 0 beyond all numbers\n", 600);
     }
 

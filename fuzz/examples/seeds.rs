@@ -136,7 +136,9 @@ fn real_file(corpus: &mut Corpus, path: &Path) {
         Some(Compression::Jpeg) => "codec_jpeg",
         Some(Compression::JpegLossless) => "codec_jpeg_lossless",
         Some(Compression::JpegLs) => "codec_jpegls",
-        Some(Compression::Jpeg2000) if read.header.transfer_syntax.as_str().contains(".4.20") => "codec_htj2k",
+        Some(Compression::Jpeg2000) if read.header.transfer_syntax.as_str().contains(".4.20") => {
+            "codec_htj2k"
+        }
         Some(Compression::Jpeg2000) => "codec_jpeg2000",
         Some(Compression::JpegXl) => "codec_jxl",
         _ => return,

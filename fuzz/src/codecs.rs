@@ -2,8 +2,8 @@
 
 use engine::codec::parcel::{self, Region};
 use engine::codec::{
-    self, Compression, Fragments, FrameBytes, FrameDescription, FrameMap, Photometric, PixelElement, StoredPixels,
-    TransferSyntax,
+    self, Compression, Fragments, FrameBytes, FrameDescription, FrameMap, Photometric, PixelElement,
+    StoredPixels, TransferSyntax,
 };
 use engine::pixel::{self, Format, ImageDescription, Overlay, Picture, Presentation, RenderOptions};
 use std::borrow::Cow;
@@ -31,7 +31,9 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         let ht = codec::htj2k::encode(&frame, &data).expect("sound samples can be encoded");
         seeds.push(("codec_htj2k", [&[0][..], &ht.stream].concat()));
         if samples == 1 {
-            let words: Vec<u16> = (0..count as u16).map(|i| i.wrapping_mul(i) & (1 << (bits - 1))).collect();
+            let words: Vec<u16> = (0..count as u16)
+                .map(|i| i.wrapping_mul(i) & (1 << (bits - 1)))
+                .collect();
             for predictor in 1..8 {
                 let stream = super::lossless::encode(&words, 9, bits as u8, predictor, 0);
                 seeds.push(("codec_jpeg_lossless", [&[0][..], &stream].concat()));
@@ -63,7 +65,10 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         seeds.push(("codec_jxl", [&[0][..], &stream].concat()));
     }
     seeds.push(("image", painted()));
-    seeds.push(("codec_frames", [&[3, 1, 2, 0, 4, 5, 0, 9][..], &[0, 0, 0, 0, 20, 0, 40, 0]].concat()));
+    seeds.push((
+        "codec_frames",
+        [&[3, 1, 2, 0, 4, 5, 0, 9][..], &[0, 0, 0, 0, 20, 0, 40, 0]].concat(),
+    ));
     seeds.extend(parcels());
     seeds
 }
@@ -97,7 +102,9 @@ fn parcels() -> Vec<(&'static str, Vec<u8>)> {
         vec![region(100, 10, 20, 1, 2)],
         vec![region(0, 1, 50, 3, 2), region(400, 20, 20, 1, 1)],
     ];
-    let packed = divisions.iter().filter_map(|regions| parcel::pack(&file, regions));
+    let packed = divisions
+        .iter()
+        .filter_map(|regions| parcel::pack(&file, regions));
     packed.map(|bytes| ("codec_parcel", bytes)).collect()
 }
 
@@ -346,7 +353,13 @@ pub fn codec_jpeg_lossless(bytes: &[u8]) {
         .chunks_exact(2)
         .map(|pair| u16::from_le_bytes([pair[0], pair[1]]) >> (16 - precision));
     let words: Vec<u16> = words.collect();
-    let encoded = super::lossless::encode(&words, columns, precision, predictor % 7 + 1, usize::from(restart % 4));
+    let encoded = super::lossless::encode(
+        &words,
+        columns,
+        precision,
+        predictor % 7 + 1,
+        usize::from(restart % 4),
+    );
     let frame = frame(rows as u16, columns as u16, 1, precision.into(), false);
     let decoded = codec::decode(
         &frame,
@@ -438,15 +451,25 @@ pub fn codec_frames(bytes: &[u8]) {
     let offsets = |count: u8, number: &mut dyn FnMut() -> Option<u64>| -> Vec<u64> {
         (0..count % 8).map_while(|_| number()).collect()
     };
-    let basic: Vec<u32> = offsets(basic, &mut number).into_iter().map(|v| v as u32).collect();
-    let extended: Vec<(u64, u64)> = offsets(extended, &mut number).into_iter().map(|v| (v, 8)).collect();
+    let basic: Vec<u32> = offsets(basic, &mut number)
+        .into_iter()
+        .map(|v| v as u32)
+        .collect();
+    let extended: Vec<(u64, u64)> = offsets(extended, &mut number)
+        .into_iter()
+        .map(|v| (v, 8))
+        .collect();
     let mut fragments = Vec::new();
     while let (Some(offset), Some(length)) = (number(), number()) {
         fragments.push((offset, length));
     }
     let mut frame = frame(4, 4, 1, 8, false);
     frame.frames = u64::from(frames);
-    let uid = ["1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.202"][usize::from(kind % 3)];
+    let uid = [
+        "1.2.840.10008.1.2.4.50",
+        "1.2.840.10008.1.2.5",
+        "1.2.840.10008.1.2.4.202",
+    ][usize::from(kind % 3)];
     let parts = Fragments::at(u64::from(kind), &fragments, &basic, &extended);
     let known = parts.fragments.clone();
     let mut peek = |at: u64| {

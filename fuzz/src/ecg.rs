@@ -61,7 +61,9 @@ pub fn ecg_analyze(bytes: &[u8]) {
     };
     let samples: Vec<f32> = data.chunks_exact(2).map(value).collect();
     let length = samples.len() / count;
-    let leads = ecg_files::leads(count, |index| samples[index * length..(index + 1) * length].to_vec());
+    let leads = ecg_files::leads(count, |index| {
+        samples[index * length..(index + 1) * length].to_vec()
+    });
     let Ok(record) = Record::new("fuzz", leads, hz) else {
         return;
     };

@@ -115,7 +115,10 @@ pub fn ecg_dicom(bytes: &[u8]) {
 /// between the two. The same signal bytes as annotations.
 pub fn ecg_wfdb(bytes: &[u8]) {
     let (header, rest) = header_and_signals(bytes);
-    let segmented = header.split(|b| *b == b' ').next().is_some_and(|name| name.contains(&b'/'));
+    let segmented = header
+        .split(|b| *b == b' ')
+        .next()
+        .is_some_and(|name| name.contains(&b'/'));
     let (part, data) = if segmented {
         header_and_signals(rest)
     } else {

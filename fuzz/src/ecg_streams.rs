@@ -138,7 +138,11 @@ fn compare(whole: &Record, mut stream: Stream, frames: usize) {
         assert_eq!(got.len(), want.samples_uv.len());
         for (at, (a, b)) in got.iter().zip(&want.samples_uv).enumerate() {
             let same = a == b || a.is_nan() && b.is_nan();
-            assert!(same, "sample {at} of {} is {a} in pieces and {b} whole", want.name);
+            assert!(
+                same,
+                "sample {at} of {} is {a} in pieces and {b} whole",
+                want.name
+            );
         }
     }
 }
@@ -176,7 +180,9 @@ pub fn ecg_holter(bytes: &[u8]) {
     let length = samples.len() / count;
     let most = ANALYSED_SAMPLES_MAX / samples.len().max(1);
     let times = (usize::from(times) + 1).min(most);
-    let leads = leads(count, |index| samples[index * length..(index + 1) * length].repeat(times));
+    let leads = leads(count, |index| {
+        samples[index * length..(index + 1) * length].repeat(times)
+    });
     let Ok(record) = Record::new("fuzz", leads, hz) else {
         return;
     };

@@ -7,13 +7,13 @@
 #[path = "../../dicom-gateway/src/dimse/mod.rs"]
 #[allow(dead_code)]
 mod dimse;
+#[path = "../../viewer-web/src/http/parts.rs"]
+#[allow(dead_code)]
+mod parts;
 #[path = "../../dicom-gateway/src/pdu/mod.rs"]
 #[allow(dead_code, unused_imports)]
 mod pdu;
 mod service;
-#[path = "../../viewer-web/src/http/parts.rs"]
-#[allow(dead_code)]
-mod parts;
 
 mod codecs;
 mod data_sets;
@@ -34,8 +34,8 @@ pub mod targets {
     pub use crate::data_sets::{charset, data_set, file_header, json};
     pub use crate::ecg::{critical_rules, ecg_analyze};
     pub use crate::ecg_files::{
-        ecg_aecg, ecg_array, ecg_dicom, ecg_edf, ecg_file, ecg_ishne, ecg_mfer, ecg_muse, ecg_scp, ecg_sierra,
-        ecg_wfdb,
+        ecg_aecg, ecg_array, ecg_dicom, ecg_edf, ecg_file, ecg_ishne, ecg_mfer, ecg_muse, ecg_scp,
+        ecg_sierra, ecg_wfdb,
     };
     pub use crate::ecg_streams::{ecg_holter, ecg_stream};
     pub use crate::multipart::multipart;

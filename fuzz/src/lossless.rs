@@ -16,13 +16,21 @@ pub(crate) fn encode(
         out.extend(((body.len() + 2) as u16).to_be_bytes());
         out.extend(body);
     };
-    let table: Vec<u8> = [&[0, 0, 0, 0, 0, 17][..], &[0; 11]].concat().into_iter().chain(0..17).collect();
+    let table: Vec<u8> = [&[0, 0, 0, 0, 0, 17][..], &[0; 11]]
+        .concat()
+        .into_iter()
+        .chain(0..17)
+        .collect();
     segment(&mut out, 0xc4, &table);
     if restart_rows > 0 {
         segment(&mut out, 0xdd, &((restart_rows * columns) as u16).to_be_bytes());
     }
     let (r, c) = ((rows as u16).to_be_bytes(), (columns as u16).to_be_bytes());
-    segment(&mut out, 0xc3, &[precision, r[0], r[1], c[0], c[1], 1, 1, 0x11, 0]);
+    segment(
+        &mut out,
+        0xc3,
+        &[precision, r[0], r[1], c[0], c[1], 1, 1, 0x11, 0],
+    );
     segment(&mut out, 0xda, &[1, 1, 0, predictor, 0, 0]);
     let mut bits = Vec::new();
     let mut markers = 0;
@@ -45,7 +53,13 @@ pub(crate) fn encode(
 }
 
 /// Table H.1, with the special cases of the first line and the first column.
-fn predict(at: &dyn Fn(usize, usize) -> i32, first_line: bool, x: usize, predictor: u8, precision: u8) -> i32 {
+fn predict(
+    at: &dyn Fn(usize, usize) -> i32,
+    first_line: bool,
+    x: usize,
+    predictor: u8,
+    precision: u8,
+) -> i32 {
     match (first_line, x, predictor) {
         (true, 0, _) => 1 << (precision - 1),
         (true, _, _) | (false, 1.., 1) => at(0, 1),

@@ -54,7 +54,14 @@ fn frame(number: u64, order: u64) -> Vec<u8> {
 fn predicted(frame: &mut BitWriter, order: u64, width: u32) {
     let linear = order == 4;
     let warm = if linear { 2 } else { order };
-    frame.put(if linear { (32 + warm - 1) << 1 } else { (8 + order) << 1 }, 8);
+    frame.put(
+        if linear {
+            (32 + warm - 1) << 1
+        } else {
+            (8 + order) << 1
+        },
+        8,
+    );
     (0..warm).for_each(|n| frame.put(100 + n, width));
     if linear {
         frame.put(7, 4);
@@ -76,7 +83,11 @@ fn crc(bytes: &[u8], width: u32, polynomial: u64) -> u64 {
     let top = 1 << (width - 1);
     bytes.iter().fold(0, |crc, byte| {
         (0..8).fold(crc ^ u64::from(*byte) << (width - 8), |crc, _| {
-            let next = if crc & top == 0 { crc << 1 } else { crc << 1 ^ polynomial };
+            let next = if crc & top == 0 {
+                crc << 1
+            } else {
+                crc << 1 ^ polynomial
+            };
             next & ((1 << width) - 1)
         })
     })

@@ -20,13 +20,21 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("ecg_ishne", ishne(true)),
         ("ecg_mfer", mfer(true)),
         ("ecg_mfer", mfer(false)),
-        ("ecg_edf", edf::write::write(&record).expect("a recording of 100 Hz")),
+        (
+            "ecg_edf",
+            edf::write::write(&record).expect("a recording of 100 Hz"),
+        ),
         ("ecg_edf", biosemi()),
         ("ecg_dicom", dicom_file(&record)),
     ];
     let rows: Vec<Vec<f64>> = vec![vec![0.0, 1.5, -2.0], vec![4.0, 5.0, 6.0]];
     seeds.push(("ecg_array", npy::write(&rows)));
-    for (kind, order) in [("<i2", "False"), (">i4", "True"), ("<f4", "False"), ("|u1", "True")] {
+    for (kind, order) in [
+        ("<i2", "False"),
+        (">i4", "True"),
+        ("<f4", "False"),
+        ("|u1", "True"),
+    ] {
         seeds.push(("ecg_array", array(kind, order)));
     }
     seeds.extend(scp::files().into_iter().map(|bytes| ("ecg_scp", bytes)));
@@ -36,7 +44,10 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     for (header, samples) in records() {
         seeds.push(("ecg_wfdb", [header.as_bytes(), &[0], &samples].concat()));
         for pieces in [0, 3, 40] {
-            seeds.push(("ecg_stream", [&[0, pieces, 7][..], header.as_bytes(), &[0], &samples].concat()));
+            seeds.push((
+                "ecg_stream",
+                [&[0, pieces, 7][..], header.as_bytes(), &[0], &samples].concat(),
+            ));
         }
     }
     let files: Vec<(u8, Vec<u8>)> = seeds
@@ -141,11 +152,15 @@ fn records() -> Vec<(String, Vec<u8>)> {
         .into_iter()
         .map(|format| {
             let lead = |name: &str| format!("r.dat {format} 200(5)/uV 12 0 3 99 0 {name}\n");
-            (format!("r 2 360 120\n{}{}", lead("II"), lead("V5")), plain.clone())
+            (
+                format!("r 2 360 120\n{}{}", lead("II"), lead("V5")),
+                plain.clone(),
+            )
         })
         .collect();
     out.push((
-        "r 2 250 100\nr.dat 16x2:1+8 200/uV 12 0 0 0 0 II\nr.dat 16:3 1/mV 10 0 0 0 0 V1\n# age: 60 sex: F\n".into(),
+        "r 2 250 100\nr.dat 16x2:1+8 200/uV 12 0 0 0 0 II\nr.dat 16:3 1/mV 10 0 0 0 0 V1\n# age: 60 sex: F\n"
+            .into(),
         plain.clone(),
     ));
     out.push((
@@ -153,7 +168,8 @@ fn records() -> Vec<(String, Vec<u8>)> {
         plain.clone(),
     ));
     for (order, format) in [(0, 516), (2, 508), (4, 524)] {
-        let header = format!("r 2 360 40\nr.dat {format} 200 16 0 0 0 0 I\nr.dat {format} 200 16 0 0 0 0 II\n");
+        let header =
+            format!("r 2 360 40\nr.dat {format} 200 16 0 0 0 0 I\nr.dat {format} 200 16 0 0 0 0 II\n");
         out.push((header, flac::stream(order)));
     }
     out
@@ -211,5 +227,8 @@ fn beats() -> Vec<u8> {
         70..=85 => 200,
         _ => i % 7,
     };
-    (0..200).chain(0..200).flat_map(|i| beat(i).to_le_bytes()).collect()
+    (0..200)
+        .chain(0..200)
+        .flat_map(|i| beat(i).to_le_bytes())
+        .collect()
 }

@@ -8,7 +8,11 @@ use fixture::Fixture;
 /// Plain numbers, first and second differences, Huffman codes, a reference beat taken off, thinned stretches.
 pub(super) fn files() -> Vec<Vec<u8>> {
     let wave = |n: i32, k: i32| (n * k) % 41 - 20 + 30 * i32::from(n % 50 == 20);
-    let leads = |samples: i32| vec![1, 2].into_iter().map(move |code| (code, (0..samples).map(|n| wave(n, i32::from(code))).collect()));
+    let leads = |samples: i32| {
+        vec![1, 2]
+            .into_iter()
+            .map(move |code| (code, (0..samples).map(|n| wave(n, i32::from(code))).collect()))
+    };
     let mut files: Vec<Vec<u8>> = [(0, false), (1, true), (2, true), (2, false)]
         .into_iter()
         .map(|(difference, huffman)| Fixture {
@@ -51,7 +55,12 @@ fn with_own_table() -> Vec<u8> {
     };
     // one table of four codes stands where the section only named the default table
     let mut table = vec![1, 0, 4, 0];
-    for (prefix, all, switch, value, code) in [(1, 1, 1, 0_i16, 0_u32), (2, 2, 1, 1, 1), (3, 3, 1, -1, 3), (3, 11, 1, 0, 7)] {
+    for (prefix, all, switch, value, code) in [
+        (1, 1, 1, 0_i16, 0_u32),
+        (2, 2, 1, 1, 1),
+        (3, 3, 1, -1, 3),
+        (3, 11, 1, 0, 7),
+    ] {
         table.extend([prefix, all, switch]);
         table.extend(value.to_le_bytes());
         table.extend(code.to_le_bytes());

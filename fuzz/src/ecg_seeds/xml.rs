@@ -84,12 +84,20 @@ pub(super) fn sierra() -> Vec<Vec<u8>> {
     };
     let xli = "EAAAAAEAAAAAAAAAEAQBAEAQBAEAQP/A";
     vec![
-        document(6, &format!("dataencoding=\"Base64\" compression=\"XLI\" leadlabels=\"V1 V2\">{xli}{xli}")),
+        document(
+            6,
+            &format!("dataencoding=\"Base64\" compression=\"XLI\" leadlabels=\"V1 V2\">{xli}{xli}"),
+        ),
         document(
             4,
-            &format!("dataencoding=\"Base64\" compressmethod=\"XLI\" compressflag=\"True\" leadlabels=\"I II III\">{xli}{xli}{xli}"),
+            &format!(
+                "dataencoding=\"Base64\" compressmethod=\"XLI\" compressflag=\"True\" leadlabels=\"I II III\">{xli}{xli}{xli}"
+            ),
         ),
         document(3, "dataencoding=\"Plain\" leadlabels=\"I II\">1 2 3 -4 5 6"),
-        document(3, "dataencoding=\"Base64\" compressflag=\"False\" leadlabels=\"I II\">AQACAP//BQAEAAMA"),
+        document(
+            3,
+            "dataencoding=\"Base64\" compressflag=\"False\" leadlabels=\"I II\">AQACAP//BQAEAAMA",
+        ),
     ]
 }

@@ -162,7 +162,10 @@ impl Channel {
                 Some(1.0)
             }
         };
-        let (skew_samples, skew_s) = (number(0x003A_0215).unwrap_or(0.0), number(0x003A_0214).unwrap_or(0.0));
+        let (skew_samples, skew_s) = (
+            number(0x003A_0215).unwrap_or(0.0),
+            number(0x003A_0214).unwrap_or(0.0),
+        );
         let late = skew_samples.abs() > SKEW_SAMPLES_MAX || skew_s.abs() > SKEW_S_MAX;
         if late {
             warnings.push(format!(

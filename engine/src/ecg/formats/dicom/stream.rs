@@ -228,7 +228,9 @@ impl Track {
         if self.held == 0 {
             return;
         }
-        let value = self.channel.microvolts(encoding.padding().unwrap_or(0), self.sign);
+        let value = self
+            .channel
+            .microvolts(encoding.padding().unwrap_or(0), self.sign);
         lead.resize(lead.len() + self.held, value);
         self.held = 0;
     }

@@ -299,7 +299,10 @@ fn a_lead_that_is_off_does_not_hold_the_others_back() {
 #[test]
 fn a_start_that_cannot_be_is_no_start() {
     let check = |tag: u32, value: &[u8], told: bool| {
-        let channels = [channel("2:1", "MDC", "uV"), channel("2:2", "MDC", "uV").with(tag, value)];
+        let channels = [
+            channel("2:1", "MDC", "uV"),
+            channel("2:2", "MDC", "uV").with(tag, value),
+        ];
         let made = group(&channels, 100, 16, "SS", &[1; 400]);
         let record = open(&Set::default().item(WAVEFORM_SEQUENCE, made)).unwrap();
         let shifted = record.leads[1].samples_uv.iter().any(|v| v.is_nan());

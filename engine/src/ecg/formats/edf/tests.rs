@@ -266,6 +266,21 @@ fn what_is_written_reads_back() {
     check(62.5, 20.0, 2.5);
 }
 
+#[test]
+fn what_eight_characters_cannot_say_is_not_written() {
+    for step in [5e-122, 1e-13] {
+        let lead = Lead {
+            name: LeadName::new("II"),
+            samples_uv: (0..200).map(|n| (f64::from(n % 7) * step) as f32).collect(),
+            resolution_uv: step,
+            derived: false,
+        };
+        let record = Record::new("mfer", vec![lead], 100.0).unwrap();
+        let refused = write::write(&record);
+        assert!(matches!(refused, Err(EcgError::CannotHold { .. })), "{step}");
+    }
+}
+
 proptest! {
     #[test]
     fn hostile_files_never_panic(changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..10), cut: proptest::sample::Index, digits: bool) {

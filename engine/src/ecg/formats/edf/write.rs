@@ -17,7 +17,7 @@ const MONTHS: [&str; 12] = [
 /// are remarked.
 ///
 /// # Errors
-/// [`EcgError::CannotHold`] when a sampling rate cannot be said in EDF's eight characters.
+/// [`EcgError::CannotHold`] when the sampling rate or the range of a lead cannot be said in EDF's eight characters.
 pub fn write(record: &Record) -> Result<Vec<u8>, EcgError> {
     let (samples, duration) = data_record(record.len(), record.sampling_rate_hz, record.leads.len())?;
     let records = record.len().div_ceil(samples);
@@ -29,6 +29,14 @@ pub fn write(record: &Record) -> Result<Vec<u8>, EcgError> {
             (label(lead.name.as_str()), Coded::of(quantised))
         })
         .collect();
+    if let Some((name, _)) = signals.iter().find(|(_, coded)| coded.is_flat()) {
+        return Err(EcgError::CannotHold {
+            format: FORMAT,
+            why: format!(
+                "the range of {name} cannot be said in EDF's eight characters of microvolts; write DICOM or WFDB"
+            ),
+        });
+    }
     let record_s: f64 = duration.trim().parse().unwrap_or(1.0);
     let lists = annotation_lists(&remarks(record), records, record_s);
     let list_bytes = lists
@@ -97,6 +105,12 @@ impl Coded {
             zero: zero.clamp(-f64::from(best.1), f64::from(best.1)) as i16,
             values: quantised.values,
         }
+    }
+
+    /// Whether both limits are said as the same number, or hardly another: steps too small for eight characters.
+    fn is_flat(&self) -> bool {
+        let [low, high] = [0, 1].map(|place| self.physical[place].parse().unwrap_or(0.0_f64));
+        (high - low).abs() < 1e-6
     }
 
     /// Behind the end of the recording the last value goes on.

@@ -44,7 +44,9 @@ struct Frames {
 impl Chunks for Frames {
     fn next(&mut self, bytes_max: usize, leads: &mut [Vec<f32>]) -> Result<bool, EcgError> {
         let width = 2 * self.head.names.len();
-        let count = (bytes_max / width.max(1)).max(1).min(self.head.samples - self.done);
+        let count = (bytes_max / width.max(1))
+            .max(1)
+            .min(self.head.samples - self.done);
         if count == 0 {
             return Ok(false);
         }

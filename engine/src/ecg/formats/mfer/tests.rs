@@ -146,7 +146,12 @@ fn what_is_left_out_is_told_once() {
 fn leads_of_unlike_length_take_no_more_memory_than_is_allowed() {
     // one long channel, then 63 short ones
     let samples = (record::SAMPLES_MAX / 64 + 1) as u32;
-    let long = [&[0x1e, 0x84][..], &samples.to_be_bytes(), &vec![1; samples as usize]].concat();
+    let long = [
+        &[0x1e, 0x84][..],
+        &samples.to_be_bytes(),
+        &vec![1; samples as usize],
+    ]
+    .concat();
     let bytes = [
         item(0x0b, &[0, 2, 5]),
         item(0x0c, &[0, 0xfa, 1]),

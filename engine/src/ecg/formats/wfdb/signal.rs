@@ -160,12 +160,7 @@ impl Source<'_> {
 }
 
 /// Unpacks a FLAC file: a channel for each signal, all of one number of samples a frame.
-fn unpack(
-    specs: &[SignalSpec],
-    data: &[u8],
-    frames: usize,
-    file: &str,
-) -> Result<flac::Stream, EcgError> {
+fn unpack(specs: &[SignalSpec], data: &[u8], frames: usize, file: &str) -> Result<flac::Stream, EcgError> {
     let each = specs[0].samples_per_frame;
     if specs.iter().any(|spec| spec.samples_per_frame != each) {
         return Err(EcgError::Unsupported {

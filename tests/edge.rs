@@ -241,7 +241,8 @@ fn through_cuts_and_kills_everything_arrives_once_and_equal_and_little_travels_t
         }
     }
     sender.join().unwrap();
-    eventually(120, || (node.waiting() == 0).then_some(())).expect("the queue runs empty");
+    eventually(120, || (node.waiting() == 0).then_some(()))
+        .unwrap_or_else(|| panic!("the queue runs empty: {}", node.status()));
     let study = format!("/dicomweb/studies/{}", places[0].study);
     let answer = reader.request(
         "GET",

@@ -226,22 +226,37 @@ async fn chunk(
     {
         return Ok(Json(stored));
     }
+    metrics::counter!("gongying_edge_chunks_total").increment(1);
+    // A task of its own: when the line is cut here, this request is dropped, but whoever took the last chunk must still
+    // put the object away. Otherwise it would count as being put away for ever.
+    let (owner, sender) = (app.clone(), node.clone());
+    let task = tokio::spawn(async move { take(&owner, &sender, offer, offset, body).await });
+    let (partial, taken) = task.await.map_err(|error| Problem::internal(&error))??;
+    match taken {
+        Taken::More(received) => Ok(Json(Standing::Partial { received })),
+        Taken::Last | Taken::Finishing => finished(&partial).await.map(Json),
+    }
+}
+
+/// Writes a chunk; after the last one the object is being put away.
+async fn take(
+    app: &App,
+    node: &EdgeNode,
+    offer: ObjectOffer,
+    offset: u64,
+    body: Bytes,
+) -> Result<(Arc<Partial>, Taken), Problem> {
     let (uploads, name) = (app.uploads().clone(), node.name.clone());
-    let taken = blocking(move || {
+    let (partial, taken) = blocking(move || {
         let partial = uploads.begin(&name, &offer)?;
         let taken = partial.take(offset, &body)?;
         Ok((partial, taken))
-    });
-    metrics::counter!("gongying_edge_chunks_total").increment(1);
-    let (partial, taken): (Arc<Partial>, Taken) = taken.await?;
-    match taken {
-        Taken::More(received) => Ok(Json(Standing::Partial { received })),
-        Taken::Last => {
-            put_away(&app, &node, &partial);
-            finished(&partial).await.map(Json)
-        }
-        Taken::Finishing => finished(&partial).await.map(Json),
+    })
+    .await?;
+    if matches!(taken, Taken::Last) {
+        put_away(app, node, &partial);
     }
+    Ok((partial, taken))
 }
 
 #[cfg(test)]

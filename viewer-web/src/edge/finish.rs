@@ -55,7 +55,12 @@ impl From<StoreRefused> for Stop {
 pub(super) fn put_away(app: &App, node: &EdgeNode, partial: &Arc<Partial>) {
     let (app, node, partial) = (app.clone(), node.clone(), partial.clone());
     tokio::spawn(async move {
-        let done = object(&app, &node, &partial).await;
+        let (own, of, whole) = (app.clone(), node.clone(), partial.clone());
+        let work = tokio::spawn(async move { object(&own, &of, &whole).await });
+        // What breaks on the way must not leave it as being put away for ever.
+        let done = work
+            .await
+            .unwrap_or_else(|error| Err(Stop::Later(error.to_string())));
         if matches!(done, Err(Stop::Later(_))) {
             partial.put_back();
         } else {

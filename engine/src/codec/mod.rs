@@ -29,6 +29,17 @@ pub use syntax::{Compression, TransferSyntax};
 
 use crate::error::{ImagingError, Result};
 
+/// Whether this processor has AVX2 and the bit instructions of its time (`avx2`, `bmi1`, `bmi2`, `lzcnt`, `popcnt`), for
+/// which the loops of two codecs are compiled a second time.
+#[cfg(target_arch = "x86_64")]
+fn newer_processor() -> bool {
+    is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("bmi2")
+        && is_x86_feature_detected!("lzcnt")
+        && is_x86_feature_detected!("popcnt")
+}
+
 /// Shape that a compressed stream declares about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamHeader {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::borrow::Cow;
 
 /// Version of the method.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 const MEDIA_TYPE: &str = "application/json";
 /// Decoded samples and working copies, for each byte of the file.
 const MEMORY_FACTOR: u64 = 12;

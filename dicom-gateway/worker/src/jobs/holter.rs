@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// Kind of the result.
 pub(super) const KIND: &str = "ecg_holter";
 /// Version of the method.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 const MEDIA_TYPE: &str = "application/json";
 /// Recordings from this length on are summed up, in seconds.
 const LONG_S_MIN: f64 = 1_800.0;

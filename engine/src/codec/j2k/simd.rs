@@ -14,13 +14,8 @@ pub(super) fn run(passes: &mut Passes<'_>, planes: (u32, u32)) {
         fn wide(passes: &mut Passes<'_>, planes: (u32, u32)) {
             passes.run(planes);
         }
-        let found = is_x86_feature_detected!("avx2")
-            && is_x86_feature_detected!("bmi1")
-            && is_x86_feature_detected!("bmi2")
-            && is_x86_feature_detected!("lzcnt")
-            && is_x86_feature_detected!("popcnt");
-        if found {
-            // SAFETY: each of these was found on this processor.
+        if crate::codec::newer_processor() {
+            // SAFETY: `newer_processor` found each of these.
             return unsafe { wide(passes, planes) };
         }
     }

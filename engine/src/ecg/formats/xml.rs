@@ -137,7 +137,7 @@ impl<'t> Document<'t> {
         }
         if let Some(place) = open.first() {
             let (what, got) = (
-                format!("the element {}", document.nodes[*place].name),
+                format!("the element {:.40}", document.nodes[*place].name),
                 text.len() as u64,
             );
             return Err(EcgError::Cut {
@@ -348,6 +348,9 @@ mod tests {
             Document::parse("aecg", "<a><b/>"),
             Err(EcgError::Cut { .. })
         ));
+        // A hostile name does not flood the message.
+        let long = format!("<a><{}>", "b".repeat(5_000));
+        assert!(Document::parse("aecg", &long).err().unwrap().to_string().len() < 300);
     }
 
     #[test]

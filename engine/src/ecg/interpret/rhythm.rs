@@ -89,7 +89,7 @@ pub(crate) fn name(facts: &Facts<'_>) -> Rhythm {
         return sinus_at(60_000.0 / blocked.pp_ms);
     }
     let change = irregularity(facts);
-    let with_p = facts.evidence.share >= P_SHARE_MIN && !t_for_p(facts, rate);
+    let with_p = facts.evidence.share >= P_SHARE_MIN && !t_for_p(facts, rate) && !qrs_for_p(facts);
     let doubtful_p = facts.evidence.consistency < AGREEMENT_SURE;
     let uneven = change > IRREGULAR_CHANGE || change > UNEVEN_CHANGE && spread(facts) > UNEVEN_SPREAD;
     let irregular = uneven && !with_p || change > VERY_IRREGULAR_CHANGE && doubtful_p;
@@ -166,6 +166,13 @@ fn t_for_p(facts: &Facts<'_>, rate: f64) -> bool {
         .zip(values.p_ms)
         .is_some_and(|(pr, p)| believable(pr, p));
     !p_wave || rate > 220.0 - facts.patient.age_years.unwrap_or(AGE_UNKNOWN_YEARS)
+}
+
+/// Whether what seems to be P stands so near before the QRS that it cannot have led to it, not by an accessory pathway
+/// either: the first, slow part of a wide or paced QRS, or a P wave that came from below.
+fn qrs_for_p(facts: &Facts<'_>) -> bool {
+    const PR_MS_MIN: f64 = 70.0;
+    facts.measured.values.pr_ms.is_some_and(|pr| pr < PR_MS_MIN)
 }
 
 fn sinus_at(rate: f64) -> Rhythm {

@@ -79,6 +79,23 @@ fn atria_that_beat_on_their_own_are_a_complete_block() {
 }
 
 #[test]
+fn what_touches_the_qrs_is_no_p_wave_that_leads() {
+    let check = |pr_s: f64, sinus: bool| {
+        let synth = Synth {
+            pr_s: Some(pr_s),
+            p_s: 0.05,
+            ..Synth::default()
+        };
+        let rhythm = analyze(&synth.make().record).rhythm;
+        assert_eq!(rhythm.is_sinus(), sinus, "PR {pr_s} s: {rhythm:?}");
+    };
+    check(0.12, true);
+    check(0.09, true);
+    check(0.045, false);
+    check(0.04, false);
+}
+
+#[test]
 fn an_even_slow_rhythm_has_no_pause() {
     let slow = Synth {
         intervals_s: vec![2.1],

@@ -31,6 +31,8 @@ struct Group<'l, 'a> {
     rate_hz: f64,
     offset_ms: f64,
     original: bool,
+    /// Whether its label says that it is a mean beat and no stretch of time.
+    mean_beat: bool,
 }
 
 /// Reads a waveform object. The patient's name is left to the caller, who knows the character set.
@@ -61,6 +63,9 @@ pub fn read(lookup: &Lookup<'_>) -> Result<Record, EcgError> {
                     group.channels
                 ));
             }
+            continue;
+        }
+        if group.mean_beat {
             continue;
         }
         let beside = read_group(group, &mut warnings, &mut filters)?;
@@ -104,16 +109,24 @@ fn groups<'l, 'a>(root: &Attributes<'l, 'a>) -> Result<Vec<Group<'l, 'a>>, EcgEr
         let rate_hz = attributes.ds(0x003A_001A).unwrap_or(0.0);
         record::check_sampling_rate(FORMAT, rate_hz)?;
         record::check_size(FORMAT, channels, samples)?;
+        let original = attributes.text(0x003A_0004).as_deref() != Some("DERIVED");
         groups.push(Group {
             channels,
             samples,
             rate_hz,
             offset_ms: attributes.ds(0x0018_1068).unwrap_or(0.0),
-            original: attributes.text(0x003A_0004).as_deref() != Some("DERIVED"),
+            original,
+            mean_beat: !original && says_beat(&attributes),
             attributes,
         });
     }
     Ok(groups)
+}
+
+/// Whether the Multiplex Group Label (free text) names a median or mean beat.
+fn says_beat(group: &Attributes<'_, '_>) -> bool {
+    let label = group.text(0x003A_0020).unwrap_or_default().to_ascii_uppercase();
+    label.contains("BEAT") || label.contains("MEDIAN")
 }
 
 /// The longest original group, else the longest; the first of equals.

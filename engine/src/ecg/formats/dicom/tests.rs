@@ -176,6 +176,13 @@ fn median_beats_as_long_as_the_rhythm_add_no_leads() {
     };
     check(&["2:1", "2:2"], 1);
     check(&["2:61", "2:62"], 3);
+    // A label says it even where no lead is known.
+    let labelled = derived(&["2:61"]).with(0x003A_0020, b"MEDIAN BEAT ");
+    let rhythm = group(&[channel("2:2", "MDC", "uV")], 4, 16, "SS", &[0; 8]);
+    let set = Set::default()
+        .item(WAVEFORM_SEQUENCE, rhythm)
+        .item(WAVEFORM_SEQUENCE, labelled);
+    assert_eq!(open(&set).unwrap().leads.len(), 1);
 }
 
 #[test]

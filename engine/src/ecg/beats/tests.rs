@@ -71,6 +71,52 @@ fn slow_fast_and_ectopic() {
     check(&ectopic.make(), Leads::Fused);
 }
 
+/// A beat between two that are a usual interval apart is one where no noise is.
+#[test]
+fn an_interpolated_beat_of_a_clean_recording_is_kept() {
+    let interpolated = Synth {
+        intervals_s: vec![0.9, 0.9, 0.9, 0.45, 0.45],
+        kinds: vec!['N', 'N', 'N', 'V', 'N'],
+        qt_s: 0.34,
+        seconds: 20.0,
+        ..Synth::default()
+    };
+    let truth = interpolated.make();
+    let found = detect(&truth.record, Leads::Fused);
+    let apart = |(beat, peak): (&Beat, &usize)| beat.sample.abs_diff(*peak) as f64 / 500.0;
+    assert_eq!(found.len(), truth.peaks.len());
+    assert!(found.iter().zip(&truth.peaks).all(|pair| apart(pair) < 0.05));
+}
+
+/// Steps that decay, as when a cable is pulled, are as steep as a QRS.
+#[test]
+fn a_pulled_cable_makes_few_beats() {
+    let truth = Synth {
+        seconds: 300.0,
+        ..Synth::default()
+    }
+    .make();
+    let rate_hz = truth.record.sampling_rate_hz;
+    let mut lead = truth.record.leads[1].samples_uv.clone();
+    let height = lead.iter().fold(0.0_f32, |top, v| top.max(v.abs()));
+    let mut noise = Noise(5);
+    let mut random = || noise.uniform() as f32;
+    let mut at = 0;
+    while at < lead.len() {
+        let step = height * (0.25 + 0.35 * random()) * if random() < 0.5 { -1.0 } else { 1.0 };
+        let decay = rate_hz as f32 * (0.05 + 0.4 * random());
+        for (index, value) in lead[at..].iter_mut().take((5.0 * decay) as usize).enumerate() {
+            *value += step * (-(index as f32) / decay).exp();
+        }
+        at += (rate_hz as f32 * (0.7 + 3.0 * random())) as usize;
+    }
+    let found = detect_in(&[&lead], rate_hz);
+    let near = |peak: &&usize| found.iter().any(|b| b.sample.abs_diff(**peak) < 40);
+    let hits = truth.peaks.iter().filter(near).count();
+    let (missed, made_up) = (truth.peaks.len() - hits, found.len() - hits);
+    assert!(missed <= 2 && made_up <= 4, "missed {missed}, made up {made_up}");
+}
+
 #[test]
 fn stimulated_beats_are_q() {
     let truth = Synth {

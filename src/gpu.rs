@@ -10,6 +10,8 @@ mod device;
 use crate::output;
 use anyhow::{Result, bail};
 pub(crate) use device::{Device, Held};
+use engine::volume::VolumeDevice;
+use std::sync::Arc;
 
 const VARIABLE: &str = "GONGYING_GPU";
 
@@ -54,6 +56,11 @@ pub(crate) fn for_backend(backend: Backend, pays: bool) -> Result<Option<Device>
     }
 }
 
+/// The device that keeps volumes of the web service; `None` is the CPU.
+pub(crate) fn for_volumes() -> Result<Option<Arc<dyn VolumeDevice>>> {
+    device::for_volumes(&std::env::var(VARIABLE).unwrap_or_default())
+}
+
 /// What the device made; when it fails, what the CPU makes.
 pub(crate) fn or_cpu<T>(on_device: Option<Result<T>>, on_cpu: impl FnOnce() -> Result<T>) -> Result<T> {
     match on_device {
@@ -81,6 +88,8 @@ mod tests {
     fn off_is_the_cpu_and_a_wrong_word_an_error() {
         assert!(Device::open("off").unwrap().is_none());
         assert!(Device::open("sometimes").is_err());
+        assert!(device::for_volumes("off").unwrap().is_none());
+        assert!(device::for_volumes("sometimes").is_err());
         assert!(for_backend(Backend::Cpu, true).unwrap().is_none());
     }
 }

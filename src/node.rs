@@ -159,6 +159,7 @@ impl Node {
             public_base_url: http.public_url.clone().unwrap_or_default(),
             metrics_token: http.metrics_token.clone(),
             critical_rules: self.critical_rules()?,
+            volume_device: crate::gpu::for_volumes()?,
             ..viewer_web::Settings::default()
         };
         let metrics = crate::metrics::start(&mut running.tasks, &running.stop)?;

@@ -4,7 +4,13 @@ use anyhow::{Result, bail};
 use engine::codec::Samples;
 use engine::pixel::{GreySteps, Grid, Picture};
 use engine::recon::{Filtered, Sirt};
-use engine::volume::{Lines, Reformat, Scene, Volume};
+use engine::volume::{Lines, Reformat, Scene, Volume, VolumeDevice};
+use std::sync::Arc;
+
+/// The CPU, or an error when a device was insisted on.
+pub(super) fn for_volumes(word: &str) -> Result<Option<Arc<dyn VolumeDevice>>> {
+    Device::open(word).map(|_| None)
+}
 
 /// No device.
 #[derive(Debug)]

@@ -4,8 +4,19 @@ use anyhow::Result;
 use engine::codec::Samples;
 use engine::pixel::{GreySteps, Grid, Picture};
 use engine::recon::{Filtered, Sirt};
-use engine::volume::{Lines, Reformat, Scene, Volume};
-use engine_gpu::{Choice, Gpu, GpuVolume, StoredValues};
+use engine::volume::{Lines, Reformat, Scene, Volume, VolumeDevice};
+use engine_gpu::{Choice, Gpu, GpuVolume, Residents, StoredValues};
+use std::sync::Arc;
+
+/// Device memory for volumes of the web service: eight of 400 slices of 512 x 512.
+const RESIDENT_BYTES_MAX: u64 = 2 << 30;
+
+/// The device that keeps volumes, which is opened when the first picture is asked for.
+pub(super) fn for_volumes(word: &str) -> Result<Option<Arc<dyn VolumeDevice>>> {
+    let choice: Choice = word.parse()?;
+    let device = || Arc::new(Residents::new(choice, RESIDENT_BYTES_MAX)) as Arc<dyn VolumeDevice>;
+    Ok((choice != Choice::Off).then(device))
+}
 
 /// An open device.
 #[derive(Debug)]

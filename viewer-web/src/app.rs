@@ -14,7 +14,7 @@ use archive::Archive;
 use bytes::Bytes;
 use engine::codec::StoredPixels;
 use engine::ecg::critical::Ruleset;
-use engine::volume::SeriesVolume;
+use engine::volume::{SeriesVolume, VolumeDevice};
 use reading::Reading;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -48,6 +48,8 @@ pub struct Settings {
     pub compute_slots: usize,
     /// Critical values that ECGs are checked against; the national consensus where absent.
     pub critical_rules: Option<Arc<Ruleset>>,
+    /// Makes slabs and projections; the CPU does where absent.
+    pub volume_device: Option<Arc<dyn VolumeDevice>>,
 }
 
 impl Settings {

@@ -6,10 +6,12 @@ mod device;
 mod error;
 mod kernel;
 mod recon;
+mod resident;
 mod volume;
 mod window;
 
 pub use device::{Choice, Gpu};
 pub use error::GpuError;
+pub use resident::Residents;
 pub use volume::GpuVolume;
 pub use window::StoredValues;

@@ -47,6 +47,13 @@ pub struct GpuVolume {
     scale: [f32; 4],
 }
 
+impl GpuVolume {
+    /// Bytes that it takes on the device.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.values.size()
+    }
+}
+
 impl Gpu {
     fn volume_kernel(&self) -> &Kernel {
         self.volume
@@ -59,12 +66,10 @@ impl Gpu {
     /// More bytes than a buffer of the device holds.
     pub fn upload(&self, volume: &Volume) -> Result<GpuVolume, GpuError> {
         let stored = volume.stored();
-        let mut bytes: Vec<u8> = bytemuck::cast_slice(stored.values).to_vec();
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
         let rescale = volume.rescale();
         let four = |[x, y, z]: [i32; 3]| [x, y, z, 0];
         Ok(GpuVolume {
-            values: self.storage(&bytes)?,
+            values: self.storage(stored.values)?,
             limit: four(stored.limit),
             jumps: four(stored.jumps),
             scale: [

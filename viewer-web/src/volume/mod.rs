@@ -1,6 +1,7 @@
 //! Planes, slabs and projections that the server makes of a series, for devices without the memory or the graphics
 //! for a volume of their own.
 
+mod elsewhere;
 mod load;
 mod query;
 
@@ -16,6 +17,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
+use elsewhere::Elsewhere;
 use engine::codec::npy;
 use engine::pixel::{Format, Window, encode};
 use engine::volume::{Finding, Reformat, SeriesVolume, display, whole_range};
@@ -146,9 +148,10 @@ async fn mpr(
     let wish = query.check()?;
     let (volume, key) = load::open(&app, &actor, &series, query.phase).await?;
     let form = query::form(query.format.as_deref(), query.window.as_deref())?;
-    let tag = etag(&[&key, "mpr", &format!("{query:?}")]);
+    let elsewhere = Elsewhere::new(app.settings().volume_device.as_ref(), &key);
+    let tag = etag(&[&key, "mpr", elsewhere.mark(), &format!("{query:?}")]);
     let work = move |volume: &SeriesVolume| {
-        let picture = wish.cut(&volume.volume).map_err(layout::problem)?;
+        let picture = wish.cut(&volume.volume, &elsewhere).map_err(layout::problem)?;
         written(&picture, &form, volume.window.as_ref())
     };
     answer(&app, volume, &headers, tag, query.media_type(), work).await
@@ -164,12 +167,16 @@ async fn project(
     let wish = query.check()?;
     let (volume, key) = load::open(&app, &actor, &series, query.phase).await?;
     let form = query::form(query.format.as_deref(), query.window.as_deref())?;
-    let tag = etag(&[&key, "project", &format!("{query:?}")]);
-    let work = move |volume: &SeriesVolume| match wish.see(&volume.volume).map_err(layout::problem)? {
-        Seen::Values(picture) => written(&picture, &form, None),
-        Seen::Colours(picture) => {
-            let png = encode(&picture, Format::Png, 0).map_err(layout::problem)?;
-            Ok(Bytes::from(png))
+    let elsewhere = Elsewhere::new(app.settings().volume_device.as_ref(), &key);
+    let tag = etag(&[&key, "project", elsewhere.mark(), &format!("{query:?}")]);
+    let work = move |volume: &SeriesVolume| {
+        let seen = wish.see(&volume.volume, &elsewhere).map_err(layout::problem)?;
+        match seen {
+            Seen::Values(picture) => written(&picture, &form, None),
+            Seen::Colours(picture) => {
+                let png = encode(&picture, Format::Png, 0).map_err(layout::problem)?;
+                Ok(Bytes::from(png))
+            }
         }
     };
     answer(&app, volume, &headers, tag, query.media_type(), work).await

@@ -1,5 +1,6 @@
 //! What a request for a plane or a projection asks for.
 
+use super::elsewhere::Elsewhere;
 use crate::dicomweb::layout;
 use crate::problem::Problem;
 use engine::error::ImagingError;
@@ -180,7 +181,7 @@ impl MprQuery {
 }
 
 impl Cut {
-    pub(super) fn cut(&self, volume: &Volume) -> Result<Reformat, ImagingError> {
+    pub(super) fn cut(&self, volume: &Volume, elsewhere: &Elsewhere) -> Result<Reformat, ImagingError> {
         let plane = match self.what {
             What::Body(plane, index)
                 if self.slab.is_none() && self.size.is_none() && self.pixel_mm.is_none() =>
@@ -193,7 +194,15 @@ impl Cut {
                 Plane::new(origin, row, col, pixel, self.size.unwrap_or(SIZE_DEFAULT))?
             }
         };
-        reformat(volume, &plane, self.slab, Interpolation::Linear)
+        // A thin plane takes the CPU less time than its picture takes from a device to here.
+        let there = match self.slab {
+            Some(_) => elsewhere.values(volume, || volume.lines_of_cut(&plane, self.slab))?,
+            None => None,
+        };
+        match there {
+            Some(picture) => Ok(picture),
+            None => reformat(volume, &plane, self.slab, Interpolation::Linear),
+        }
     }
 }
 
@@ -222,11 +231,19 @@ impl ProjectQuery {
 }
 
 impl Sight {
-    pub(super) fn see(&self, volume: &Volume) -> Result<Seen, ImagingError> {
-        Ok(match self.mode {
-            Some(mode) => Seen::Values(project(volume, &self.view, mode)?),
-            None => Seen::Colours(composite(volume, &self.view, self.preset)?),
-        })
+    pub(super) fn see(&self, volume: &Volume, elsewhere: &Elsewhere) -> Result<Seen, ImagingError> {
+        let Some(mode) = self.mode else {
+            let there = elsewhere.colours(volume, || volume.scene(&self.view, self.preset))?;
+            return Ok(Seen::Colours(match there {
+                Some(picture) => picture,
+                None => composite(volume, &self.view, self.preset)?,
+            }));
+        };
+        let there = elsewhere.values(volume, || volume.lines_of_projection(&self.view, mode))?;
+        Ok(Seen::Values(match there {
+            Some(picture) => picture,
+            None => project(volume, &self.view, mode)?,
+        }))
     }
 }
 

@@ -4,6 +4,8 @@ use crate::support::House;
 use crate::support::objects::{COLUMNS, ROWS, study};
 use axum::http::StatusCode;
 use engine::codec::npy::Array;
+use engine_gpu::{Choice, Gpu, Residents};
+use std::sync::Arc;
 
 /// HU of the slice objects at column x, row y, slice k.
 fn hu(x: usize, y: usize, k: usize) -> f32 {
@@ -53,6 +55,42 @@ async fn planes_of_a_series_hold_its_values() {
     for (i, value) in found.iter().enumerate() {
         let expect = (hu(i % 8, i / 8, 2) + hu(i % 8, i / 8, 3)) / 2.0;
         assert!((value - expect).abs() < 0.01, "{i}: {value} {expect}");
+    }
+}
+
+/// Slabs and projections of a device are those of the CPU, and are told apart from them.
+#[tokio::test]
+async fn a_device_makes_slabs_and_projections() {
+    match Gpu::open(Choice::Force) {
+        Ok(_) => {}
+        Err(error) if std::env::var_os("REQUIRE_ALL").is_some() => panic!("{error}"),
+        Err(error) => return eprintln!("skipped: {error}"),
+    }
+    let device = Arc::new(Residents::new(Choice::Force, 1 << 30));
+    let (house, with_device) = (House::open().await, House::open_with(Some(device)).await);
+    let mut answers = Vec::new();
+    for house in [&house, &with_device] {
+        let objects = study("1.2.99.35");
+        house.technician().await.may_store(&objects).await;
+        let reader = house.radiologist().await;
+        let series = format!("/api/series/{}", objects[0].series_uid);
+        let mut own = Vec::new();
+        for path in [
+            "mpr?plane=axial&index=2&slab=6&mode=mean&format=npy",
+            "project?mode=mip&view=20,10&size=40,30&format=npy",
+            "project?mode=composite&size=40,30",
+        ] {
+            own.push(reader.get(&format!("{series}/{path}")).await.is(StatusCode::OK));
+        }
+        answers.push(own);
+    }
+    for (a, b) in answers[0].iter().zip(&answers[1]).take(2) {
+        let (a, b) = (values(&a.body), values(&b.body));
+        assert_eq!(a.0, b.0);
+        assert!(a.1.iter().zip(&b.1).all(|(a, b)| (a - b).abs() < 0.02));
+    }
+    for (a, b) in answers[0].iter().zip(&answers[1]) {
+        assert_ne!(a.header("etag"), b.header("etag"));
     }
 }
 

@@ -15,6 +15,7 @@ use archive::institution::{InstitutionKind, NewInstitution};
 use archive::testing::TemporaryFolder;
 use archive::{Archive, InstitutionId};
 use axum::Router;
+use engine::volume::VolumeDevice;
 use reading::access::agree;
 use reading::account::{NewAccount, NewToken, create_token};
 use reading::{Reading, Settings};
@@ -37,6 +38,11 @@ pub struct House {
 impl House {
     /// Opens it on a fresh archive.
     pub async fn open() -> Self {
+        Self::open_with(None).await
+    }
+
+    /// The same with a device for volumes.
+    pub async fn open_with(volume_device: Option<Arc<dyn VolumeDevice>>) -> Self {
         let (archive, folder) = archive::testing::temporary(&[&reading::MIGRATIONS])
             .await
             .unwrap();
@@ -55,6 +61,7 @@ impl House {
         agree(&reading, county, hexi, None).await.unwrap();
         let settings = viewer_web::Settings {
             metrics_token: Some("m-token".into()),
+            volume_device,
             ..viewer_web::Settings::default()
         };
         let router = viewer_web::router(App::new(

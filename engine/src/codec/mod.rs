@@ -18,6 +18,7 @@ pub mod npy;
 pub mod parcel;
 pub mod rle;
 mod room;
+mod simd;
 mod stored;
 pub mod syntax;
 
@@ -28,17 +29,6 @@ pub(crate) use stored::{Sample, with_samples};
 pub use syntax::{Compression, TransferSyntax};
 
 use crate::error::{ImagingError, Result};
-
-/// Whether this processor has AVX2 and the bit instructions of its time (`avx2`, `bmi1`, `bmi2`, `lzcnt`, `popcnt`), for
-/// which the loops of two codecs are compiled a second time.
-#[cfg(target_arch = "x86_64")]
-fn newer_processor() -> bool {
-    is_x86_feature_detected!("avx2")
-        && is_x86_feature_detected!("bmi1")
-        && is_x86_feature_detected!("bmi2")
-        && is_x86_feature_detected!("lzcnt")
-        && is_x86_feature_detected!("popcnt")
-}
 
 /// Shape that a compressed stream declares about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,25 +1,10 @@
-//! The encoder compiled for newer processors: the same code, so the same bytes.
-#![allow(
-    unsafe_code,
-    reason = "a function compiled for AVX2 is called only where AVX2 was found"
-)]
+//! The encoder compiled for newer processors.
 
 use super::stream::Shape;
 
-/// [`super::encode_frame`], compiled for AVX2 and the bit instructions of its time where the processor has them.
-pub(super) fn encode<T: Copy + Into<i32>>(shape: Shape, samples: &[T]) -> (Vec<u8>, Vec<usize>) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-        fn wide<T: Copy + Into<i32>>(shape: Shape, samples: &[T]) -> (Vec<u8>, Vec<usize>) {
-            super::encode_frame(shape, samples)
-        }
-        if crate::codec::newer_processor() {
-            // SAFETY: `newer_processor` found each of these.
-            return unsafe { wide(shape, samples) };
-        }
-    }
-    super::encode_frame(shape, samples)
+crate::codec::simd::newer! {
+    /// [`super::encode_frame`], with the instructions of newer processors where they are.
+    fn encode[T: Copy + Into<i32>](shape: Shape, samples: &[T]) -> (Vec<u8>, Vec<usize>) => super::encode_frame
 }
 
 #[cfg(test)]

@@ -124,6 +124,7 @@ pub(crate) struct Image {
     pub(crate) description: ImageDescription,
     syntax: TransferSyntax,
     map: FrameMap,
+    words: bool,
     deflated: bool,
 }
 
@@ -164,6 +165,7 @@ impl Image {
             description,
             syntax,
             map,
+            words: info.words,
             deflated,
         })
     }
@@ -210,7 +212,7 @@ impl Image {
         Ok(work(FrameBytes {
             bytes: &bytes,
             skip_bits: location.skip_bits,
-            words: false,
+            words: self.words,
         })?)
     }
 }

@@ -106,7 +106,6 @@ impl ImageFile {
         if deflated {
             bytes = Bytes::Inflated(Box::new(bytes), start);
         }
-        let words = explicit && syntax.is_big_endian() && is_ow(&mut bytes, offset + info.offset)?;
         let map = map(&mut bytes, &image, syntax, &info, offset)?;
         Ok(Self {
             bytes,
@@ -115,7 +114,7 @@ impl ImageFile {
             syntax,
             map,
             warnings,
-            words,
+            words: explicit && info.words,
         })
     }
 
@@ -300,11 +299,6 @@ pub(crate) fn parse(bytes: &mut Bytes, start: u64, syntax: &TransferSyntaxUid) -
 fn describe(data_set: &DataSet) -> Result<ImageDescription> {
     let lookup = |path: &[(u32, usize)], tag: u32| data_set.raw_at(path, tag).map(Cow::Borrowed);
     Ok(ImageDescription::from_lookup(&lookup)?)
-}
-
-/// Whether the value at `offset` was written as OW (explicit VR, long form).
-fn is_ow(bytes: &mut Bytes, offset: u64) -> Result<bool> {
-    Ok(offset >= 8 && bytes.read_at(offset - 8, 2)?.as_ref() == b"OW")
 }
 
 /// Where the frames are. `start` is the data set's place in `bytes`.

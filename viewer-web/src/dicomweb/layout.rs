@@ -32,6 +32,8 @@ pub(crate) struct Layout {
     pub(crate) image: ImageDescription,
     syntax: TransferSyntax,
     map: FrameMap,
+    /// The pixel data are OW.
+    words: bool,
     /// The whole data set is deflated: places count in what it inflates to.
     deflated: bool,
 }
@@ -69,6 +71,7 @@ fn read(store: &ObjectStore, held: &Held) -> Result<Layout, Problem> {
         image,
         syntax,
         map,
+        words: info.words,
         deflated,
     })
 }
@@ -156,19 +159,31 @@ impl Layout {
         self.bytes(store, held, index).map(|(bytes, _)| bytes)
     }
 
-    /// The frame as little-endian pixels. Uncompressed little-endian frames are given as they lie in the file.
+    /// The frame as little-endian pixels, in the planar configuration that the attributes state. Uncompressed frames are
+    /// given as they lie in the file, but for the order of their bytes.
     pub(crate) fn plain(&self, store: &ObjectStore, held: &Held, index: u64) -> Result<Bytes, Problem> {
-        let lies_plain = !self.syntax.is_encapsulated() && !self.syntax.is_big_endian();
-        if lies_plain {
+        let frame = &self.image.frame;
+        if !self.syntax.is_encapsulated() {
             let (bytes, skip_bits) = self.bytes(store, held, index)?;
-            return Ok(if skip_bits == 0 {
-                bytes
-            } else {
-                Bytes::from(shifted(&bytes, skip_bits))
-            });
+            if skip_bits == 0 && !self.syntax.is_big_endian() {
+                return Ok(bytes);
+            }
+            let mut bytes = Vec::from(bytes);
+            if self.syntax.is_big_endian() {
+                let unit = frame.sample_bytes().max(if self.words { 2 } else { 1 });
+                bytes.chunks_exact_mut(unit).for_each(<[u8]>::reverse);
+            }
+            if skip_bits > 0 {
+                bytes = shifted(&bytes, skip_bits);
+            }
+            bytes.truncate(usize::try_from(frame.frame_bytes().map_err(problem)?).unwrap_or(usize::MAX));
+            return Ok(Bytes::from(bytes));
         }
-        let bytes = self.pixels(store, held, index)?.data.to_le_bytes();
-        Ok(Bytes::from(if self.image.frame.bits_allocated == 1 {
+        let mut bytes = self.pixels(store, held, index)?.data.to_le_bytes();
+        if frame.planar && frame.samples_per_pixel > 1 {
+            bytes = planes(&bytes, frame.sample_bytes(), usize::from(frame.samples_per_pixel));
+        }
+        Ok(Bytes::from(if frame.bits_allocated == 1 {
             packed(&bytes)
         } else {
             bytes
@@ -197,7 +212,7 @@ impl Layout {
         let input = FrameBytes {
             bytes: &bytes,
             skip_bits,
-            words: false,
+            words: self.words,
         };
         decode(&self.image.frame, self.syntax, input).map_err(problem)
     }
@@ -214,7 +229,7 @@ impl Layout {
         let input = FrameBytes {
             bytes: &bytes,
             skip_bits,
-            words: false,
+            words: self.words,
         };
         thumbnail_of(&self.image, self.syntax, input, index, side).map_err(problem)
     }
@@ -250,6 +265,17 @@ fn shifted(bytes: &[u8], skip_bits: u32) -> Vec<u8> {
         .zip(next)
         .map(|(low, high)| ((u16::from(high) << 8 | u16::from(*low)) >> skip) as u8)
         .collect()
+}
+
+/// The samples of each kind together, where they stood side by side.
+fn planes(pixels: &[u8], sample_bytes: usize, samples: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(pixels.len());
+    for sample in 0..samples {
+        for pixel in pixels.chunks_exact(sample_bytes * samples) {
+            out.extend_from_slice(&pixel[sample * sample_bytes..(sample + 1) * sample_bytes]);
+        }
+    }
+    out
 }
 
 /// One bit a pixel, the first pixel in the lowest bit; decoding gave a byte for each.
@@ -351,6 +377,12 @@ mod tests {
     #[test]
     fn bits_are_packed_from_the_lowest() {
         assert_eq!(packed(&[1, 0, 0, 0, 0, 0, 0, 1, 1, 1]), [0b1000_0001, 0b11]);
+    }
+
+    #[test]
+    fn samples_are_gathered_by_kind() {
+        assert_eq!(planes(b"rgbRGB", 1, 3), b"rRgGbB");
+        assert_eq!(planes(b"aAbBcCdD", 2, 2), b"aAcCbBdD");
     }
 
     #[test]

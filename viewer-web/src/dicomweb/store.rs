@@ -9,7 +9,8 @@ use super::uids;
 use crate::App;
 use crate::extract::Path;
 use crate::http::accept::{MediaRange, choose};
-use crate::http::parts::{self, PartReader, Piece, UploadError};
+use crate::http::parts::{PartReader, Piece, UploadError};
+use crate::http::upload;
 use crate::problem::Problem;
 use crate::session::Signed;
 use archive::receive::{RefusedKind, Sender, Source, StoreRefused, Stored};
@@ -93,7 +94,7 @@ async fn receive(
 
 /// The boundary of a request that carries DICOM files.
 fn boundary(headers: &HeaderMap) -> Result<String, Problem> {
-    parts::boundary(headers, WANTED, |kind| {
+    upload::boundary(headers, WANTED, |kind| {
         let inner = kind.parameter("type");
         let of_dicom = inner.is_none_or(|inner| inner.eq_ignore_ascii_case("application/dicom"));
         kind.is("multipart", "related") && of_dicom
@@ -213,7 +214,7 @@ impl Upload {
     async fn chunk(&mut self) -> Result<Option<Bytes>, Problem> {
         let next = tokio::time::timeout(Duration::from_secs(SILENCE_S_MAX), self.body.next()).await;
         match next {
-            Err(_) => Err(parts::silent()),
+            Err(_) => Err(upload::silent()),
             Ok(None) => Ok(None),
             Ok(Some(Err(_))) => Err(UploadError::Cut.into()),
             Ok(Some(Ok(bytes))) => {

@@ -8,3 +8,4 @@ pub(crate) mod guard;
 pub(crate) mod packed;
 pub(crate) mod parts;
 pub(crate) mod range;
+pub(crate) mod upload;

@@ -2,7 +2,8 @@
 
 use super::File;
 use super::budget::{Budget, Share};
-use crate::http::parts::{self, PartHead, PartReader, Piece, UploadError};
+use crate::http::parts::{PartHead, PartReader, Piece, UploadError};
+use crate::http::upload;
 use crate::problem::Problem;
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
@@ -42,7 +43,7 @@ enum Into {
 
 impl Form {
     pub(super) async fn read(headers: &HeaderMap, body: Body, budget: &Budget) -> Result<Self, Problem> {
-        let mut reader = PartReader::new(&parts::boundary(headers, WANTED, |kind| {
+        let mut reader = PartReader::new(&upload::boundary(headers, WANTED, |kind| {
             kind.is("multipart", "form-data")
         })?)?;
         let mut form = Self {
@@ -55,7 +56,7 @@ impl Form {
         loop {
             let next = tokio::time::timeout(Duration::from_secs(SILENCE_S_MAX), body.next()).await;
             let bytes = match next {
-                Err(_) => return Err(parts::silent()),
+                Err(_) => return Err(upload::silent()),
                 Ok(None) => break,
                 Ok(Some(Err(_))) => return Err(UploadError::Cut.into()),
                 Ok(Some(Ok(bytes))) => bytes,

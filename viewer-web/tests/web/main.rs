@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod access;
+mod byte_order;
 mod dicomweb;
 mod ecg;
 mod edge;

@@ -33,6 +33,9 @@ pub struct PixelDataInfo {
     pub length: Option<u64>,
     /// Held in fragments.
     pub encapsulated: bool,
+    /// The value representation is OW: where the byte order is big-endian, bytes and bits lie in words.
+    #[serde(default)]
+    pub words: bool,
     /// Basic offset table: offsets of frames from the first fragment's item header. Empty when
     /// there is none.
     pub basic_offset_table: Vec<u32>,

@@ -20,12 +20,13 @@ pub(super) fn is_offset_table(tag: Tag) -> bool {
     )
 }
 
-pub(super) fn native(tag: Tag, offset: u64, length: u64) -> PixelDataInfo {
+pub(super) fn native(tag: Tag, vr: Vr, offset: u64, length: u64) -> PixelDataInfo {
     PixelDataInfo {
         tag: tag_to_u32(tag),
         offset,
         length: Some(length),
         encapsulated: false,
+        words: vr == Vr::OW,
         basic_offset_table: Vec::new(),
         fragments_offset: offset,
         fragments: Vec::new(),
@@ -54,7 +55,7 @@ impl Fragments {
         let info = root.then(|| PixelDataInfo {
             length: None,
             encapsulated: true,
-            ..native(tag, start, 0)
+            ..native(tag, vr, start, 0)
         });
         Self {
             tag,

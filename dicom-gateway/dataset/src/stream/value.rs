@@ -23,7 +23,7 @@ impl Core {
         let pixels = is_root && pixel::is_pixel_data(tag);
         if pixels {
             self.pixel_data
-                .get_or_insert_with(|| pixel::native(tag, self.position, length));
+                .get_or_insert_with(|| pixel::native(tag, vr, self.position, length));
         }
         let value_max = if is_root && pixel::is_offset_table(tag) {
             self.limits.offset_table_bytes_max

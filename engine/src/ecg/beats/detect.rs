@@ -231,17 +231,19 @@ fn drop_noise(fused: &Fused, beats: &mut Vec<Candidate>, usual: &mut Vec<f64>) {
 /// How far each beat falls short of the height that is asked of it; above 0 where it does.
 ///
 /// Height, noise and room are weighed as a logistic regression weighs them that tells beats from false ones in copies of
-/// recordings with noise added; in a quiet recording nothing is asked, so that runs and interpolated beats stay.
+/// recordings with noise added. In a quiet recording nothing is asked, so that interpolated beats stay; nor is it of even
+/// beats: a tachycardia leaves as little room, and no time between its waves that would be quiet.
 fn shortfalls(fused: &Fused, beats: &[Candidate], usual: &[f64]) -> Vec<f64> {
     const SHARE_AT_A_TENTH: f64 = 0.5;
     const NOISE_POWER: f64 = 0.3;
     const QUIET: f64 = 0.03;
     const ROOMY: f64 = 1.5;
+    let even = even(beats);
     let mut short = vec![0.0; beats.len()];
     for (index, three) in beats.windows(3).enumerate() {
         let [before, beat, after] = three else { continue };
         let noise = f64::from(fused.noise_share(beat.at)) - QUIET;
-        if noise > 0.0 {
+        if noise > 0.0 && !even[index + 1] {
             let through = (after.at - before.at) as f64 / usual[index + 1].min(usual[index + 2]);
             let crowded = (ROOMY - through).max(0.0).exp();
             let asked = SHARE_AT_A_TENTH * (10.0 * noise).powf(NOISE_POWER) * crowded;
@@ -249,6 +251,21 @@ fn shortfalls(fused: &Fused, beats: &[Candidate], usual: &[f64]) -> Vec<f64> {
         }
     }
     short
+}
+
+/// Whether each beat stands in, or at an end of, a row of equal intervals.
+fn even(beats: &[Candidate]) -> Vec<bool> {
+    const INTERVALS: usize = 3;
+    const DIFFERENCE: f64 = 0.15;
+    let mut even = vec![false; beats.len()];
+    for (from, row) in beats.windows(INTERVALS + 1).enumerate() {
+        let intervals = row.windows(2).map(|pair| (pair[1].at - pair[0].at) as f64);
+        let (least, most) = intervals.fold((f64::INFINITY, 0.0_f64), |(l, m), d| (l.min(d), m.max(d)));
+        if most - least <= DIFFERENCE * most {
+            even[from..=from + INTERVALS].fill(true);
+        }
+    }
+    even
 }
 
 /// Looks for lower maxima where a beat is overdue.
@@ -288,4 +305,33 @@ fn look_back(all: &[Candidate], beats: &[Candidate], usual: &[f64], rate_hz: f64
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_equal_intervals_are_even() {
+        let check = |places: &[usize], expect: &[bool]| {
+            let beats: Vec<Candidate> = places
+                .iter()
+                .map(|at| Candidate {
+                    at: *at,
+                    height: 1.0,
+                    share: 1.0,
+                    sharpness: 1.0,
+                })
+                .collect();
+            assert_eq!(even(&beats), expect, "{places:?}");
+        };
+        check(&[], &[]);
+        check(&[0, 100], &[false; 2]);
+        check(&[0, 100, 200, 305], &[true; 4]);
+        // A false beat in a slow rhythm, between its beats and all they have.
+        check(&[0, 100, 130, 200, 300], &[false; 5]);
+        // The run and its first and last beat, not the slow beats around it.
+        let run = [0, 100, 160, 200, 240, 281, 400, 500];
+        check(&run, &[false, false, true, true, true, true, false, false]);
+    }
 }

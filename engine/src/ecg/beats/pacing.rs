@@ -91,7 +91,7 @@ fn find_in(lead: &[f32], sampling_rate_hz: f64, out: &mut Vec<usize>) {
 
 /// Usual size of the second difference: the 70th percentile of a regular choice of samples, `None` without signal.
 fn roughness(lead: &[f32], by: usize) -> Option<f32> {
-    const SEEN_MAX: usize = 4_096;
+    const SEEN_MAX: usize = 1_024;
     let step = (lead.len() / SEEN_MAX).max(1);
     let places = (by..lead.len() - by).step_by(step);
     let mut seen: Vec<f32> = places

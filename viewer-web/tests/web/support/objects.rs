@@ -149,6 +149,66 @@ pub fn cine(root: &str) -> Object {
     object(root, 3, 0, "1.2.840.10008.5.1.4.1.1.3.1", e, pixels)
 }
 
+/// Two frames of three by three pixels, from which nothing is left out.
+pub fn two_frames(root: &str, samples: u16, planar: u16, bits: u16, vr: dicom_core::VR) -> Object {
+    let length = 2 * 9 * usize::from(samples) * usize::from(bits / 8);
+    let pixels: Vec<u8> = (0..length).map(|i| (i * 37 + 5) as u8).collect();
+    let mut e = common(root, "US", 3, 1);
+    e.us(tags::SAMPLES_PER_PIXEL, &[samples])
+        .text(
+            tags::PHOTOMETRIC_INTERPRETATION,
+            if samples == 3 { "RGB" } else { "MONOCHROME2" },
+        )
+        .us(tags::PLANAR_CONFIGURATION, &[planar])
+        .integer(tags::NUMBER_OF_FRAMES, &[2])
+        .us(tags::ROWS, &[3])
+        .us(tags::COLUMNS, &[3])
+        .us(tags::BITS_ALLOCATED, &[bits])
+        .us(tags::BITS_STORED, &[bits])
+        .us(tags::HIGH_BIT, &[bits - 1])
+        .us(tags::PIXEL_REPRESENTATION, &[0])
+        .bytes(tags::PIXEL_DATA, vr, pixels.clone());
+    object(root, 3, 0, "1.2.840.10008.5.1.4.1.1.3.1", e, pixels)
+}
+
+/// The same object in Explicit VR Big Endian; it has no sequences.
+pub fn big_endian(object: &Object) -> Object {
+    let from = dataset::file::read_header(&object.bytes).unwrap().dataset_offset;
+    let (meta, set) = object.bytes.split_at(from);
+    let syntax = b"1.2.840.10008.1.2.1\0";
+    let at = meta.windows(syntax.len()).position(|w| w == syntax).unwrap();
+    let mut bytes = meta.to_vec();
+    bytes[at + syntax.len() - 2] = b'2';
+    let mut rest = set;
+    while let [group, group_high, element, element_high, a, b, ..] = *rest {
+        bytes.extend([group_high, group, element_high, element, a, b]);
+        let unit = match &[a, b] {
+            b"US" | b"SS" | b"OW" => 2,
+            b"UL" | b"SL" | b"FL" | b"OF" => 4,
+            b"FD" | b"OD" => 8,
+            _ => 1,
+        };
+        let long = matches!(
+            &[a, b],
+            b"OB" | b"OW" | b"OF" | b"OD" | b"UN" | b"UT" | b"UC" | b"UR"
+        );
+        let length = if long {
+            bytes.extend([0, 0, rest[11], rest[10], rest[9], rest[8]]);
+            u32::from_le_bytes(*rest[8..].first_chunk().unwrap()) as usize
+        } else {
+            bytes.extend([rest[7], rest[6]]);
+            usize::from(u16::from_le_bytes([rest[6], rest[7]]))
+        };
+        let value;
+        (value, rest) = rest[if long { 12 } else { 8 }..].split_at(length);
+        bytes.extend(value.chunks(unit).flat_map(|one| one.iter().rev()));
+    }
+    Object {
+        bytes,
+        ..object.clone()
+    }
+}
+
 fn object(root: &str, series: u32, k: u32, class: &str, elements: Elements, pixels: Vec<u8>) -> Object {
     let sop_instance_uid = format!("{root}.{series}.{}", k + 1);
     let file = DicomFile::write(

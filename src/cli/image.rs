@@ -17,6 +17,7 @@ use file::ImageFile;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use viewer_web::captions;
 
 const JPEG_QUALITY: u8 = 90;
 
@@ -80,7 +81,7 @@ pub(crate) struct Render {
     /// Draw overlay planes.
     #[arg(long)]
     overlays: bool,
-    /// Softcopy presentation state whose windows, tables, shutters, graphics and turns are applied.
+    /// Softcopy presentation state whose windows, tables, shutters, graphics, texts and turns are applied.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["window", "overlays"])]
     presentation: Option<PathBuf>,
 }
@@ -167,10 +168,13 @@ impl Render {
         };
         if let Some(path) = &self.presentation {
             let state = file::data_set(path).with_context(|| path.display().to_string())?;
-            let (picture, texts) = named(&self.file, |file| file.present(&options, &state))?;
-            if texts > 0 {
+            let (mut picture, notes) = named(&self.file, |file| file.present(&options, &state))?;
+            if !notes.is_empty()
+                && let Err(error) = captions::write(&mut picture, &notes, viewer_web::Fonts::EMBEDDED)
+            {
+                let count = notes.len();
                 output::note(&format!(
-                    "gongying: {texts} annotations are text, which is not drawn"
+                    "gongying: {count} annotations are text, which could not be written: {error}"
                 ));
             }
             return write_picture(&picture, format, &self.output);

@@ -7,6 +7,7 @@
 mod api;
 mod app;
 mod cache;
+pub mod captions;
 mod dicomweb;
 mod ecg_api;
 mod ecg_compare;

@@ -21,7 +21,7 @@ pub use encode::{Format, encode};
 pub use lut::Lut;
 pub use overlay::Overlay;
 pub use palette::Palette;
-pub use presentation::{Presentation, PresentationLut, present};
+pub use presentation::{Align, Note, Presentation, PresentationLut, present};
 pub use render::{GreySteps, Picture, RenderOptions, render, render_shaded};
 pub use resize::{Grid, Span, area_average, bilinear};
 pub use thumbnail::{reduction, thumbnail, thumbnail_by, thumbnail_of};

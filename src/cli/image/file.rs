@@ -2,11 +2,11 @@
 
 use crate::gpu::{self, Device};
 use anyhow::{Context, Result, bail};
-use dataset::{DataSet, Limits, PixelDataInfo, Tokenizer, TransferSyntaxUid, Warning};
+use dataset::{DataSet, Limits, PixelDataInfo, Tokenizer, TransferSyntaxUid, Vr, Warning};
 use dicom_gateway::ReadSeek;
 use engine::ImagingError;
 use engine::codec::{self, Compression, Fragments, FrameBytes, FrameMap, StoredPixels, TransferSyntax};
-use engine::pixel::{GreySteps, ImageDescription, Overlay, Picture, Presentation, RenderOptions};
+use engine::pixel::{GreySteps, ImageDescription, Note, Overlay, Picture, Presentation, RenderOptions};
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -166,8 +166,13 @@ impl ImageFile {
         read.ok().flatten()
     }
 
-    /// A frame's picture as a presentation state, the data set `state`, says.
-    pub(super) fn present(&mut self, options: &RenderOptions, state: &DataSet) -> Result<(Picture, usize)> {
+    /// A frame's picture as a presentation state, the data set `state`, says, and the texts on it, which are not yet
+    /// written.
+    pub(super) fn present(
+        &mut self,
+        options: &RenderOptions,
+        state: &DataSet,
+    ) -> Result<(Picture, Vec<(String, Note)>)> {
         self.take_embedded(options.frame)?;
         let pixels = self.decode(options.frame)?;
         let uid = self
@@ -175,9 +180,12 @@ impl ImageFile {
             .text(dataset::tags::SOP_INSTANCE_UID)
             .unwrap_or_default();
         let lookup = |path: &[(u32, usize)], tag: u32| state.raw_at(path, tag).map(Cow::Borrowed);
-        let state = Presentation::from_lookup(&lookup, &self.image, &uid)?;
-        let picture = engine::pixel::present(&self.image, &pixels, &state, options)?;
-        Ok((picture, state.texts.len()))
+        let presentation = Presentation::from_lookup(&lookup, &self.image, &uid)?;
+        let picture = engine::pixel::present(&self.image, &pixels, &presentation, options)?;
+        let notes = presentation.notes(&self.image, options.frame, &picture);
+        let text = |note: &Note| state.charset().decode(&note.raw, Vr::ST).text;
+        let notes = notes.into_iter().map(|note| (text(&note), note)).collect();
+        Ok((picture, notes))
     }
 
     /// Fills in overlay planes that stand in the pixel data of a frame.

@@ -34,7 +34,10 @@ pub fn present(
     } else {
         display(image, pixels, options)?
     };
-    let area = state.area(frame).copied().unwrap_or_else(|| whole(&picture));
+    let area = state
+        .area(frame)
+        .copied()
+        .unwrap_or_else(|| Area::whole(picture.width.into(), picture.height.into()));
     state.shutter.cover(&mut picture, frame);
     let channels = usize::from(picture.channels);
     for plane in &state.overlays {
@@ -87,15 +90,6 @@ fn shade<'a>(image: &ImageDescription, state: &'a Presentation, frame: u64) -> S
         voi: voi.unwrap_or_else(all),
         inverse: state.lut == PresentationLut::Inverse,
         presentation: state.lut.table(),
-    }
-}
-
-fn whole(picture: &Picture) -> Area {
-    Area {
-        columns: [0, i64::from(picture.width) - 1],
-        rows: [0, i64::from(picture.height) - 1],
-        aspect: 1.0,
-        magnification: None,
     }
 }
 

@@ -35,43 +35,53 @@ pub(super) struct Graphic {
     value: u8,
 }
 
-/// All graphic objects of `annotations`, those of lower layers first.
-pub(super) fn read(
-    root: &Attributes<'_, '_>,
-    annotations: &[(Frames, Attributes<'_, '_>)],
-) -> Vec<(Frames, Graphic)> {
-    let layers: Vec<(String, i64, u8)> = root
-        .items(0x0070_0060)
-        .take(ITEMS_MAX)
-        .filter_map(|layer| {
-            let grey = layer.us(0x0070_0066).map_or(WHITE, |v| (v >> 8) as u8);
-            Some((layer.text(0x0070_0002)?, layer.is(0x0070_0062).unwrap_or(0), grey))
+/// A graphic layer (PS3.3 C.10.7): its place among the others and its grey level.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Layer {
+    name: Option<String>,
+    pub(super) order: i64,
+    pub(super) grey: u8,
+}
+
+impl Layer {
+    /// All layers of a state.
+    pub(super) fn read_all(root: &Attributes<'_, '_>) -> Vec<Self> {
+        root.items(0x0070_0060)
+            .take(ITEMS_MAX)
+            .map(|layer| Self {
+                name: layer.text(0x0070_0002),
+                order: layer.is(0x0070_0062).unwrap_or(0),
+                grey: layer.us(0x0070_0066).map_or(WHITE, |v| (v >> 8) as u8),
+            })
+            .collect()
+    }
+
+    /// The layer of an annotation; a plain one where it names none that there is.
+    pub(super) fn of(layers: &[Self], annotation: &Attributes<'_, '_>) -> Self {
+        let name = annotation.text(0x0070_0002);
+        let own = layers.iter().find(|layer| name.is_some() && layer.name == name);
+        own.cloned().unwrap_or(Self {
+            name: None,
+            order: 0,
+            grey: WHITE,
         })
-        .collect();
+    }
+}
+
+/// All graphic objects of `annotations`, those of lower layers first.
+pub(super) fn read(layers: &[Layer], annotations: &[(Frames, Attributes<'_, '_>)]) -> Vec<(Frames, Graphic)> {
     let mut found = Vec::new();
     for (frames, annotation) in annotations {
-        let name = annotation.text(0x0070_0002);
-        let layer = layers.iter().find(|(n, _, _)| Some(n) == name.as_ref());
-        let (order, value) = layer.map_or((0, WHITE), |(_, order, value)| (*order, *value));
+        let layer = Layer::of(layers, annotation);
         let room = ITEMS_MAX.saturating_sub(found.len());
         let objects = annotation.items(0x0070_0009).take(room);
-        let objects = objects.filter_map(|item| Graphic::read(&item, value));
-        found.extend(objects.map(|graphic| (order, frames.clone(), graphic)));
+        let objects = objects.filter_map(|item| Graphic::read(&item, layer.grey));
+        found.extend(objects.map(|graphic| (layer.order, frames.clone(), graphic)));
     }
     found.sort_by_key(|(order, _, _)| *order);
     found
         .into_iter()
         .map(|(_, frames, graphic)| (frames, graphic))
-        .collect()
-}
-
-/// Texts of `annotations`.
-pub(super) fn texts(annotations: &[(Frames, Attributes<'_, '_>)]) -> Vec<String> {
-    let all = annotations
-        .iter()
-        .flat_map(|(_, a)| a.items(0x0070_0008).take(ITEMS_MAX));
-    all.filter_map(|item| item.text(0x0070_0006))
-        .take(ITEMS_MAX)
         .collect()
 }
 

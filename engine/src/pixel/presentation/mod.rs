@@ -3,6 +3,7 @@
 
 mod apply;
 mod graphic;
+mod note;
 mod shutter;
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,8 @@ use super::overlay::Overlay;
 use crate::dicom::{Attributes, Lookup};
 use crate::error::{ImagingError, Result};
 pub use apply::present;
-use graphic::Graphic;
+use graphic::{Graphic, Layer};
+pub use note::{Align, Note};
 use shutter::Shutter;
 
 const ITEMS_MAX: usize = 10_000;
@@ -91,6 +93,16 @@ struct Area {
 }
 
 impl Area {
+    /// All of an image.
+    fn whole(columns: i64, rows: i64) -> Self {
+        Self {
+            columns: [0, columns - 1],
+            rows: [0, rows - 1],
+            aspect: 1.0,
+            magnification: None,
+        }
+    }
+
     fn read(at: &Attributes<'_, '_>) -> Option<Self> {
         let corner = |tag| -> Option<[i64; 2]> {
             let values = at.uls(tag);
@@ -129,8 +141,8 @@ pub struct Presentation {
     graphics: Vec<(Frames, Graphic)>,
     /// Planes that the state switches on.
     overlays: Vec<Overlay>,
-    /// Annotations that are text: these are not drawn.
-    pub texts: Vec<String>,
+    /// In the order in which they are written.
+    texts: Vec<(Frames, note::Text)>,
 }
 
 impl Presentation {
@@ -164,6 +176,7 @@ impl Presentation {
         let annotations: Vec<_> = annotations
             .filter_map(|item| Some((scoped(&item)?, item)))
             .collect();
+        let layers = Layer::read_all(&root);
         let own = Overlay::read_all(&root);
         Ok(Self {
             frames,
@@ -173,9 +186,9 @@ impl Presentation {
             quarters: (root.us(0x0070_0042).unwrap_or(0) / 90 % 4) as u8,
             flip: root.text(0x0070_0041).as_deref() == Some("Y"),
             shutter: Shutter::read(&root, &own),
-            graphics: graphic::read(&root, &annotations),
+            graphics: graphic::read(&layers, &annotations),
             overlays: active(&root, &own, &image.overlays),
-            texts: graphic::texts(&annotations),
+            texts: note::read(&layers, &annotations),
             modality,
         })
     }

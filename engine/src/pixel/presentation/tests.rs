@@ -3,7 +3,7 @@ use super::*;
 use crate::codec::frame::test_frame;
 use crate::codec::{DecodedColour, Photometric, Samples, StoredPixels};
 use crate::dicom::item_count_bytes;
-use crate::pixel::RenderOptions;
+use crate::pixel::{Picture, RenderOptions};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -252,7 +252,6 @@ fn drawn(graphics: &[(&str, &str, &str, &[f32])]) -> Vec<usize> {
     set.put(&[(0x0070_0060, 0)], 0x0070_0002, "MARKS");
     set.put(&[(0x0070_0060, 0)], 0x0070_0066, words(&[100 << 8]));
     set.put(&[(0x0070_0001, 0)], 0x0070_0002, "MARKS");
-    set.put(&[(0x0070_0001, 0), (0x0070_0008, 0)], 0x0070_0006, "here");
     for (i, (kind, units, filled, points)) in graphics.iter().enumerate() {
         let item: &[(u32, usize)] = &[(0x0070_0001, 0), (0x0070_0009, i)];
         set.put(item, 0x0070_0023, kind)
@@ -260,7 +259,6 @@ fn drawn(graphics: &[(&str, &str, &str, &[f32])]) -> Vec<usize> {
             .put(item, 0x0070_0024, filled);
         set.put(item, 0x0070_0022, floats(points));
     }
-    assert_eq!(set.read(&image).unwrap().texts, ["here"]);
     let data = seen(&set, &image, &pixels);
     assert!(data.iter().all(|v| [0, 100].contains(v)));
     (0..81).filter(|i| data[*i] == 100).collect()
@@ -308,4 +306,76 @@ fn graphics_are_drawn_where_they_belong() {
             "{kind} filled"
         );
     }
+}
+
+#[test]
+fn texts_stand_beside_what_they_speak_of_however_the_image_is_turned() {
+    let (image, pixels) = image(30, 40, vec![0; 1200]);
+    for (quarters, flip, units) in (0..4_u16).flat_map(|q| {
+        [("N", "PIXEL"), ("Y", "PIXEL"), ("Y", "DISPLAY")].map(|(flip, units)| (q, flip, units))
+    }) {
+        let mut set = Set::state();
+        set.put(&[], 0x0070_0042, words(&[quarters * 90]))
+            .put(&[], 0x0070_0041, flip);
+        let area = &[(0x0070_005a, 0)];
+        set.put(area, 0x0070_0052, longs(&[6, 4]))
+            .put(area, 0x0070_0053, longs(&[35, 28]));
+        let place = floats(if units == "PIXEL" {
+            &[12.5, 20.5]
+        } else {
+            &[0.3, 0.7]
+        });
+        let annotation = (0x0070_0001, 0);
+        let (point, text) = ([annotation, (0x0070_0009, 0)], [annotation, (0x0070_0008, 0)]);
+        set.put(&point, 0x0070_0023, "POINT")
+            .put(&point, 0x0070_0005, units);
+        set.put(&point, 0x0070_0022, place.clone());
+        set.put(&text, 0x0070_0006, "here").put(&text, 0x0070_0004, units);
+        set.put(&text, 0x0070_0014, place).put(&text, 0x0070_0015, "Y");
+        set.put(&text, 0x0070_0012, "RIGHT")
+            .put(&text, 0x0070_0003, "DISPLAY");
+        set.put(&text, 0x0070_0010, floats(&[0.5, 0.25]));
+        set.put(&text, 0x0070_0011, floats(&[0.75, 0.5]));
+        let state = set.read(&image).unwrap();
+        let picture = present(&image, &pixels, &state, &RenderOptions::default()).unwrap();
+        let lit: Vec<usize> = (0..picture.data.len()).filter(|i| picture.data[*i] > 0).collect();
+        let (width, count) = (picture.width as usize, lit.len() as f64);
+        let mean = |part: fn(usize, usize) -> usize| {
+            lit.iter().map(|i| part(*i, width) as f64).sum::<f64>() / count + 0.5
+        };
+        let cross = [mean(|i, width| i % width), mean(|i, width| i / width)];
+        let notes = state.notes(&image, 0, &picture);
+        let [note] = notes.as_slice() else {
+            panic!("{notes:?}")
+        };
+        let anchor = note.anchor.unwrap();
+        let apart = (anchor[0] - cross[0]).hypot(anchor[1] - cross[1]);
+        assert!(apart < 1.0, "{quarters} {flip} {units}: {anchor:?} {cross:?}");
+        let (w, h) = (f64::from(picture.width), f64::from(picture.height));
+        assert_eq!(note.bounds, Some([0.5 * w, 0.25 * h, 0.75 * w, 0.5 * h]));
+        assert_eq!((note.raw.as_slice(), note.align), (&b"here"[..], Align::Right));
+    }
+}
+
+#[test]
+fn a_text_without_a_box_stands_at_its_anchor() {
+    let (image, _) = image(10, 10, vec![0; 100]);
+    let picture = Picture {
+        width: 10,
+        height: 10,
+        channels: 1,
+        data: vec![0; 100],
+    };
+    let mut set = Set::state();
+    let text = [(0x0070_0001, 0), (0x0070_0008, 0)];
+    set.put(&text, 0x0070_0006, "a");
+    let notes = |set: &Set| set.read(&image).unwrap().notes(&image, 0, &picture);
+    assert_eq!((notes(&set)[0].bounds, notes(&set)[0].anchor), (None, None));
+    set.put(&text, 0x0070_0014, floats(&[3.0, 4.0]));
+    assert_eq!(
+        (notes(&set)[0].bounds, notes(&set)[0].anchor),
+        (Some([3.0, 4.0, 3.0, 4.0]), None)
+    );
+    set.put(&text, 0x0070_0014, floats(&[f32::NAN, 4.0]));
+    assert_eq!(notes(&set)[0].bounds, None);
 }

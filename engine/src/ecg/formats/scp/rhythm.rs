@@ -254,7 +254,8 @@ pub(super) fn leads(parts: &Parts<'_, '_>, warnings: &mut Vec<String>) -> Result
     record::check_size(FORMAT, layout.leads.len() as u64, length as u64)?;
     // A sample takes at least one bit, and a thinned one stands for a few.
     let bits: usize = rhythm.parts.iter().map(|part| part.len() * 8).sum();
-    record::check_gaps(FORMAT, bits as u64 * u64::from(thinning), length as u64)?;
+    let of_a_lead = bits as u64 * u64::from(thinning) / layout.leads.len() as u64;
+    record::check_gaps(FORMAT, of_a_lead, length as u64)?;
     let beat = parts.reference.filter(|_| layout.subtracted);
     let step_nv = beat.map_or(rhythm.step_nv, |b| gcd(b.step_nv, rhythm.step_nv));
     let mut out = Vec::with_capacity(layout.leads.len());

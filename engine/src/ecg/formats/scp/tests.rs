@@ -158,6 +158,22 @@ fn cut_and_damaged_files_are_never_accepted_in_silence() {
     assert!(told);
 }
 
+/// One lead that claims to be long makes all of them long: what a file holds bounds the memory that it asks for.
+#[test]
+fn a_lead_that_claims_hours_is_refused() {
+    let mut fixture = plain(0, false);
+    let lead = fixture.leads[0].1.clone();
+    fixture.leads = (1..=12).map(|code| (code, lead.clone())).collect();
+    let whole = fixture.write();
+    assert!(read(&whole).is_ok());
+    let claim = [1_u32, lead.len() as u32].map(u32::to_le_bytes).concat();
+    let at = whole.windows(8).position(|bytes| bytes == claim).unwrap();
+    let mut hostile = whole.clone();
+    let hours = (whole.len() * 400) as u32;
+    hostile[at + 4..at + 8].copy_from_slice(&hours.to_le_bytes());
+    assert!(matches!(read(&hostile), Err(EcgError::TooLarge { .. })));
+}
+
 #[test]
 fn the_toolkit_sample_reads() {
     let Some(folder) = crate::ecg::test_data("ecg/formats/scp") else {

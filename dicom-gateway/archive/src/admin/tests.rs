@@ -91,7 +91,16 @@ async fn a_lost_index_is_rebuilt_from_the_store() {
     let (archive, _) = filled(&folder).await;
     let before = listed(&archive).await;
     drop(archive);
-    // Wait for the writer to close the file, then lose the whole index.
+    // The connections close in their own time, and the last of them takes the log away by its name: after that, and not
+    // before, the whole index is lost.
+    let log = folder.path().join("index.sqlite-wal");
+    for _ in 0..500 {
+        if !log.exists() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(!log.exists(), "the index is still open");
     for name in [
         "index.sqlite",
         "index.sqlite-wal",

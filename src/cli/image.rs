@@ -169,13 +169,17 @@ impl Render {
         if let Some(path) = &self.presentation {
             let state = file::data_set(path).with_context(|| path.display().to_string())?;
             let (mut picture, notes) = named(&self.file, |file| file.present(&options, &state))?;
-            if !notes.is_empty()
-                && let Err(error) = captions::write(&mut picture, &notes, viewer_web::Fonts::EMBEDDED)
-            {
+            if !notes.is_empty() {
                 let count = notes.len();
-                output::note(&format!(
-                    "gongying: {count} annotations are text, which could not be written: {error}"
-                ));
+                match captions::write(&mut picture, &notes, viewer_web::Fonts::EMBEDDED) {
+                    Ok(0) => {}
+                    Ok(left) => output::note(&format!(
+                        "gongying: {left} of {count} texts of the presentation state say no place and are not written"
+                    )),
+                    Err(error) => output::note(&format!(
+                        "gongying: {count} texts of the presentation state could not be written: {error}"
+                    )),
+                }
             }
             return write_picture(&picture, format, &self.output);
         }

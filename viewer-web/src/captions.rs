@@ -22,9 +22,11 @@ const EDGE: f32 = 0.16;
 /// Writes the texts, each with what its `Note` says of its place: in its box, upright, and with a line to its anchor where
 /// that is to be seen. Letters have an edge of the opposite grey, so that they can be read on bone and on air.
 ///
+/// Answers how many have no place, neither a box nor an anchor, and are not written.
+///
 /// # Errors
 /// [`PdfError::NoFonts`] in a build without pages, [`PdfError::Write`] for a picture without pixels.
-pub fn write(picture: &mut Picture, notes: &[(String, Note)], fonts: Fonts) -> Result<(), PdfError> {
+pub fn write(picture: &mut Picture, notes: &[(String, Note)], fonts: Fonts) -> Result<usize, PdfError> {
     let face = Face::new(fonts.regular).map_err(|_| PdfError::NoFonts)?;
     for (text, note) in notes {
         let Some(caption) = Caption::set(text, note, &face, [picture.width, picture.height]) else {
@@ -48,7 +50,7 @@ pub fn write(picture: &mut Picture, notes: &[(String, Note)], fonts: Fonts) -> R
             ink(picture, &path, grey)?;
         }
     }
-    Ok(())
+    Ok(notes.iter().filter(|(_, note)| note.bounds.is_none()).count())
 }
 
 /// A text that has been set.
@@ -214,6 +216,14 @@ mod tests {
         }
         assert_eq!(written("", note([0.0, 0.0, 50.0, 50.0], Align::Left)), None);
         assert_eq!(written("x", note([0.0, 900.0, 50.0, 950.0], Align::Left)), None);
+        let mut nowhere = note([0.0; 4], Align::Left);
+        nowhere.bounds = None;
+        let left_out = write(&mut picture(), &[("x".to_owned(), nowhere)], Fonts::EMBEDDED);
+        assert_eq!(left_out.unwrap(), 1);
+        // An anchor far away: the line goes there, as far as the picture reaches.
+        let mut away = note([20.0, 20.0, 80.0, 40.0], Align::Left);
+        away.anchor = Some([1e7, 1e7]);
+        assert!(written("x", away).is_some());
         let far = note([1e7, 1e7, 1e7, 1e7], Align::Right);
         assert_eq!(written("x", far), None);
         // At an anchor without a box, at the right edge: still whole.

@@ -68,25 +68,30 @@ impl Layer {
     }
 }
 
-/// All graphic objects of `annotations`, those of lower layers first.
-pub(super) fn read(layers: &[Layer], annotations: &[(Frames, Attributes<'_, '_>)]) -> Vec<(Frames, Graphic)> {
+/// The objects in the `sequence` of all `annotations`, those of lower layers first; `read` gets the layer's grey level.
+pub(super) fn objects<T>(
+    layers: &[Layer],
+    annotations: &[(Frames, Attributes<'_, '_>)],
+    sequence: u32,
+    read: impl Fn(&Attributes<'_, '_>, u8) -> Option<T>,
+) -> Vec<(Frames, T)> {
     let mut found = Vec::new();
     for (frames, annotation) in annotations {
         let layer = Layer::of(layers, annotation);
         let room = ITEMS_MAX.saturating_sub(found.len());
-        let objects = annotation.items(0x0070_0009).take(room);
-        let objects = objects.filter_map(|item| Graphic::read(&item, layer.grey));
-        found.extend(objects.map(|graphic| (layer.order, frames.clone(), graphic)));
+        let items = annotation.items(sequence).take(room);
+        let own = items.filter_map(|item| read(&item, layer.grey));
+        found.extend(own.map(|object| (layer.order, frames.clone(), object)));
     }
     found.sort_by_key(|(order, _, _)| *order);
     found
         .into_iter()
-        .map(|(_, frames, graphic)| (frames, graphic))
+        .map(|(_, frames, object)| (frames, object))
         .collect()
 }
 
 impl Graphic {
-    fn read(item: &Attributes<'_, '_>, value: u8) -> Option<Self> {
+    pub(super) fn read(item: &Attributes<'_, '_>, value: u8) -> Option<Self> {
         let kind = match item.text(0x0070_0023)?.as_str() {
             "POINT" => Kind::Point,
             "POLYLINE" => Kind::Polyline,

@@ -14,7 +14,7 @@ use super::overlay::Overlay;
 use crate::dicom::{Attributes, Lookup};
 use crate::error::{ImagingError, Result};
 pub use apply::present;
-use graphic::{Graphic, Layer};
+use graphic::{Graphic, Layer, objects};
 pub use note::{Align, Note};
 use shutter::Shutter;
 
@@ -186,9 +186,9 @@ impl Presentation {
             quarters: (root.us(0x0070_0042).unwrap_or(0) / 90 % 4) as u8,
             flip: root.text(0x0070_0041).as_deref() == Some("Y"),
             shutter: Shutter::read(&root, &own),
-            graphics: graphic::read(&layers, &annotations),
+            graphics: objects(&layers, &annotations, 0x0070_0009, Graphic::read),
             overlays: active(&root, &own, &image.overlays),
-            texts: note::read(&layers, &annotations),
+            texts: objects(&layers, &annotations, 0x0070_0008, note::Text::read),
             modality,
         })
     }

@@ -1,8 +1,7 @@
 //! Text annotations (PS3.3 C.10.5, Text Object Sequence): where they stand on the picture. Whoever has fonts writes them.
 
 use super::super::render::Picture;
-use super::graphic::Layer;
-use super::{Area, Frames, ITEMS_MAX, Presentation};
+use super::{Area, Presentation};
 use crate::dicom::Attributes;
 use crate::pixel::ImageDescription;
 
@@ -86,25 +85,8 @@ impl Place {
     }
 }
 
-/// All text objects of `annotations`, those of lower layers first.
-pub(super) fn read(layers: &[Layer], annotations: &[(Frames, Attributes<'_, '_>)]) -> Vec<(Frames, Text)> {
-    let mut found = Vec::new();
-    for (frames, annotation) in annotations {
-        let layer = Layer::of(layers, annotation);
-        let room = ITEMS_MAX.saturating_sub(found.len());
-        let items = annotation.items(0x0070_0008).take(room);
-        let texts = items.filter_map(|item| Text::read(&item, layer.grey));
-        found.extend(texts.map(|text| (layer.order, frames.clone(), text)));
-    }
-    found.sort_by_key(|(order, _, _)| *order);
-    found
-        .into_iter()
-        .map(|(_, frames, text)| (frames, text))
-        .collect()
-}
-
 impl Text {
-    fn read(item: &Attributes<'_, '_>, grey: u8) -> Option<Self> {
+    pub(super) fn read(item: &Attributes<'_, '_>, grey: u8) -> Option<Self> {
         const BOX_UNITS: u32 = 0x0070_0003;
         const ANCHOR_UNITS: u32 = 0x0070_0004;
         let mut raw = item.bytes(0x0070_0006)?.into_owned();
